@@ -1,0 +1,280 @@
+package facade_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+func TestSuccessThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	const secret = "sig_sec_mark00000000000000000"
+	answers := []struct {
+		name        string
+		contentType string
+		body        string
+	}{
+		{"HTML, as from a captive portal", "text/html", "<html>Sign in " + secret + "</html>"},
+		{"HTML that claims to be JSON", "application/json", "<html></html>"},
+		{"empty", "application/json", ""},
+		{"null", "application/json", "null"},
+		{"an object with nothing in it", "application/json", "{}"},
+		{"an array", "application/json", "[]"},
+		{"cut short inside the JSON", "application/json", `{"webhookId":"webhook_1","signatureSecret":"` + secret + `","data":[{"webhookId":"w`},
+		{"two values", "application/json", webhookJSON(1) + webhookJSON(2)},
+		{"an empty id", "application/json", `{"webhookId":"","data":[{"webhookId":""}],"pagination":{"currentPage":1,"pageSize":25,"pagesTotal":1,"itemsTotal":1}}`},
+		{"an id that is no string", "application/json", `{"webhookId":7,"data":[{"webhookId":7}]}`},
+		{"null in place of a webhook or its list", "application/json", `{"webhookId":null,"data":null,"pagination":{"currentPage":1,"pageSize":25}}`},
+		{"a null webhook in the list", "application/json", `{"data":[null],"pagination":{"currentPage":1,"pageSize":25,"pagesTotal":1,"itemsTotal":1}}`},
+		{"a list without pagination", "application/json", `{"data":[` + webhookJSON(1) + `],"webhookId":""}`},
+		{"a date that is none", "application/json", `{"webhookId":"webhook_1","createdAt":"yesterday","data":[{"webhookId":"webhook_1","createdAt":"yesterday"}]}`},
+	}
+	for _, op := range operations {
+		if op.name == "delete" {
+			continue // its success has no body
+		}
+		for _, a := range answers {
+			t.Run(op.name+"/"+a.name, func(t *testing.T) {
+				t.Parallel()
+				client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", a.contentType)
+					w.WriteHeader(op.status)
+					_, _ = io.WriteString(w, a.body)
+				})
+				err := op.call(t.Context(), client)
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+				e := asError(t, err)
+				assert.Equal(t, op.op, e.Op)
+				assert.Equal(t, op.status, e.StatusCode)
+				assert.Nil(t, e.Body, "it may hold secrets")
+				assert.NotContains(t, err.Error(), secret)
+				if op.name == "create" {
+					require.ErrorIs(t, err, facade.ErrUnconfirmed)
+					assert.Contains(t, err.Error(), "was created")
+				} else {
+					require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+				}
+			})
+		}
+	}
+}
+
+func TestStatusThatIsNeitherTheSuccessNorAnError(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		for _, status := range []int{200, 201, 202, 203, 204, 206, 299, 300, 304, 399} {
+			if status == op.status {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%d", op.name, status), func(t *testing.T) {
+				t.Parallel()
+				client := newClient(t, answer(status, webhookJSON(1)))
+				err := op.call(t.Context(), client)
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+				assert.Equal(t, status, asError(t, err).StatusCode)
+				if op.name == "create" && status < 300 {
+					require.ErrorIs(t, err, facade.ErrUnconfirmed, "it may have been carried out")
+				} else {
+					require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+				}
+			})
+		}
+	}
+}
+
+func TestBodyShorterThanItsLength(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		for _, status := range []int{op.status, 400, 503} {
+			if status == http.StatusNoContent {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%d", op.name, status), func(t *testing.T) {
+				t.Parallel()
+				client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					w.Header().Set("Content-Length", "1000")
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, webhookJSON(1))
+				})
+				err := op.call(t.Context(), client)
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				assert.Equal(t, status, asError(t, err).StatusCode)
+				if op.name == "create" && status != 400 {
+					require.ErrorIs(t, err, facade.ErrUnconfirmed)
+				}
+			})
+		}
+	}
+}
+
+func TestSuccessAtItsBoundAndOverIt(t *testing.T) {
+	t.Parallel()
+	const bound = 10 << 20
+	for _, op := range operations {
+		if op.name == "delete" {
+			continue
+		}
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			body := webhookJSON(1)
+			if op.op == "ListWebhooks" {
+				body = listJSON(1, 100, 1)
+			}
+			var size atomic.Int64
+			client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(op.status)
+				_, _ = io.WriteString(w, body+strings.Repeat(" ", int(size.Load())-len(body)))
+			})
+			size.Store(bound)
+			require.NoError(t, op.call(t.Context(), client), "the bound itself is fine")
+
+			size.Store(bound + 1)
+			err := op.call(t.Context(), client)
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse, "never a silent cut")
+			assert.Contains(t, err.Error(), "larger than 10485760 bytes")
+		})
+	}
+}
+
+func TestBodyThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		for _, status := range []int{op.status, 500} {
+			if status == http.StatusNoContent {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%d", op.name, status), func(t *testing.T) {
+				t.Parallel()
+				client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(status)
+					chunk := []byte(strings.Repeat("x", 32<<10))
+					for {
+						if _, err := w.Write(chunk); err != nil {
+							return
+						}
+					}
+				})
+				err := op.call(t.Context(), client)
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+				assert.Contains(t, err.Error(), "larger than")
+			})
+		}
+	}
+}
+
+func TestContextThatIsDoneBeforehand(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	expired, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	contexts := []struct {
+		name string
+		ctx  context.Context
+		want error
+	}{
+		{"cancelled", cancelled, context.Canceled},
+		{"expired", expired, context.DeadlineExceeded},
+	}
+	var requests atomic.Int32
+	client := newClient(t, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
+	t.Run("group", func(t *testing.T) {
+		for _, op := range operations {
+			for _, c := range contexts {
+				t.Run(op.name+"/"+c.name, func(t *testing.T) {
+					t.Parallel()
+					err := op.call(c.ctx, client)
+					require.ErrorIs(t, err, c.want)
+					require.NotErrorIs(t, err, facade.ErrUnconfirmed, "nothing was sent")
+					assert.Zero(t, asError(t, err).StatusCode)
+				})
+			}
+		}
+	})
+	assert.Zero(t, requests.Load())
+}
+
+func TestContextThatEndsDuringTheRequest(t *testing.T) {
+	t.Parallel()
+	phases := []struct {
+		name   string
+		answer func(w http.ResponseWriter, status int)
+	}{
+		{"before the headers", func(http.ResponseWriter, int) {}},
+		{"within the body", func(w http.ResponseWriter, status int) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", "1000") // so that a delete's answer has one too
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"webhookId":`)
+			_ = http.NewResponseController(w).Flush()
+		}},
+	}
+	ends := []struct {
+		name string
+		make func(context.Context) (context.Context, context.CancelFunc)
+		want error
+	}{
+		{"cancelled", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			stop := time.AfterFunc(time.Second, cancel)
+			return ctx, func() { stop.Stop(); cancel() }
+		}, context.Canceled},
+		{"expired", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		}, context.DeadlineExceeded},
+	}
+	for _, op := range operations {
+		for _, phase := range phases {
+			if op.name == "delete" && phase.name == "within the body" {
+				continue // 204 has none
+			}
+			for _, end := range ends {
+				t.Run(op.name+"/"+phase.name+"/"+end.name, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+							_, _ = io.Copy(io.Discard, r.Body)
+							phase.answer(w, op.status)
+							<-r.Context().Done() // the client has left
+						})
+						ctx, cancel := end.make(t.Context())
+						defer cancel()
+						start := time.Now()
+						err := op.call(ctx, client)
+						require.ErrorIs(t, err, end.want)
+						assert.Equal(t, time.Second, time.Since(start))
+						if op.name == "create" {
+							require.ErrorIs(t, err, facade.ErrUnconfirmed, "the request had been written")
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestContextThatEndsAfterwards(t *testing.T) {
+	t.Parallel()
+	_, client := newFake(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	wh, err := client.CreateWebhook(ctx, validParams)
+	cancel()
+	require.NoError(t, err)
+	got, err := client.GetWebhook(t.Context(), wh.ID)
+	require.NoError(t, err)
+	assert.Equal(t, wh, got)
+}

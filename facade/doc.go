@@ -1,0 +1,58 @@
+// Package facade is a client for the webhooks of api.video: it creates, gets,
+// deletes and lists them.
+//
+//	client, err := facade.NewClient(os.Getenv("APIVIDEO_API_KEY"))
+//	if err != nil {
+//		return err
+//	}
+//	wh, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{
+//		URL:    "https://hooks.example.com/apivideo",
+//		Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
+//	})
+//
+// A [Client] is safe for concurrent use and meant to be kept for the life of a
+// program. [NewClient] talks to production with Basic authentication; options
+// choose the sandbox, another server, an http client, a timeout or a logger.
+//
+// # Lists
+//
+// [Client.Webhooks] ranges over all webhooks, each exactly once, also while
+// others are created and deleted. [Client.ListWebhooks] gets a single page and
+// [Client.WebhookPages] ranges over pages as the service serves them. [Collect]
+// turns an iterator into a slice.
+//
+// # Errors
+//
+// An argument that can't be right is [ErrInvalidArgument], and nothing was sent.
+// Every other failure of a method is an [*Error], with the status, what the
+// service said and how long it asks to wait. errors.Is tells the cases apart:
+//
+//	switch {
+//	case errors.Is(err, facade.ErrNotFound):
+//		// there is no such webhook
+//	case errors.Is(err, facade.ErrTooManyRequests):
+//		// errors.As gives the *Error, its RetryAfter how long to wait
+//	case errors.Is(err, facade.ErrUnconfirmed):
+//		// created or not? look before creating it again
+//	case errors.Is(err, context.DeadlineExceeded):
+//		// the context's deadline, or the timeout of the attempt
+//	}
+//
+// # What it keeps to
+//
+// Each request is sent once. An attempt takes 30 seconds at most, see
+// [WithTimeout]; the context of a call ends it earlier. A body is read up to
+// 10 MiB, that of an error up to 64 KiB, and what is larger is an error rather
+// than cut. Answers that aren't what they should be, HTML with a 200 for
+// instance, are [ErrUnexpectedResponse].
+//
+// The API key goes over https only, or over http to this machine. Redirects are
+// refused unless an http client with a redirect policy is given, and then the
+// key stays with scheme, host and port. No key and no signature secret shows up
+// in an error, in a log or in anything that package fmt prints; see [Secret].
+//
+// # Beyond
+//
+// [Client.Raw] is the client generated from the contract, for edge cases.
+// Package facadetest in the folder below is an api.video to test against.
+package facade

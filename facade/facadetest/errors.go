@@ -1,0 +1,107 @@
+package facadetest
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/apivideo-community/webhooks-go/gen"
+)
+
+const errorBase = "https://docs.api.video/reference/"
+
+// The errors of the service.
+var (
+	errInvalidPayload      = newError(http.StatusBadRequest, "invalid-payload", "The payload is invalid.")
+	errWebhookLimit        = newError(http.StatusBadRequest, "webhook-limit-reached", "Your account has reached the webhook urls limit.")
+	errInvalidAPIKey       = newError(http.StatusUnauthorized, "authentication-invalid-api-key", "The API key is invalid.")
+	errInvalidAccessToken  = newError(http.StatusUnauthorized, "authentication-invalid-access-token", "The access token is invalid or expired.")
+	errInvalidRefreshToken = newError(http.StatusUnauthorized, "authentication-invalid-refresh-token", "The refresh token is invalid.")
+	errMissingHeader       = newError(http.StatusUnauthorized, "authentication-missing-authorization-header", `The "Authorization" header is missing.`)
+	errSuspended           = newError(http.StatusForbidden, "authorization-suspended-account", "Suspended account")
+	errUnknownRoute        = newError(http.StatusNotFound, "unrecognized-request-url", "Unrecognized request URL.")
+	errMethodNotAllowed    = newError(http.StatusMethodNotAllowed, "method-not-allowed", "Method is not allowed for this route.")
+	errTooManyRequests     = newError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.")
+	errServer              = gen.Error{Title: "Server error", Status: http.StatusInternalServerError}
+)
+
+func newError(status int, slug, title string) gen.Error {
+	return gen.Error{Type: errorBase + slug, Title: title, Status: status}
+}
+
+// errNotFound is the error for something that isn't there, by the name of the
+// parameter that asked for it.
+func errNotFound(name string) gen.Error {
+	e := newError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.")
+	e.Name = name
+	return e
+}
+
+func errInvalidQuery(name string) gen.Error {
+	e := newError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.")
+	e.Name = name
+	return e
+}
+
+// errInvalidAttributes is the error for a body whose members are missing or of
+// the wrong kind.
+func errInvalidAttributes(problems []gen.ErrorProblem) gen.Error {
+	e := newError(http.StatusBadRequest, "attribute-required", problems[0].Title)
+	e.Name = problems[0].Name
+	e.Problems = problems
+	return e
+}
+
+func writeError(w http.ResponseWriter, e gen.Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(marshalError(e))
+}
+
+func marshalError(e gen.Error) []byte {
+	b, _ := json.Marshal(e) // strings and numbers always have a JSON form
+	return b
+}
+
+// writeParamError answers for a query parameter that couldn't be decoded.
+func writeParamError(w http.ResponseWriter, _ *http.Request, err error) {
+	var name string
+	if format := (*gen.InvalidParamFormatError)(nil); errors.As(err, &format) {
+		name = format.ParamName
+	}
+	writeError(w, errInvalidQuery(name))
+}
+
+// writePayloadError answers for a body that couldn't be decoded.
+func writePayloadError(w http.ResponseWriter, _ *http.Request, _ error) {
+	writeError(w, errInvalidPayload)
+}
+
+// writeServerError answers for everything that can't be answered otherwise.
+func writeServerError(w http.ResponseWriter, _ *http.Request, _ error) {
+	writeError(w, errServer)
+}
+
+// errorOfStatus returns the body that comes with a status.
+func errorOfStatus(status int) []byte {
+	e := gen.Error{Title: http.StatusText(status), Status: status}
+	switch status {
+	case http.StatusNoContent, http.StatusNotModified:
+		return nil
+	case http.StatusBadRequest:
+		e = errInvalidPayload
+	case http.StatusUnauthorized:
+		e = errInvalidAPIKey
+	case http.StatusForbidden:
+		e = errSuspended
+	case http.StatusNotFound:
+		e = errNotFound("webhookId")
+	case http.StatusMethodNotAllowed:
+		e = errMethodNotAllowed
+	case http.StatusTooManyRequests:
+		e = errTooManyRequests
+	case http.StatusInternalServerError:
+		e = errServer
+	}
+	return marshalError(e)
+}

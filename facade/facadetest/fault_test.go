@@ -1,0 +1,442 @@
+package facadetest_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+	"github.com/apivideo-community/webhooks-go/gen"
+)
+
+// never is longer than any test.
+const never = time.Hour
+
+func method(m string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == m }
+}
+
+func TestZeroFaultIsUsedUp(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{}, facadetest.Fault{Status: 500})
+
+	call.create(someWebhook)
+	assert.Equal(t, 500, call.do(http.MethodGet, "/webhooks", "").status)
+	assert.Equal(t, 200, call.do(http.MethodGet, "/webhooks", "").status)
+}
+
+func TestFaultsAreTriedInOrder(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(
+		facadetest.Fault{Match: method(http.MethodDelete), Status: 500, Times: 2},
+		facadetest.Fault{Status: 502, Times: 1},
+		facadetest.Fault{Match: method(http.MethodGet), Status: 503, Times: -1},
+	)
+	server.Inject(facadetest.Fault{Status: 504})
+
+	var got []int
+	for _, m := range []string{"GET", "DELETE", "GET", "DELETE", "DELETE", "GET", "DELETE", "GET"} {
+		got = append(got, call.do(m, "/webhooks/a", "").status)
+	}
+
+	assert.Equal(t, []int{502, 500, 503, 500, 504, 503, 404, 503}, got)
+}
+
+func TestInjectPanicsOnAnImpossibleStatus(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+
+	for _, status := range []int{-1, 1, 100, 199, 1000} {
+		assert.Panics(t, func() { server.Inject(facadetest.Fault{}, facadetest.Fault{Status: status}) })
+	}
+	server.Inject(facadetest.Fault{Status: 999})
+
+	assert.Equal(t, 999, call.free().do(http.MethodGet, "/webhooks", "").status, "none of the others was added")
+}
+
+func TestFaultStatus(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status            int
+		slug, title, name string
+	}{
+		{400, "invalid-payload", "The payload is invalid.", ""},
+		{401, "authentication-invalid-api-key", badKeyTitle, ""},
+		{403, "authorization-suspended-account", "Suspended account", ""},
+		{405, "method-not-allowed", "Method is not allowed for this route.", ""},
+		{429, "too-many-requests", "Too many requests.", ""},
+		{500, "", "Server error", ""},
+		{503, "", "Service Unavailable", ""},
+		{404, "resource-not-found", "The requested resource was not found.", "webhookId"},
+		{302, "", "Found", ""},
+	} {
+		t.Run(test.title, func(t *testing.T) {
+			t.Parallel()
+			server, call := start(t)
+			server.Inject(facadetest.Fault{Status: test.status})
+
+			sender := call.odd()
+			if test.status == 404 || test.status == 302 {
+				sender = call.free() // no answer to a create in the contract
+			}
+			resp := sender.do(http.MethodPost, "/webhooks", someWebhook, "Authorization", "")
+
+			resp.isError(test.status, test.slug, test.title, test.name)
+			resp.hasRateLimit("", "", "")
+			assert.Empty(t, server.Webhooks())
+			assert.Equal(t, test.status, server.Requests()[0].Status)
+			call.do(http.MethodPost, "/webhooks", someWebhook).hasRateLimit("40", "39", "60")
+		})
+	}
+}
+
+func TestFaultStatusThatHasNoBody(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Status: 204, Handled: true}, facadetest.Fault{Status: 304, Body: "{}"})
+
+	for _, status := range []int{204, 304} {
+		resp := call.free().do(http.MethodGet, "/webhooks", "")
+		assert.Equal(t, status, resp.status)
+		assert.Empty(t, resp.body)
+		assert.Empty(t, resp.header.Get("Content-Length"))
+	}
+}
+
+func TestHandledFaultStatus(t *testing.T) {
+	t.Parallel()
+	server, call := start(t, facadetest.WithClock(newClock().Now))
+	server.Inject(facadetest.Fault{Status: 500, Handled: true})
+
+	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
+
+	resp.isError(500, "", "Server error", "")
+	resp.hasRateLimit("40", "39", "60")
+	assert.Len(t, server.Webhooks(), 1)
+}
+
+func TestFaultBody(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name        string
+		fault       facadetest.Fault
+		status      int
+		contentType string
+		created     int
+	}{
+		{"own status", facadetest.Fault{Body: `{"webhookId":1}`}, 201, "application/json", 1},
+		{"HTML", facadetest.Fault{Body: "<html>", Status: 502}, 502, "text/html", 0},
+		{"header", facadetest.Fault{Body: "<a/>", Status: 503, Header: map[string]string{"content-type": "text/xml"}}, 503, "text/xml", 0},
+		{"handled", facadetest.Fault{Body: "[", Status: 200, Handled: true}, 200, "application/json", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server, call := start(t)
+			server.Inject(test.fault)
+
+			resp := call.free().do(http.MethodPost, "/webhooks", someWebhook)
+
+			assert.Equal(t, test.status, resp.status)
+			assert.Equal(t, test.fault.Body, resp.body)
+			assert.Equal(t, test.contentType, resp.header.Get("Content-Type"))
+			assert.Len(t, server.Webhooks(), test.created)
+		})
+	}
+}
+
+func TestFaultHeader(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Header: map[string]string{
+		"X-RateLimit-Limit":       "many",
+		"x-ratelimit-retry-after": "",
+		"Content-Type":            "",
+		"Date":                    "",
+		"Content-Length":          "",
+		"Retry-After":             "7",
+	}})
+
+	resp := call.free().do(http.MethodPost, "/webhooks", someWebhook)
+
+	assert.Equal(t, http.StatusCreated, resp.status)
+	assert.Equal(t, server.Webhooks()[0].ID, decode[gen.Webhook](resp).WebhookID)
+	assert.Equal(t, http.Header{
+		"X-Ratelimit-Limit":     {"many"},
+		"X-Ratelimit-Remaining": {"39"},
+		"Retry-After":           {"7"},
+	}, resp.header)
+}
+
+func TestFaultHeaderLocation(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Status: 307, Header: map[string]string{"Location": "https://other.example.com/"}})
+
+	resp := call.free().do(http.MethodGet, "/webhooks", "")
+
+	assert.Equal(t, 307, resp.status)
+	assert.Equal(t, "https://other.example.com/", resp.header.Get("Location"))
+}
+
+func TestFaultHeaderTakesTheBodyAway(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Status: 502, Header: map[string]string{"Content-Length": "0"}})
+
+	resp := call.free().do(http.MethodGet, "/webhooks", "")
+
+	assert.Equal(t, 502, resp.status)
+	assert.Empty(t, resp.body)
+}
+
+func TestFaultCut(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Cut: true, Body: "12345"})
+
+	resp, err := call.free().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.Equal(t, "12", string(body))
+	assert.EqualValues(t, 5, resp.ContentLength)
+	assert.Equal(t, http.StatusCreated, resp.StatusCode)
+	assert.Len(t, server.Webhooks(), 1)
+	assert.Equal(t, http.StatusCreated, server.Requests()[0].Status)
+}
+
+func TestFaultDelay(t *testing.T) {
+	t.Parallel()
+	const delay = 30 * time.Millisecond
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Delay: delay})
+
+	begin := time.Now()
+	call.create(someWebhook)
+
+	assert.GreaterOrEqual(t, time.Since(begin), delay)
+}
+
+// arrived waits until the server has received the n-th request.
+func arrived(t *testing.T, server *facadetest.Server, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(server.Requests()) >= n }, 10*time.Second, time.Millisecond)
+}
+
+func TestFaultDelayEndsWhenTheClientLeaves(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Delay: never})
+	ctx, cancel := context.WithCancel(t.Context())
+
+	failed := make(chan error)
+	go func() {
+		_, err := call.free().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook).WithContext(ctx))
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { return len(server.Webhooks()) == 1 }, 10*time.Second, time.Millisecond)
+	assert.Zero(t, server.Requests()[0].Status, "carried out, but not answered")
+	cancel()
+
+	require.ErrorIs(t, <-failed, context.Canceled)
+	require.Eventually(t, func() bool { return server.Requests()[0].Status == http.StatusCreated }, 10*time.Second, time.Millisecond)
+}
+
+func TestFaultDelayEndsWhenTheServerCloses(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(
+		facadetest.Fault{Delay: never, Status: 503},
+		facadetest.Fault{Delay: never, Reset: facadetest.ResetBeforeRead},
+	)
+	free := call.free()
+
+	answered := make(chan int)
+	go func() { answered <- free.do(http.MethodGet, "/webhooks", "").status }()
+	arrived(t, server, 1)
+	failed := make(chan error)
+	go func() { failed <- free.fail(http.MethodGet, "/webhooks", "") }()
+	arrived(t, server, 2)
+	server.Close()
+
+	assert.Equal(t, 503, <-answered)
+	assert.Error(t, <-failed)
+}
+
+func TestFaultEndless(t *testing.T) {
+	t.Parallel()
+	const enough = 1 << 20
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Endless: true, Cut: true})
+
+	resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+	require.NoError(t, err)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, enough))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+
+	assert.EqualValues(t, -1, resp.ContentLength)
+	assert.Len(t, body, enough)
+	assert.Contains(t, string(body), `{"data":[]`)
+	assert.NotEmpty(t, resp.Header.Get("X-RateLimit-Limit"))
+}
+
+func TestFaultEndlessEndsWhenTheServerCloses(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Endless: true, Status: 502, Times: 2})
+	free := call.free()
+
+	// One client reads all the time, the other doesn't read at all.
+	reading := make(chan error)
+	go func() { reading <- free.fail(http.MethodGet, "/webhooks", "") }()
+	resp, err := free.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	arrived(t, server, 2)
+	server.Close()
+
+	require.Error(t, <-reading)
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.Error(t, err, "it doesn't end as if it were whole")
+}
+
+// sendHalf writes a request that announces more of a body than it has, and returns
+// what the server answered.
+func sendHalf(t *testing.T, address string) (string, error) {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.Write([]byte("POST /webhooks HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n{"))
+	require.NoError(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	return line, err
+}
+
+func TestFaultResetBeforeRead(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	server.Inject(facadetest.Fault{Reset: facadetest.ResetBeforeRead, Handled: true, Status: 200})
+
+	answer, err := sendHalf(t, strings.TrimPrefix(server.URL, "http://"))
+
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	assert.Empty(t, answer)
+	assert.Empty(t, server.Webhooks())
+	assert.Empty(t, server.Requests()[0].Body)
+	assert.Zero(t, server.Requests()[0].Status)
+}
+
+func TestFaultResetAfterRead(t *testing.T) {
+	t.Parallel()
+	for name, handled := range map[string]bool{"handled": true, "not handled": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, call := start(t)
+			server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead, Handled: handled})
+
+			err := call.free().fail(http.MethodPost, "/webhooks", someWebhook)
+
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+			assert.Equal(t, someWebhook, string(server.Requests()[0].Body))
+			assert.Zero(t, server.Requests()[0].Status)
+			assert.Equal(t, handled, len(server.Webhooks()) == 1)
+			left := "39"
+			if handled {
+				left = "38"
+			}
+			assert.Equal(t, left, call.do(http.MethodPost, "/webhooks", someWebhook).header.Get("X-RateLimit-Remaining"))
+		})
+	}
+}
+
+// pipes is a listener of connections that aren't TCP.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func TestFaultResetOfAnotherConnection(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead})
+	listener := make(pipes)
+	other := &http.Server{Handler: server, ReadHeaderTimeout: time.Minute}
+	served := make(chan error)
+	go func() { served <- other.Serve(listener) }()
+	call.transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		listener <- far
+		return near, nil
+	}}
+
+	require.ErrorIs(t, call.fail(http.MethodGet, "/webhooks", ""), io.EOF)
+
+	require.NoError(t, other.Close())
+	require.ErrorIs(t, <-served, http.ErrServerClosed)
+}
+
+func TestFaultsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(
+		facadetest.Fault{Reset: facadetest.ResetBeforeRead},
+		facadetest.Fault{Reset: facadetest.ResetAfterRead},
+		facadetest.Fault{Cut: true},
+		facadetest.Fault{Status: 503},
+	)
+	other := httptest.NewUnstartedServer(server)
+	other.EnableHTTP2 = true
+	other.StartTLS()
+	defer other.Close()
+	server.URL, call.transport = other.URL, other.Client().Transport
+
+	for range 3 {
+		err := call.fail(http.MethodPost, "/webhooks", someWebhook)
+		assert.NotErrorIs(t, err, io.EOF, "only the stream is reset")
+	}
+	assert.Equal(t, 503, call.do(http.MethodGet, "/webhooks", "").status)
+	assert.Len(t, server.Webhooks(), 1, "the cut answer's")
+	assert.Len(t, server.Requests(), 4)
+}
+
+func TestFaultEndlessEndsForOtherListeners(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Endless: true})
+	other := httptest.NewServer(server)
+	defer other.Close()
+	url := server.URL
+	server.URL = other.URL
+	resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	server.URL = url
+
+	server.Close()
+
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.Error(t, err)
+}

@@ -1,0 +1,172 @@
+package facadetest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+	"github.com/apivideo-community/webhooks-go/gen"
+	"github.com/apivideo-community/webhooks-go/internal/contract"
+)
+
+const (
+	someWebhook = `{"url":"https://hooks.example.com/a","events":["video.source.recorded"]}`
+	docs        = "https://docs.api.video/reference/"
+)
+
+// start returns a server that closes with the test, and somebody to talk to it.
+func start(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, caller) {
+	t.Helper()
+	server := facadetest.NewServer(opts...)
+	t.Cleanup(server.Close)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return server, caller{t: t, server: server, transport: contract.Transport(t, transport)}
+}
+
+// A caller sends requests and holds the exchanges against the contract.
+type caller struct {
+	t         *testing.T
+	server    *facadetest.Server
+	transport http.RoundTripper
+}
+
+// odd returns a caller that may send what isn't in the contract, and holds the
+// answers against it all the same.
+func (c caller) odd() caller {
+	transport := &http.Transport{}
+	c.t.Cleanup(transport.CloseIdleConnections)
+	c.transport = contract.Transport(answersOnly{c.t}, transport)
+	return c
+}
+
+// answersOnly passes over what the contract says of requests.
+type answersOnly struct{ testing.TB }
+
+func (a answersOnly) Errorf(format string, args ...any) {
+	a.Helper()
+	if message := fmt.Sprintf(format, args...); !strings.Contains(message, "the request is not what openapi.yaml says") {
+		a.Error(message)
+	}
+}
+
+// free returns a caller that doesn't hold the exchanges against the contract,
+// for those that aren't in it.
+func (c caller) free() caller {
+	transport := &http.Transport{}
+	c.t.Cleanup(transport.CloseIdleConnections)
+	c.transport = transport
+	return c
+}
+
+func (c caller) request(method, path, body string, header ...string) *http.Request {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.server.URL+path, strings.NewReader(body))
+	require.NoError(c.t, err)
+	r.SetBasicAuth(c.server.APIKey, "")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Del(header[i])
+		if header[i+1] != "" {
+			r.Header.Set(header[i], header[i+1])
+		}
+	}
+	return r
+}
+
+// do sends a request with the API key. The header pairs come on top; an empty
+// value removes a header.
+func (c caller) do(method, path, body string, header ...string) response {
+	c.t.Helper()
+	resp, err := c.transport.RoundTrip(c.request(method, path, body, header...))
+	require.NoError(c.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(c.t, err)
+	return response{t: c.t, status: resp.StatusCode, header: resp.Header, body: string(b)}
+}
+
+// fail sends a request that gets no whole answer and returns the error.
+func (c caller) fail(method, path, body string) error {
+	c.t.Helper()
+	resp, err := c.transport.RoundTrip(c.request(method, path, body))
+	if err == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	require.Error(c.t, err)
+	return err
+}
+
+func (c caller) create(body string) gen.Webhook {
+	c.t.Helper()
+	resp := c.do(http.MethodPost, "/webhooks", body)
+	require.Equal(c.t, http.StatusCreated, resp.status, resp.body)
+	return decode[gen.Webhook](resp)
+}
+
+func (c caller) list(query string) gen.WebhookList {
+	c.t.Helper()
+	resp := c.do(http.MethodGet, "/webhooks"+query, "")
+	require.Equal(c.t, http.StatusOK, resp.status, resp.body)
+	return decode[gen.WebhookList](resp)
+}
+
+type response struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   string
+}
+
+func decode[T any](r response) T {
+	r.t.Helper()
+	var v T
+	require.NoError(r.t, json.Unmarshal([]byte(r.body), &v), r.body)
+	return v
+}
+
+// isError asserts that the answer is an error of the service and nothing else.
+func (r response) isError(status int, slug, title, name string) {
+	r.t.Helper()
+	assert.Equal(r.t, status, r.status)
+	assert.Equal(r.t, "application/json", r.header.Get("Content-Type"))
+	want := gen.Error{Title: title, Name: name, Status: status}
+	if slug != "" {
+		want.Type = docs + slug
+	}
+	assert.Equal(r.t, want, decode[gen.Error](r))
+}
+
+// A clock stands still until it is set forward.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock {
+	return &clock{now: time.Date(2024, 8, 8, 16, 12, 18, 125e6, time.FixedZone("", 7200))}
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}

@@ -1,0 +1,92 @@
+package facadetest_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+)
+
+func (r response) hasRateLimit(limit, remaining, retryAfter string) {
+	r.t.Helper()
+	assert.Equal(r.t, []string{limit, remaining, retryAfter}, []string{
+		r.header.Get("X-RateLimit-Limit"), r.header.Get("X-RateLimit-Remaining"), r.header.Get("X-RateLimit-Retry-After"),
+	})
+}
+
+func TestRateLimitDefaults(t *testing.T) {
+	t.Parallel()
+	_, call := start(t, facadetest.WithClock(newClock().Now))
+
+	call.do(http.MethodGet, "/webhooks", "").hasRateLimit("100", "99", "60")
+	call.do(http.MethodPost, "/webhooks", someWebhook).hasRateLimit("40", "39", "60")
+	call.do(http.MethodGet, "/webhooks/a", "").hasRateLimit("100", "98", "60")
+	call.do(http.MethodDelete, "/webhooks/a", "").hasRateLimit("40", "38", "60")
+	call.odd().do(http.MethodGet, "/webhooks", "", "Authorization", "").hasRateLimit("100", "97", "60")
+	call.odd().do(http.MethodGet, "/webhooks?pageSize=101", "").hasRateLimit("100", "96", "60")
+	call.odd().do(http.MethodPut, "/webhooks/a", "").hasRateLimit("40", "37", "60")
+	call.odd().do(http.MethodGet, "/webhooks/", "").hasRateLimit("", "", "")
+}
+
+func TestRateLimitWindows(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	server, call := start(t, facadetest.WithClock(clock.Now), facadetest.WithRateLimit(2, 1))
+	read := func() response { return call.do(http.MethodGet, "/webhooks", "") }
+	write := func() response { return call.do(http.MethodPost, "/webhooks", someWebhook) }
+
+	read().hasRateLimit("2", "1", "60")
+	clock.add(20*time.Second + time.Millisecond)
+	write().hasRateLimit("1", "0", "60")
+	read().hasRateLimit("2", "0", "40")
+
+	refused := read()
+	refused.isError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.", "")
+	refused.hasRateLimit("2", "0", "40")
+	write().isError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.", "")
+	assert.Len(t, server.Webhooks(), 1)
+
+	clock.add(40*time.Second - 2*time.Millisecond)
+	read().hasRateLimit("2", "0", "1")
+	clock.add(time.Millisecond)
+	again := read()
+	assert.Equal(t, http.StatusOK, again.status, "a minute after its first request the window is over")
+	again.hasRateLimit("2", "1", "60")
+	write().hasRateLimit("1", "0", "21")
+
+	clock.add(time.Hour)
+	write().hasRateLimit("1", "0", "60")
+	clock.add(-time.Hour)
+	read().hasRateLimit("2", "0", "60")
+	assert.Equal(t, http.StatusCreated, write().status, "a clock set back begins a new window")
+}
+
+func TestNoRateLimit(t *testing.T) {
+	t.Parallel()
+	_, call := start(t, facadetest.WithRateLimit(0, 1))
+
+	for range 3 {
+		resp := call.do(http.MethodGet, "/webhooks", "")
+		assert.Equal(t, http.StatusOK, resp.status)
+		resp.hasRateLimit("", "", "")
+	}
+	call.create(someWebhook)
+	assert.Equal(t, http.StatusTooManyRequests, call.do(http.MethodPost, "/webhooks", someWebhook).status)
+}
+
+func TestTokensHaveNoRateLimit(t *testing.T) {
+	t.Parallel()
+	_, call := start(t, facadetest.WithRateLimit(1, 1))
+
+	for range 3 {
+		exchange(call)
+	}
+	resp := refresh(call, "wrong")
+
+	assert.Equal(t, http.StatusUnauthorized, resp.status)
+	resp.hasRateLimit("", "", "")
+	call.create(someWebhook)
+}

@@ -1,0 +1,224 @@
+package facadetest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// maxBody is how many bytes of a request are read and recorded.
+const maxBody = 1 << 20
+
+// A Server is an api.video server in memory that holds one account. It is
+// safe for concurrent use. Only [NewServer] makes one.
+type Server struct {
+	// URL is where the server listens, http://127.0.0.1 and a port, without a
+	// slash at the end.
+	URL string
+
+	// APIKey is the one API key the server accepts, 43 random letters and
+	// digits. Changing it here changes nothing in the server.
+	APIKey string
+
+	service  *service
+	faults   faults
+	requests requestLog
+	listener *httptest.Server
+	closing  chan struct{}
+	close    func()
+}
+
+// An Option changes how a [Server] behaves.
+type Option func(*config)
+
+type config struct {
+	webhookLimit  int
+	reads, writes int
+	now           func() time.Time
+	newestFirst   bool
+	pageBeyondEnd int
+}
+
+// WithWebhookLimit sets how many webhooks the account may hold, 10 by default.
+// One more is refused with 400. Zero means no limit.
+func WithWebhookLimit(n int) Option {
+	return func(c *config) { c.webhookLimit = n }
+}
+
+// WithRateLimit sets how many reads and how many writes a minute are answered,
+// by default the 100 and 40 of the sandbox. One more is refused with 429. Zero
+// means no limit, and no X-RateLimit headers on the answers.
+func WithRateLimit(reads, writes int) Option {
+	return func(c *config) { c.reads, c.writes = reads, writes }
+}
+
+// WithClock sets the clock by which webhooks are dated, the windows of the rate
+// limit begin and end, and tokens expire. The default is [time.Now]. The
+// function must be safe for concurrent use.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) { c.now = now }
+}
+
+// WithNewestFirst makes lists begin with the newest webhook. By default they
+// begin with the oldest. The order of the service isn't known.
+func WithNewestFirst() Option {
+	return func(c *config) { c.newestFirst = true }
+}
+
+// WithPageBeyondEnd sets the answer for a page beyond the last one: 200, the
+// default, is a page without webhooks, 400 and 404 are errors. The answer of the
+// service isn't known. NewServer panics on any other status.
+func WithPageBeyondEnd(status int) Option {
+	return func(c *config) { c.pageBeyondEnd = status }
+}
+
+// NewServer starts a server on a port of the loopback interface and returns it.
+// The caller should call Close when finished. NewServer panics when it can't
+// listen.
+func NewServer(opts ...Option) *Server {
+	c := config{webhookLimit: 10, reads: 100, writes: 40, now: time.Now, pageBeyondEnd: http.StatusOK}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	switch c.pageBeyondEnd {
+	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
+	default:
+		panic("facadetest: a page beyond the end is answered with 200, 400 or 404, not with " + strconv.Itoa(c.pageBeyondEnd))
+	}
+
+	key := randomText(43)
+	closing := make(chan struct{})
+	s := &Server{
+		APIKey:  key,
+		service: newService(c, key),
+		closing: closing,
+		close:   sync.OnceFunc(func() { close(closing) }),
+	}
+	s.listener = httptest.NewServer(s)
+	s.URL = s.listener.URL
+	return s
+}
+
+// Close shuts the server down. It ends delayed and endless answers and waits
+// for all others. Calling it again does nothing.
+func (s *Server) Close() {
+	s.close()
+	s.listener.Close()
+}
+
+// Client returns a client of this server, with its URL, its API key and
+// connections that no other server's Close takes along, as it does those of
+// [http.DefaultTransport]. The options are applied after these. Client panics
+// when one of them is faulty.
+func (s *Server) Client(opts ...facade.Option) *facade.Client {
+	opts = append([]facade.Option{facade.WithBaseURL(s.URL), facade.WithHTTPClient(s.listener.Client())}, opts...)
+	client, err := facade.NewClient(s.APIKey, opts...)
+	if err != nil {
+		panic("facadetest: " + err.Error())
+	}
+	return client
+}
+
+// Webhooks returns copies of the webhooks the server holds, oldest first.
+func (s *Server) Webhooks() []facade.Webhook {
+	return s.service.webhooks()
+}
+
+// ServeHTTP answers one request. The server does so by itself on its URL; a
+// test may also serve it over a listener of its own.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	entry := s.requests.add(r)
+	fault := s.faults.take(r)
+	if fault.Reset == ResetBeforeRead {
+		s.wait(r.Context(), fault.Delay)
+		resetConnection(w)
+		return
+	}
+
+	// One byte more than allowed tells a body that is too long from one that
+	// just fits.
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	entry.setBody(body[:min(len(body), maxBody)])
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+
+	var a answer
+	if fault.carriedOut() {
+		a = s.carryOut(r, body)
+	}
+	a = fault.change(a)
+	s.wait(r.Context(), fault.Delay)
+	if fault.Reset == ResetAfterRead {
+		resetConnection(w)
+		return
+	}
+	// A client that has read the answer finds it recorded.
+	entry.setStatus(a.status)
+	s.send(w, r, a, fault)
+}
+
+// An answer is held back until every fault has been applied to it.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// carryOut does what the request asks for and returns the answer to it.
+func (s *Server) carryOut(r *http.Request, body []byte) answer {
+	r = r.WithContext(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	rec := httptest.NewRecorder()
+	s.service.ServeHTTP(rec, r)
+	return answer{status: rec.Code, header: rec.Header(), body: rec.Body.Bytes()}
+}
+
+// wait returns after d, or as soon as the client is gone or the server closes.
+func (s *Server) wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.closing:
+	}
+}
+
+// send writes the answer the way the fault wants it written.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault) {
+	maps.Copy(w.Header(), a.header)
+	if bodyAllowed(a.status) && !f.Endless {
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	f.changeHeader(w.Header())
+
+	w.WriteHeader(a.status)
+	if w.Header().Get("Content-Length") == "" {
+		// Once the headers are out, net/http can't add a length of its own.
+		_ = http.NewResponseController(w).Flush()
+	}
+	switch {
+	case f.Endless:
+		s.sendEndless(r.Context(), w, a.body)
+	case f.Cut:
+		sendHalf(w, a.body)
+	default:
+		_, _ = w.Write(a.body)
+	}
+}
+
+func bodyAllowed(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}

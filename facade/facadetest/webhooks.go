@@ -1,0 +1,196 @@
+package facadetest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/gen"
+)
+
+const (
+	defaultPageSize = 25
+	maxPageSize     = 100
+)
+
+// webhooks returns copies of all webhooks.
+func (s *service) webhooks() []facade.Webhook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]facade.Webhook, len(s.stored))
+	for i, w := range s.stored {
+		events := make([]facade.EventType, len(w.Events))
+		for j, event := range w.Events {
+			events[j] = facade.EventType(event)
+		}
+		all[i] = facade.Webhook{
+			ID:              w.WebhookID,
+			URL:             w.URL,
+			Events:          events,
+			CreatedAt:       w.CreatedAt,
+			SignatureSecret: facade.NewSecret(w.SignatureSecret),
+		}
+	}
+	return all
+}
+
+// find returns the index of a webhook, -1 if there is none of that id. The
+// caller holds the lock.
+func (s *service) find(id string) int {
+	return slices.IndexFunc(s.stored, func(w gen.Webhook) bool { return w.WebhookID == id })
+}
+
+// CreateWebhook adds a webhook. Like the service it makes a second one of the
+// same url and events.
+func (s *service) CreateWebhook(_ context.Context, request gen.CreateWebhookRequestObject) (gen.CreateWebhookResponseObject, error) {
+	webhook := gen.Webhook{
+		WebhookID: "webhook_" + randomText(22),
+		// Without the monotonic reading it equals what a client decodes.
+		CreatedAt:       s.now().UTC().Round(0),
+		Events:          request.Body.Events,
+		URL:             request.Body.URL,
+		SignatureSecret: "sig_sec_" + randomText(22),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhookLimit > 0 && len(s.stored) >= s.webhookLimit {
+		return gen.CreateWebhook400JSONResponse{BadRequestJSONResponse: gen.BadRequestJSONResponse{Body: errWebhookLimit}}, nil
+	}
+	s.stored = append(s.stored, webhook)
+	return gen.CreateWebhook201JSONResponse{Body: webhook}, nil
+}
+
+// GetWebhook returns a webhook.
+func (s *service) GetWebhook(_ context.Context, request gen.GetWebhookRequestObject) (gen.GetWebhookResponseObject, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(request.WebhookID)
+	if i < 0 {
+		return gen.GetWebhook404JSONResponse{NotFoundJSONResponse: gen.NotFoundJSONResponse{Body: errNotFound("webhookId")}}, nil
+	}
+	return gen.GetWebhook200JSONResponse{Body: s.stored[i]}, nil
+}
+
+// DeleteWebhook removes a webhook.
+func (s *service) DeleteWebhook(_ context.Context, request gen.DeleteWebhookRequestObject) (gen.DeleteWebhookResponseObject, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(request.WebhookID)
+	if i < 0 {
+		return gen.DeleteWebhook404JSONResponse{NotFoundJSONResponse: gen.NotFoundJSONResponse{Body: errNotFound("webhookId")}}, nil
+	}
+	s.stored = slices.Delete(s.stored, i, i+1)
+	return gen.DeleteWebhook204Response{}, nil
+}
+
+// ListWebhooks returns a page of the webhooks that are subscribed to an event,
+// or of all.
+func (s *service) ListWebhooks(_ context.Context, request gen.ListWebhooksRequestObject) (gen.ListWebhooksResponseObject, error) {
+	page, size := 1, defaultPageSize
+	if p := request.Params.CurrentPage; p != nil {
+		page = *p
+	}
+	if p := request.Params.PageSize; p != nil {
+		size = *p
+	}
+	if page < 1 {
+		return listError(errInvalidQuery("currentPage")), nil
+	}
+	if size < 1 || size > maxPageSize {
+		return listError(errInvalidQuery("pageSize")), nil
+	}
+	var event gen.EventType
+	if p := request.Params.Events; p != nil {
+		event = *p
+	}
+
+	found := s.subscribed(event)
+	// An empty list has one page too, or its link to the last page would lead nowhere.
+	pages := max(1, (len(found)+size-1)/size)
+	data := []gen.Webhook{}
+	if page <= pages {
+		begin := (page - 1) * size
+		data = found[begin:min(begin+size, len(found))]
+	} else if e, ok := s.errBeyondEnd(); ok {
+		return listError(e), nil
+	}
+	return gen.ListWebhooks200JSONResponse{Body: gen.WebhookList{
+		Data: data,
+		Pagination: gen.Pagination{
+			CurrentPage:      page,
+			CurrentPageItems: len(data),
+			PageSize:         size,
+			PagesTotal:       pages,
+			ItemsTotal:       len(found),
+			Links:            linksOf(event, page, size, pages),
+		},
+	}}, nil
+}
+
+// subscribed returns the webhooks subscribed to an event, or all if it is
+// empty, in the order of lists.
+func (s *service) subscribed(event gen.EventType) []gen.Webhook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := []gen.Webhook{}
+	for _, w := range s.stored {
+		if event == "" || slices.Contains(w.Events, event) {
+			found = append(found, w)
+		}
+	}
+	if s.newestFirst {
+		slices.Reverse(found)
+	}
+	return found
+}
+
+// errBeyondEnd returns the error for a page beyond the last, if it is one.
+func (s *service) errBeyondEnd() (gen.Error, bool) {
+	switch s.pageBeyondEnd {
+	case http.StatusBadRequest:
+		return errInvalidQuery("currentPage"), true
+	case http.StatusNotFound:
+		return errNotFound("currentPage"), true
+	}
+	return gen.Error{}, false
+}
+
+// A listError is a list's answer of any status. The contract has no 404 for
+// lists, so neither has gen.
+type listError gen.Error
+
+// VisitListWebhooksResponse writes the answer.
+func (e listError) VisitListWebhooksResponse(w http.ResponseWriter) error {
+	writeError(w, gen.Error(e))
+	return nil
+}
+
+// linksOf returns the links of a page to itself and others, relative and with
+// the filter of the page.
+func linksOf(event gen.EventType, page, size, pages int) json.RawMessage {
+	links := []gen.PaginationLink{}
+	add := func(rel string, to int) {
+		q := url.Values{}
+		if event != "" {
+			q.Set("events", string(event))
+		}
+		q.Set("currentPage", strconv.Itoa(to))
+		q.Set("pageSize", strconv.Itoa(size))
+		links = append(links, gen.PaginationLink{Rel: rel, URI: "/webhooks?" + q.Encode()})
+	}
+	add("self", page)
+	add("first", 1)
+	if page > 1 {
+		add("previous", min(page-1, pages))
+	}
+	if page < pages {
+		add("next", page+1)
+	}
+	add("last", pages)
+	b, _ := json.Marshal(links) // strings always have a JSON form
+	return b
+}

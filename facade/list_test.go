@@ -1,0 +1,495 @@
+package facade_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+)
+
+// newLargeFake is a fake without limits that holds n webhooks, and their ids.
+func newLargeFake(t *testing.T, n int, opts ...facadetest.Option) (*facadetest.Server, *facade.Client, []string) {
+	t.Helper()
+	server, client := newFake(t, append(opts, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))...)
+	return server, client, fill(t, server.Client(), n)
+}
+
+func fill(t *testing.T, client *facade.Client, n int) []string {
+	t.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		wh, err := client.CreateWebhook(t.Context(), validParams)
+		require.NoError(t, err)
+		ids[i] = wh.ID
+	}
+	return ids
+}
+
+// lists counts the list requests that the server was sent.
+func lists(server *facadetest.Server) int {
+	n := 0
+	for _, r := range server.Requests() {
+		if r.Method == http.MethodGet && r.Path == "/webhooks" {
+			n++
+		}
+	}
+	return n
+}
+
+func idsOf(webhooks []*facade.Webhook) []string {
+	ids := make([]string, len(webhooks))
+	for i, wh := range webhooks {
+		ids[i] = wh.ID
+	}
+	return ids
+}
+
+func TestListWebhooks(t *testing.T) {
+	t.Parallel()
+	_, client, ids := newLargeFake(t, 30)
+
+	page, err := client.ListWebhooks(t.Context(), facade.ListOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, ids[:25], idsOf(page.Webhooks))
+	assert.Equal(t, []int{1, 25, 2, 30}, []int{page.Number, page.Size, page.TotalPages, page.TotalItems})
+
+	page, err = client.ListWebhooks(t.Context(), facade.ListOptions{Page: 3, PageSize: 14})
+	require.NoError(t, err)
+	assert.Equal(t, ids[28:], idsOf(page.Webhooks))
+	assert.Equal(t, []int{3, 14, 3, 30}, []int{page.Number, page.Size, page.TotalPages, page.TotalItems})
+
+	page, err = client.ListWebhooks(t.Context(), facade.ListOptions{Event: facade.EventVideoSourceRecorded})
+	require.NoError(t, err)
+	assert.Empty(t, page.Webhooks)
+	assert.Zero(t, page.TotalItems)
+
+	page, err = client.ListWebhooks(t.Context(), facade.ListOptions{Page: 9})
+	require.NoError(t, err)
+	assert.Empty(t, page.Webhooks, "beyond the end, as this server answers it")
+}
+
+func TestListWebhooksSendsOnlyWhatIsSet(t *testing.T) {
+	t.Parallel()
+	server, client := newFake(t)
+	for _, opts := range []facade.ListOptions{
+		{},
+		{Event: facade.EventVideoCaptionGenerated, Page: 1, PageSize: 100},
+	} {
+		_, err := client.ListWebhooks(t.Context(), opts)
+		require.NoError(t, err)
+	}
+	requests := server.Requests()
+	assert.Empty(t, requests[0].Query)
+	assert.Equal(t, "currentPage=1&events=video.caption.generated&pageSize=100", requests[1].Query.Encode())
+}
+
+func TestListOptionsOutOfBounds(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string]facade.ListOptions{
+		"a negative page":      {Page: -1},
+		"a negative page size": {PageSize: -1},
+		"a page size over 100": {PageSize: 101},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, client := newFake(t)
+			_, err := client.ListWebhooks(t.Context(), opts)
+			require.ErrorIs(t, err, facade.ErrInvalidArgument)
+			_, err = facade.Collect(client.Webhooks(t.Context(), opts))
+			require.ErrorIs(t, err, facade.ErrInvalidArgument)
+			_, err = facade.Collect(client.WebhookPages(t.Context(), opts))
+			require.ErrorIs(t, err, facade.ErrInvalidArgument)
+			assert.Empty(t, server.Requests(), "nothing was sent")
+		})
+	}
+}
+
+func TestListLinksAreNeverNeeded(t *testing.T) {
+	t.Parallel()
+	for name, links := range map[string]string{
+		"an array":            `[{"rel":"next","uri":"https://elsewhere.example/webhooks?currentPage=2"}]`,
+		"an object by rel":    `{"next":{"uri":"/webhooks"},"self":"/webhooks"}`,
+		"null":                `null`,
+		"something different": `"none"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, answer(http.StatusOK, `{"data":[`+webhookJSON(1)+`],"pagination":{"currentPage":1,"pageSize":25,"pagesTotal":1,"itemsTotal":1,"links":`+links+`}}`))
+			all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{}))
+			require.NoError(t, err)
+			assert.Len(t, all, 1)
+		})
+	}
+}
+
+func TestWalkOverAStillList(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		webhooks, requests int
+		opts               facade.ListOptions
+	}{
+		{0, 1, facade.ListOptions{}},
+		{1, 1, facade.ListOptions{}},
+		{99, 1, facade.ListOptions{}},
+		{100, 1, facade.ListOptions{}},
+		{101, 2, facade.ListOptions{}},
+		{250, 3, facade.ListOptions{}},
+		{10, 4, facade.ListOptions{PageSize: 3}},
+		{10, 3, facade.ListOptions{PageSize: 3, Page: 2}},
+		{10, 1, facade.ListOptions{PageSize: 3, Page: 4}},
+		{10, 1, facade.ListOptions{PageSize: 3, Page: 9}},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%d webhooks from page %d by %d", test.webhooks, test.opts.Page, test.opts.PageSize), func(t *testing.T) {
+			t.Parallel()
+			server, client, ids := newLargeFake(t, test.webhooks)
+			want := ids[min(len(ids), max(0, test.opts.Page-1)*test.opts.PageSize):]
+
+			all, err := facade.Collect(client.Webhooks(t.Context(), test.opts))
+			require.NoError(t, err)
+			assert.Equal(t, want, idsOf(all))
+			assert.Equal(t, test.requests, lists(server))
+
+			var paged []string
+			for page, err := range client.WebhookPages(t.Context(), test.opts) {
+				require.NoError(t, err)
+				paged = append(paged, idsOf(page.Webhooks)...)
+			}
+			assert.ElementsMatch(t, want, paged)
+			assert.Equal(t, 2*test.requests, lists(server))
+		})
+	}
+}
+
+func TestWalkOver1000WebhooksTakes10Requests(t *testing.T) {
+	t.Parallel()
+	server, client, ids := newLargeFake(t, 1000)
+	all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{}))
+	require.NoError(t, err)
+	assert.Equal(t, ids, idsOf(all))
+	assert.Equal(t, 10, lists(server))
+}
+
+func TestWalkWithFilter(t *testing.T) {
+	t.Parallel()
+	_, client, _ := newLargeFake(t, 5)
+	wh, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{facade.EventVideoSourceRecorded}})
+	require.NoError(t, err)
+	all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{Event: facade.EventVideoSourceRecorded}))
+	require.NoError(t, err)
+	assert.Equal(t, []string{wh.ID}, idsOf(all))
+}
+
+func TestRangingTwiceStartsAnew(t *testing.T) {
+	t.Parallel()
+	_, client, ids := newLargeFake(t, 7)
+	webhooks := client.Webhooks(t.Context(), facade.ListOptions{PageSize: 3})
+	pages := client.WebhookPages(t.Context(), facade.ListOptions{PageSize: 3})
+	for range 2 {
+		all, err := facade.Collect(webhooks)
+		require.NoError(t, err)
+		assert.Equal(t, ids, idsOf(all))
+		all3, err := facade.Collect(pages)
+		require.NoError(t, err)
+		assert.Len(t, all3, 3)
+	}
+}
+
+func TestBreakStopsFetching(t *testing.T) {
+	t.Parallel()
+	server, client, ids := newLargeFake(t, 7)
+	for wh, err := range client.Webhooks(t.Context(), facade.ListOptions{PageSize: 3}) {
+		require.NoError(t, err)
+		if wh.ID == ids[3] {
+			break
+		}
+	}
+	assert.Equal(t, 2, lists(server))
+	for _, err := range client.WebhookPages(t.Context(), facade.ListOptions{PageSize: 3}) {
+		require.NoError(t, err)
+		break
+	}
+	assert.Equal(t, 3, lists(server))
+}
+
+func TestWalkWhoseBodyDeletes(t *testing.T) {
+	t.Parallel()
+	for _, beyondEnd := range []int{http.StatusOK, http.StatusBadRequest, http.StatusNotFound} {
+		for name, order := range map[string][]facadetest.Option{"oldest first": nil, "newest first": {facadetest.WithNewestFirst()}} {
+			t.Run(fmt.Sprintf("%s, %d beyond the end", name, beyondEnd), func(t *testing.T) {
+				t.Parallel()
+				server, _, ids := newLargeFake(t, 230, append(order, facadetest.WithPageBeyondEnd(beyondEnd))...)
+				client := server.Client() // openapi.yaml has no 404 for a list
+				var met []string
+				for wh, err := range client.Webhooks(t.Context(), facade.ListOptions{PageSize: 20}) {
+					require.NoError(t, err)
+					met = append(met, wh.ID)
+					require.NoError(t, client.DeleteWebhook(t.Context(), wh.ID), "so it wasn't yielded twice")
+				}
+				assert.ElementsMatch(t, ids, met)
+				assert.Empty(t, server.Webhooks())
+			})
+		}
+	}
+}
+
+func TestWalkWhoseBodyCreates(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]facadetest.Option{"oldest first": nil, "newest first": {facadetest.WithNewestFirst()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, client, ids := newLargeFake(t, 50, order...)
+			old := make(map[string]bool)
+			for _, id := range ids {
+				old[id] = true
+			}
+			met := make(map[string]int)
+			for wh, err := range client.Webhooks(t.Context(), facade.ListOptions{PageSize: 20}) {
+				require.NoError(t, err)
+				met[wh.ID]++
+				if old[wh.ID] {
+					fill(t, client, 1)
+				}
+			}
+			for _, id := range ids {
+				assert.Equal(t, 1, met[id])
+			}
+			for id, n := range met {
+				assert.Equal(t, 1, n, id)
+			}
+		})
+	}
+}
+
+// Others create and delete between the requests of a walk, at random. The only
+// thing left out is what the doc leaves out: changes between the same two
+// requests that leave the count as it was.
+func TestWalkIsWholeWhateverOthersDo(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 0))
+			opts := []facadetest.Option{facadetest.WithPageBeyondEnd([]int{200, 400, 404}[random.IntN(3)])}
+			if random.IntN(2) == 0 {
+				opts = append(opts, facadetest.WithNewestFirst())
+			}
+			server, _, ids := newLargeFake(t, random.IntN(40), opts...)
+			other := server.Client()
+			stays := make(map[string]bool) // from the first request to the last
+			for _, id := range ids {
+				stays[id] = true
+			}
+			restless := random.IntN(8) // requests until the list holds still
+			disturb := func() {
+				for _, wh := range server.Webhooks() {
+					if random.IntN(10) == 0 {
+						require.NoError(t, other.DeleteWebhook(t.Context(), wh.ID))
+						delete(stays, wh.ID)
+					}
+				}
+				fill(t, other, random.IntN(6))
+			}
+			requests, transport := 0, newTransport(t)
+			hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				if requests++; requests > 1 && requests <= restless {
+					before := len(server.Webhooks())
+					disturb()
+					if len(server.Webhooks()) == before {
+						fill(t, other, 1)
+					}
+				}
+				return transport.RoundTrip(r)
+			})}
+			walker := server.Client(facade.WithHTTPClient(hc))
+			met := make(map[string]int)
+			for wh, err := range walker.Webhooks(t.Context(), facade.ListOptions{PageSize: 1 + random.IntN(9)}) {
+				require.NoError(t, err)
+				met[wh.ID]++
+			}
+			for id := range stays {
+				assert.Equal(t, 1, met[id], "yielded exactly once: %s", id)
+			}
+			for id, n := range met {
+				assert.Equal(t, 1, n, "never twice: %s", id)
+			}
+		})
+	}
+}
+
+func TestConcurrentWalksAndChanges(t *testing.T) {
+	t.Parallel()
+	_, client, ids := newLargeFake(t, 60)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 10 {
+				wh, err := client.CreateWebhook(t.Context(), validParams)
+				if assert.NoError(t, err) {
+					assert.NoError(t, client.DeleteWebhook(t.Context(), wh.ID))
+				}
+			}
+		})
+		group.Go(func() {
+			// Whole or an error, never less without one.
+			all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{PageSize: 100}))
+			if assert.NoError(t, err, "one page is a snapshot") {
+				assert.Subset(t, idsOf(all), ids)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestWalkEnds(t *testing.T) {
+	t.Parallel()
+	page := func(data string, number, size, pages, items int) string {
+		return fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%d,"pageSize":%d,"pagesTotal":%d,"itemsTotal":%d}}`, data, number, size, pages, items)
+	}
+	tests := []struct {
+		name   string
+		answer func(request, number int) string
+		most   int // requests
+	}{
+		{"the page number is ignored", func(_, _ int) string {
+			return page(webhookJSON(1)+","+webhookJSON(2), 1, 2, 3, 6)
+		}, 20},
+		{"the page number is ignored and there is no end", func(_, number int) string {
+			return page(webhookJSON(1), number, 1, 1<<30, 1<<30)
+		}, 20},
+		{"the list never holds still", func(request, number int) string {
+			return page(webhookJSON(request), number, 1, 2, request)
+		}, 20},
+		{"the list grows with each request", func(request, number int) string {
+			return page(webhookJSON(request), number, 1, request+1, request+1)
+		}, 1 << 11},
+		{"one page that holds less than it counts", func(_, _ int) string {
+			return page(webhookJSON(1), 1, 25, 1, 2)
+		}, 10},
+		{"one page that holds more than it counts", func(_, _ int) string {
+			return page(webhookJSON(1)+","+webhookJSON(2), 1, 25, 1, 1)
+		}, 10},
+		{"one webhook twice on a page", func(_, _ int) string {
+			return page(webhookJSON(1)+","+webhookJSON(1), 1, 25, 1, 2)
+		}, 10},
+		{"pages that are empty", func(_, number int) string {
+			return page("", number, 1, 5, 5)
+		}, 10},
+		{"negative counts", func(_, number int) string {
+			return page(webhookJSON(1), number, 1, -5, -5)
+		}, 10},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int32
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				number, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, test.answer(int(requests.Add(1)), number))
+			})
+			seen := make(map[string]bool)
+			var errs []error
+			for wh, err := range client.Webhooks(t.Context(), facade.ListOptions{}) {
+				if err != nil {
+					assert.Nil(t, wh)
+					errs = append(errs, err)
+					continue
+				}
+				assert.Empty(t, errs, "the error comes last")
+				assert.False(t, seen[wh.ID], "never twice")
+				seen[wh.ID] = true
+			}
+			require.Len(t, errs, 1, "with an error, once")
+			require.ErrorIs(t, errs[0], facade.ErrUnexpectedResponse)
+			assert.LessOrEqual(t, int(requests.Load()), test.most)
+		})
+	}
+}
+
+func TestWalkThatIsRefusedAPageAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("currentPage") != "1" {
+			answer(http.StatusBadRequest, `{"title":"A query parameter is invalid.","name":"currentPage"}`)(w, r)
+			return
+		}
+		answer(http.StatusOK, listJSON(1, 1, 2))(w, r)
+	})
+	all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{}))
+	require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+	require.ErrorIs(t, err, facade.ErrBadRequest, "the reason is told")
+	assert.Len(t, all, 1, "what came before")
+}
+
+func TestWalkFailsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	server, client, ids := newLargeFake(t, 7)
+	server.Inject(facadetest.Fault{
+		Match:  func(r *http.Request) bool { return r.URL.Query().Get("currentPage") == "2" },
+		Status: http.StatusInternalServerError,
+	})
+	all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{PageSize: 3}))
+	require.ErrorIs(t, err, facade.ErrServer)
+	assert.Equal(t, ids[:3], idsOf(all))
+
+	server.Inject(facadetest.Fault{
+		Match:  func(r *http.Request) bool { return r.URL.Query().Get("currentPage") == "2" },
+		Status: http.StatusInternalServerError,
+	})
+	pages, err := facade.Collect(client.WebhookPages(t.Context(), facade.ListOptions{PageSize: 3}))
+	require.ErrorIs(t, err, facade.ErrServer)
+	assert.Len(t, pages, 1)
+}
+
+func TestWalkFromAPageThatIsRefused(t *testing.T) {
+	t.Parallel()
+	server, client, _ := newLargeFake(t, 3, facadetest.WithPageBeyondEnd(http.StatusBadRequest))
+	_, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{Page: 2}))
+	require.ErrorIs(t, err, facade.ErrBadRequest)
+	require.NotErrorIs(t, err, facade.ErrUnexpectedResponse)
+	assert.Equal(t, 1, lists(server))
+}
+
+func TestWalkWhoseContextEnds(t *testing.T) {
+	t.Parallel()
+	server, client, _ := newLargeFake(t, 7)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var errs []error
+	for _, err := range client.Webhooks(ctx, facade.ListOptions{PageSize: 3}) {
+		cancel()
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs[0], context.Canceled)
+	assert.Equal(t, 1, lists(server))
+}
+
+func TestCollect(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	all, err := facade.Collect(func(yield func(int, error) bool) {
+		_ = yield(1, nil) && yield(2, nil) && yield(3, boom) && yield(4, nil)
+	})
+	assert.Equal(t, []int{1, 2}, all, "up to the first error")
+	require.ErrorIs(t, err, boom)
+
+	all, err = facade.Collect(func(func(int, error) bool) {})
+	assert.Nil(t, all)
+	require.NoError(t, err)
+}
