@@ -1,0 +1,33 @@
+package facade_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+	indent  = regexp.MustCompile(`(?m)^\t+`)
+)
+
+// Each Go snippet of the README stands in an example, which is compiled, run
+// and held against its output.
+func TestReadmeSnippetsAreExamples(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	examples, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	code := indent.ReplaceAllString(string(examples), "")
+	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
+	assert.Len(t, blocks, strings.Count(string(readme), "```go"))
+	require.GreaterOrEqual(t, len(blocks), 9)
+	for _, block := range blocks {
+		assert.Contains(t, code, indent.ReplaceAllString(block[1], ""))
+	}
+}
