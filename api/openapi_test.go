@@ -25,7 +25,7 @@ import (
 
 // examplesKnown is how many examples openapi.yaml had when this was written, so
 // that a walk that finds none can't pass.
-const examplesKnown = 36
+const examplesKnown = 40
 
 // resource is the address that openapi.yaml has for the validator.
 const resource = "https://example.com/openapi.yaml"
@@ -177,8 +177,11 @@ func TestSchemasTakeAndRefuse(t *testing.T) {
 		"a creation has a url":                            {component("WebhookCreation"), `{"events":["video.new"]}`, "missing property 'url'"},
 		"a creation has events":                           {component("WebhookCreation"), `{"url":"https://a.example"}`, "missing property 'events'"},
 		"a creation has one event at least":               {component("WebhookCreation"), `{"url":"https://a.example","events":[]}`, "minItems: got 0, want 1"},
-		"a creation's url is absolute":                    {component("WebhookCreation"), `{"url":"/hook","events":["video.new"]}`, "not valid uri"},
-		"a creation's url is not empty":                   {component("WebhookCreation"), `{"url":"","events":["video.new"]}`, "not valid uri"},
+		"a creation's scheme may be in upper case":        {component("WebhookCreation"), `{"url":"HTTPS://a.example","events":["video.new"]}`, ""},
+		"a creation's url may have more than ASCII":       {component("WebhookCreation"), `{"url":"http://zwölf.example/a b","events":["video.new"]}`, ""},
+		"a creation's url is absolute":                    {component("WebhookCreation"), `{"url":"/hook","events":["video.new"]}`, "does not match pattern"},
+		"a creation's url is http or https":               {component("WebhookCreation"), `{"url":"ftp://a.example","events":["video.new"]}`, "does not match pattern"},
+		"a creation's url is not empty":                   {component("WebhookCreation"), `{"url":"","events":["video.new"]}`, "does not match pattern"},
 		"a list may have links as an array":               {component("Pagination"), `{"currentPage":1,"currentPageItems":0,"pageSize":25,"pagesTotal":0,"itemsTotal":0,"links":[{"rel":"self","uri":"/"}]}`, ""},
 		"a list may have links as an object":              {component("Pagination"), `{"currentPage":1,"currentPageItems":0,"pageSize":25,"pagesTotal":0,"itemsTotal":0,"links":{"self":{"uri":"/"}}}`, ""},
 		"a list's links are no text":                      {component("Pagination"), `{"currentPage":1,"currentPageItems":0,"pageSize":25,"pagesTotal":0,"itemsTotal":0,"links":"/"}`, "oneOf"},
@@ -359,6 +362,8 @@ func TestThereIsAWebhookForEachEvent(t *testing.T) {
 					assert.True(t, header.Required, name)
 				}
 			}
+
+			assert.ElementsMatch(t, []string{"202", "3XX", "4XX", "5XX"}, slices.Collect(maps.Keys(item.Post.Responses.Map())))
 
 			assert.True(t, item.Post.RequestBody.Value.Required)
 			schema := item.Post.RequestBody.Value.Content["application/json"].Schema

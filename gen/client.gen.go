@@ -92,8 +92,11 @@ type ClientInterface interface {
 
 	// CreateAccessTokenWithBody Exchange an API key for tokens
 	//
-	// Answers an access token and the refresh token that renews it. A wrong key
-	// is answered with 400 by some deployments and with 401 by others.
+	// Answers an access token and a refresh token to get the next pair with.
+	// Sources differ on a wrong key: expect 400 as well as 401.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -102,8 +105,11 @@ type ClientInterface interface {
 
 	// CreateAccessToken Exchange an API key for tokens
 	//
-	// Answers an access token and the refresh token that renews it. A wrong key
-	// is answered with 400 by some deployments and with 401 by others.
+	// Answers an access token and a refresh token to get the next pair with.
+	// Sources differ on a wrong key: expect 400 as well as 401.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -112,7 +118,10 @@ type ClientInterface interface {
 
 	// RefreshAccessTokenWithBody Renew tokens
 	//
-	// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -121,7 +130,10 @@ type ClientInterface interface {
 
 	// RefreshAccessToken Renew tokens
 	//
-	// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -175,8 +187,11 @@ type ClientInterface interface {
 
 // CreateAccessTokenWithBody Exchange an API key for tokens
 //
-// Answers an access token and the refresh token that renews it. A wrong key
-// is answered with 400 by some deployments and with 401 by others.
+// Answers an access token and a refresh token to get the next pair with.
+// Sources differ on a wrong key: expect 400 as well as 401.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes any type of body and a specified content type.
 //
@@ -195,8 +210,11 @@ func (c *Client) CreateAccessTokenWithBody(ctx context.Context, contentType stri
 
 // CreateAccessToken Exchange an API key for tokens
 //
-// Answers an access token and the refresh token that renews it. A wrong key
-// is answered with 400 by some deployments and with 401 by others.
+// Answers an access token and a refresh token to get the next pair with.
+// Sources differ on a wrong key: expect 400 as well as 401.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -215,7 +233,10 @@ func (c *Client) CreateAccessToken(ctx context.Context, body CreateAccessTokenJS
 
 // RefreshAccessTokenWithBody Renew tokens
 //
-// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+// Answers a new pair of tokens, a refresh token included, for a refresh token.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes any type of body and a specified content type.
 //
@@ -234,7 +255,10 @@ func (c *Client) RefreshAccessTokenWithBody(ctx context.Context, contentType str
 
 // RefreshAccessToken Renew tokens
 //
-// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+// Answers a new pair of tokens, a refresh token included, for a refresh token.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -657,8 +681,11 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAccessTokenWithBodyWithResponse Exchange an API key for tokens
 	//
-	// Answers an access token and the refresh token that renews it. A wrong key
-	// is answered with 400 by some deployments and with 401 by others.
+	// Answers an access token and a refresh token to get the next pair with.
+	// Sources differ on a wrong key: expect 400 as well as 401.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -667,8 +694,11 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAccessTokenWithResponse Exchange an API key for tokens
 	//
-	// Answers an access token and the refresh token that renews it. A wrong key
-	// is answered with 400 by some deployments and with 401 by others.
+	// Answers an access token and a refresh token to get the next pair with.
+	// Sources differ on a wrong key: expect 400 as well as 401.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -677,7 +707,10 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshAccessTokenWithBodyWithResponse Renew tokens
 	//
-	// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -686,7 +719,10 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshAccessTokenWithResponse Renew tokens
 	//
-	// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	//
+	// This operation has no rate limit: the headers about one, which its
+	// failures share with those of other operations, don't come.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1270,8 +1306,11 @@ func (r GetWebhookResponse) StatusCode() int {
 
 // CreateAccessTokenWithBodyWithResponse Exchange an API key for tokens
 //
-// Answers an access token and the refresh token that renews it. A wrong key
-// is answered with 400 by some deployments and with 401 by others.
+// Answers an access token and a refresh token to get the next pair with.
+// Sources differ on a wrong key: expect 400 as well as 401.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1286,8 +1325,11 @@ func (c *ClientWithResponses) CreateAccessTokenWithBodyWithResponse(ctx context.
 
 // CreateAccessTokenWithResponse Exchange an API key for tokens
 //
-// Answers an access token and the refresh token that renews it. A wrong key
-// is answered with 400 by some deployments and with 401 by others.
+// Answers an access token and a refresh token to get the next pair with.
+// Sources differ on a wrong key: expect 400 as well as 401.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1302,7 +1344,10 @@ func (c *ClientWithResponses) CreateAccessTokenWithResponse(ctx context.Context,
 
 // RefreshAccessTokenWithBodyWithResponse Renew tokens
 //
-// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+// Answers a new pair of tokens, a refresh token included, for a refresh token.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1317,7 +1362,10 @@ func (c *ClientWithResponses) RefreshAccessTokenWithBodyWithResponse(ctx context
 
 // RefreshAccessTokenWithResponse Renew tokens
 //
-// Answers a new pair of tokens for a refresh token. The old refresh token is used up.
+// Answers a new pair of tokens, a refresh token included, for a refresh token.
+//
+// This operation has no rate limit: the headers about one, which its
+// failures share with those of other operations, don't come.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

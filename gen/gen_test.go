@@ -333,9 +333,9 @@ func TestSomeIDsLeaveTheirSegment(t *testing.T) {
 				http.MethodDelete: gen.NewDeleteWebhookRequest,
 			} {
 				req, err := request(host, test.id)
-				require.NoError(t, err)
+				require.NoError(t, err, method)
 				assert.Equal(t, method, req.Method)
-				assert.Equal(t, host+test.want, req.URL.String())
+				assert.Equal(t, host+test.want, req.URL.String(), method)
 			}
 		})
 	}

@@ -49,7 +49,7 @@ type AccessToken struct {
 	// ExpiresIn Seconds that the access token is good for.
 	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
 
-	// RefreshToken What renews the pair, once.
+	// RefreshToken What `/auth/refresh` gives the next pair for.
 	RefreshToken string `json:"refresh_token,omitempty,omitzero"`
 
 	// TokenType `Bearer`, in any case.
@@ -64,7 +64,7 @@ type AccessTokenCreation struct {
 
 // AccessTokenRefresh A refresh token.
 type AccessTokenRefresh struct {
-	// RefreshToken The refresh token of the latest pair.
+	// RefreshToken The refresh token of a pair.
 	RefreshToken string `json:"refreshToken"`
 }
 
@@ -268,7 +268,7 @@ type WebhookCreation struct {
 	// Events The events to be told of.
 	Events []EventType `json:"events"`
 
-	// URL The absolute http or https url that notifications are posted to.
+	// URL The http or https url that notifications are posted to.
 	URL string `json:"url"`
 }
 

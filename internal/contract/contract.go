@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -49,25 +49,62 @@ func Load(tb testing.TB) *openapi3.T {
 // request, and nothing is sent or answered differently because of them.
 func Transport(tb testing.TB, next http.RoundTripper) http.RoundTripper {
 	tb.Helper()
+	return newTransport(tb, next, true, true)
+}
+
+// Requests is [Transport] for a test whose server answers badly on purpose: it
+// checks requests only, and doesn't touch the responses.
+func Requests(tb testing.TB, next http.RoundTripper) http.RoundTripper {
+	tb.Helper()
+	return newTransport(tb, next, true, false)
+}
+
+// Responses is [Transport] for a test that sends badly on purpose: it checks
+// responses only, and doesn't touch the requests. What answers a request that
+// belongs to no operation is not checked, for nothing says what it should be.
+func Responses(tb testing.TB, next http.RoundTripper) http.RoundTripper {
+	tb.Helper()
+	return newTransport(tb, next, false, true)
+}
+
+func newTransport(tb testing.TB, next http.RoundTripper, requests, responses bool) *transport {
+	tb.Helper()
 	router, err := newRouter()
 	if err != nil {
 		tb.Fatalf("route openapi.yaml: %v", err)
 	}
-	return &transport{tb: tb, next: next, router: router}
+	return &transport{tb: tb, next: next, router: router, requests: requests, responses: responses}
 }
 
 var load = sync.OnceValues(func() (*openapi3.T, error) {
-	_, source, _, ok := runtime.Caller(0)
-	if !ok {
-		return nil, errors.New("the path of this source file is not known")
+	root, err := findRoot()
+	if err != nil {
+		return nil, err
 	}
 	loader := openapi3.NewLoader()
-	doc, err := loader.LoadFromFile(filepath.Join(filepath.Dir(source), "..", "..", "openapi.yaml"))
+	doc, err := loader.LoadFromFile(filepath.Join(root, "openapi.yaml"))
 	if err != nil {
 		return nil, err
 	}
 	return doc, doc.Validate(loader.Context)
 })
+
+// findRoot returns the module's folder. A test starts in that of its package,
+// which is the module's or below it.
+func findRoot() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("neither %s nor a folder above it has a go.mod", start)
+		}
+	}
+}
 
 var newRouter = sync.OnceValues(func() (routers.Router, error) {
 	doc, err := load()
@@ -85,20 +122,25 @@ var options = &openapi3filter.Options{
 }
 
 type transport struct {
-	tb     testing.TB
-	next   http.RoundTripper
-	router routers.Router
+	tb                  testing.TB
+	next                http.RoundTripper
+	router              routers.Router
+	requests, responses bool // which of them to check
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := req.Clone(req.Context())
-	var body content
-	sent.Body, body = peek(req.Body)
-
-	input, err := t.checkRequest(req, body)
-	if err != nil {
-		t.tb.Errorf("%s %s: the request is not what openapi.yaml says: %v", req.Method, req.URL.Path, err)
+	input, err := t.route(req)
+	if t.requests {
+		var body content
+		sent.Body, body = peek(req.Body)
+		if err == nil {
+			err = checkRequest(input, body)
+		}
+		if err != nil {
+			t.tb.Errorf("%s %s: the request is not what openapi.yaml says: %v", req.Method, req.URL.Path, err)
+		}
 	}
 
 	resp, err := t.next.RoundTrip(sent)
@@ -106,40 +148,39 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	resp.Request = req
-	resp.Body, body = peek(resp.Body)
-	if input == nil {
-		return resp, nil // No operation says what the response should be.
+	if !t.responses || input == nil {
+		return resp, nil
 	}
+	var body content
+	resp.Body, body = peek(resp.Body)
 	if err := checkResponse(input, resp, body); err != nil {
 		t.tb.Errorf("%s %s: the response %d is not what openapi.yaml says: %v", req.Method, req.URL.Path, resp.StatusCode, err)
 	}
 	return resp, nil
 }
 
-// checkRequest returns what the response is to be checked with, also beside an
-// error, unless the request belongs to no operation at all.
-func (t *transport) checkRequest(req *http.Request, body content) (*openapi3filter.RequestValidationInput, error) {
+// route returns what req and its response are to be checked with, unless req
+// belongs to no operation at all.
+func (t *transport) route(req *http.Request) (*openapi3filter.RequestValidationInput, error) {
 	route, params, err := t.router.FindRoute(req)
 	if err != nil {
 		return nil, err
 	}
-
-	// The validator reads and replaces the body of the request it is given.
 	checked := req.Clone(req.Context())
-	checked.Body = io.NopCloser(bytes.NewReader(body.data))
-	checked.ContentLength = int64(len(body.data))
+	checked.Body = nil // The validator reads and replaces it: it must not be the one that is sent.
+	return &openapi3filter.RequestValidationInput{Request: checked, PathParams: params, Route: route}, nil
+}
+
+func checkRequest(input *openapi3filter.RequestValidationInput, body content) error {
+	input.Request.Body = io.NopCloser(bytes.NewReader(body.data))
+	input.Request.ContentLength = int64(len(body.data))
 
 	opts := *options
 	opts.ExcludeRequestBody = !body.whole
-	input := &openapi3filter.RequestValidationInput{
-		Request:    checked,
-		PathParams: params,
-		Route:      route,
-		Options:    &opts,
-	}
-	return input, errors.Join(
-		openapi3filter.ValidateRequest(checked.Context(), input),
-		checkUndocumented(req, route),
+	input.Options = &opts
+	return errors.Join(
+		openapi3filter.ValidateRequest(input.Request.Context(), input),
+		checkUndocumented(input.Request, input.Route),
 	)
 }
 

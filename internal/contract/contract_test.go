@@ -111,12 +111,18 @@ func but(e exchange, change func(*exchange)) exchange {
 	return e
 }
 
-// run sends e over a contract.Transport, shows that both sides see it as it is,
-// and returns what is reported.
+// run sends e over a contract.Transport and returns what is reported.
 func run(t *testing.T, e exchange) []string {
 	t.Helper()
+	return runOver(t, contract.Transport, e)
+}
+
+// runOver sends e over what wrap makes, shows that both sides see it as it is,
+// and returns what is reported.
+func runOver(t *testing.T, wrap func(testing.TB, http.RoundTripper) http.RoundTripper, e exchange) []string {
+	t.Helper()
 	var tb recorder
-	transport := contract.Transport(&tb, roundTrip(func(req *http.Request) (*http.Response, error) {
+	transport := wrap(&tb, roundTrip(func(req *http.Request) (*http.Response, error) {
 		assert.Equal(t, e.method, req.Method)
 		assert.Equal(t, "http://127.0.0.1:8080"+e.target, req.URL.String())
 		assert.Equal(t, e.header, req.Header)
@@ -312,6 +318,79 @@ func TestTransportReportsBothSidesOfAnExchange(t *testing.T) {
 	assert.Contains(t, reports[1], "the response 200 is not")
 }
 
+func TestRequestsAndResponsesCheckOneSideOnly(t *testing.T) {
+	t.Parallel()
+	badRequest := func(e *exchange) { e.header = http.Header{} }
+	badResponse := func(e *exchange) { e.answered = `{}` }
+	noOperation := func(e *exchange) { e.target = "/hooks" }
+	const request, response = "the request is not what openapi.yaml says", "the response 200 is not what openapi.yaml says"
+	tests := map[string]struct {
+		exchange            exchange
+		requests, responses string // what each reports, if it does
+	}{
+		"a good exchange":                     {exchange: get()},
+		"a bad request":                       {exchange: but(get(), badRequest), requests: request},
+		"a bad request body":                  {exchange: but(create(), func(e *exchange) { e.sent = `{}` }), requests: request},
+		"a bad response":                      {exchange: but(get(), badResponse), responses: response},
+		"both bad":                            {exchange: but(but(get(), badRequest), badResponse), requests: request, responses: response},
+		"a request that is for no operation":  {exchange: but(get(), noOperation), requests: request},
+		"an answer that is for no operation":  {exchange: but(but(get(), noOperation), badResponse), requests: request},
+		"a status that nobody has documented": {exchange: but(get(), func(e *exchange) { e.status = http.StatusTeapot }), responses: "status is not documented"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reported(t, test.requests, runOver(t, contract.Requests, test.exchange))
+			reported(t, test.responses, runOver(t, contract.Responses, test.exchange))
+		})
+	}
+}
+
+// reported asserts that reports are the one that has want in it, or none.
+func reported(t *testing.T, want string, reports []string) {
+	t.Helper()
+	if want == "" {
+		assert.Empty(t, reports)
+	} else if assert.Len(t, reports, 1) {
+		assert.Contains(t, reports[0], want)
+	}
+}
+
+func TestTheSideThatIsNotCheckedIsNotRead(t *testing.T) {
+	t.Parallel()
+
+	t.Run("the response", func(t *testing.T) {
+		t.Parallel()
+		var body spaces
+		transport := contract.Requests(t, roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: &body}, nil
+		}))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/webhooks", http.NoBody)
+		require.NoError(t, err)
+		req.Header = basic
+		resp, err := transport.RoundTrip(req)
+		require.NoError(t, err)
+		assert.Same(t, &body, resp.Body)
+		assert.Zero(t, body.read)
+		require.NoError(t, resp.Body.Close())
+	})
+
+	t.Run("the request", func(t *testing.T) {
+		t.Parallel()
+		var body spaces
+		transport := contract.Responses(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			assert.Same(t, &body, req.Body)
+			return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
+		}))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://127.0.0.1/webhooks/a", &body)
+		require.NoError(t, err)
+		resp, err := transport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Zero(t, body.read)
+	})
+}
+
 func TestTransportLeavesACutBodyCut(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -347,13 +426,18 @@ func TestTransportLeavesACutBodyCut(t *testing.T) {
 	}
 }
 
-// spaces is a body without end that knows whether it was closed.
-type spaces struct{ closed bool }
+// spaces is a body without end that knows how much of it was read and whether
+// it was closed.
+type spaces struct {
+	read   int
+	closed bool
+}
 
 func (s *spaces) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = ' '
 	}
+	s.read += len(p)
 	return len(p), nil
 }
 
