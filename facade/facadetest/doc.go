@@ -10,7 +10,9 @@
 // arrived, [Server.Webhooks] what became of it. [Server.Inject] makes things go
 // wrong: late answers, errors, garbage, lost connections.
 //
-// Where it isn't known how the service behaves, the server has an option, and
-// its documentation says so. A program that works with each of its values
-// doesn't depend on a guess.
+// Not all is known of the service. The order of lists and the answer for a page
+// beyond the end are options here; a program that works with each of their
+// values doesn't depend on a guess. Elsewhere the server does one of the things
+// that the service may do. A wrong key at /auth/api-key, for one, is answered
+// with 401, never with 400. A [Fault] makes it answer otherwise.
 package facadetest

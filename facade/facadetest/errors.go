@@ -43,10 +43,11 @@ func errInvalidQuery(name string) gen.Error {
 	return e
 }
 
-// errInvalidAttributes is the error for a body whose members are missing or of
-// the wrong kind.
+// errInvalidAttributes is the error for a body whose members are missing or
+// wrong. Like the service it calls them missing, and tells each one's fault
+// among the problems.
 func errInvalidAttributes(problems []gen.ErrorProblem) gen.Error {
-	e := newError(http.StatusBadRequest, "attribute-required", problems[0].Title)
+	e := newError(http.StatusBadRequest, "attribute-required", required)
 	e.Name = problems[0].Name
 	e.Problems = problems
 	return e

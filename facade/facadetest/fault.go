@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -19,7 +20,9 @@ import (
 //
 // A request whose answer is replaced by Status or lost by Reset isn't carried
 // out, so that it changes nothing, needs no credentials and doesn't count
-// against the rate limit, unless Handled says otherwise.
+// against the rate limit, unless Handled says otherwise. The answer has the
+// X-RateLimit headers all the same where the service sends them, with what the
+// current window has left, or nothing left if Status is 429.
 type Fault struct {
 	// Match tells whether the fault is for a request. Nil means any request. It
 	// must not read the body of the request and must not call Inject.
@@ -31,19 +34,20 @@ type Fault struct {
 
 	// Delay is how long the answer or the reset is held back, in real time. A
 	// request that is carried out is carried out before. The wait ends early
-	// when the client is gone or the server closes.
+	// when the server closes or the client is gone. The latter goes unnoticed as
+	// long as the request has a body that isn't read, as with ResetBeforeRead.
 	Delay time.Duration
 
 	// Handled carries a request out whose answer is replaced by Status or lost
-	// by ResetAfterRead. It then counts against the rate limit, and an answer
-	// in place of its own keeps the X-RateLimit headers. With ResetBeforeRead
-	// it has no effect.
+	// by ResetAfterRead. It then counts against the rate limit. With
+	// ResetBeforeRead it has no effect.
 	Handled bool
 
 	// Status is answered in place of the server's own status, with the body the
-	// service sends with it, or a generic one if there is none. Zero means the
-	// server's own answer. Inject panics if it is neither zero nor between 200
-	// and 999.
+	// service sends with it, or a generic one if there is none. If the request is
+	// carried out and has the same status by itself, the answer keeps its own
+	// body. Zero means the server's own answer. Inject panics if it is neither
+	// zero nor between 200 and 999.
 	Status int
 
 	// Body is answered in place of the body that would be. If Status is zero,
@@ -59,11 +63,13 @@ type Fault struct {
 	Header map[string]string
 
 	// Cut announces the whole body, sends only the first half of it, rounded
-	// down, and closes the connection.
+	// down, and closes the connection. An answer without a body stays whole.
+	// Inject panics if Status is 204 or 304, which never have one.
 	Cut bool
 
 	// Endless sends the body and then spaces until the client is gone or the
-	// server closes. Cut has no effect then.
+	// server closes. It announces no length, whatever Header says, and Cut has
+	// no effect then. For answers without a body the same holds as for Cut.
 	Endless bool
 
 	// Reset closes the connection without an answer. Status, Body, Header, Cut
@@ -95,6 +101,9 @@ func (s *Server) Inject(faults ...Fault) {
 		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
 			panic(fmt.Sprintf("facadetest: no answer has the status %d", f.Status))
 		}
+		if (f.Cut || f.Endless) && !bodyAllowed(f.Status) {
+			panic(fmt.Sprintf("facadetest: an answer with the status %d has no body to cut or to go on without end", f.Status))
+		}
 	}
 	s.faults.add(faults)
 }
@@ -110,6 +119,7 @@ func (fs *faults) add(faults []Fault) {
 	defer fs.mu.Unlock()
 	for _, f := range faults {
 		f.Times = cmp.Or(f.Times, 1)
+		f.Header = maps.Clone(f.Header)
 		fs.pending = append(fs.pending, &f)
 	}
 }
@@ -135,13 +145,13 @@ func (f Fault) carriedOut() bool {
 	return f.Handled || f.Status == 0 && f.Reset == NoReset
 }
 
-// change returns what is answered in place of a, which is zero if the request
-// wasn't carried out.
+// change returns what is answered in place of a, whose status is zero if the
+// request wasn't carried out.
 func (f Fault) change(a answer) answer {
-	if a.header == nil {
-		a.header = http.Header{}
+	if f.Status == http.StatusTooManyRequests && a.header.Get("X-RateLimit-Remaining") != "" {
+		a.header.Set("X-RateLimit-Remaining", "0")
 	}
-	if f.Status != 0 {
+	if f.Status != 0 && f.Status != a.status {
 		a.status = f.Status
 		a.body = errorOfStatus(f.Status)
 		a.header.Del("Content-Type")
@@ -179,21 +189,7 @@ func sendHalf(w http.ResponseWriter, body []byte) {
 }
 
 // sendEndless sends body and then spaces until it can't any more.
-func (s *Server) sendEndless(ctx context.Context, w http.ResponseWriter, body []byte) {
-	ctx, cancel := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	defer watch.Wait()
-	defer cancel()
-	watch.Go(func() {
-		select {
-		case <-s.closing:
-			// A client that stopped reading must not keep the server from closing.
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now())
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-
+func sendEndless(ctx context.Context, w http.ResponseWriter, body []byte) {
 	spaces := bytes.Repeat([]byte(" "), 4096)
 	_, err := w.Write(body)
 	for err == nil && ctx.Err() == nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +62,12 @@ func TestInjectPanicsOnAnImpossibleStatus(t *testing.T) {
 	for _, status := range []int{-1, 1, 100, 199, 1000} {
 		assert.Panics(t, func() { server.Inject(facadetest.Fault{}, facadetest.Fault{Status: status}) })
 	}
+	for _, fault := range []facadetest.Fault{
+		{Status: 204, Cut: true}, {Status: 304, Cut: true}, {Status: 204, Endless: true}, {Status: 304, Endless: true},
+	} {
+		assert.PanicsWithValue(t, "facadetest: an answer with the status "+strconv.Itoa(fault.Status)+" has no body to cut or to go on without end",
+			func() { server.Inject(fault) })
+	}
 	server.Inject(facadetest.Fault{Status: 999})
 
 	assert.Equal(t, 999, call.free().do(http.MethodGet, "/webhooks", "").status, "none of the others was added")
@@ -84,7 +91,7 @@ func TestFaultStatus(t *testing.T) {
 	} {
 		t.Run(test.title, func(t *testing.T) {
 			t.Parallel()
-			server, call := start(t)
+			server, call := start(t, facadetest.WithClock(newClock().Now))
 			server.Inject(facadetest.Fault{Status: test.status})
 
 			sender := call.odd()
@@ -94,7 +101,11 @@ func TestFaultStatus(t *testing.T) {
 			resp := sender.do(http.MethodPost, "/webhooks", someWebhook, "Authorization", "")
 
 			resp.isError(test.status, test.slug, test.title, test.name)
-			resp.hasRateLimit("", "", "")
+			left := "40"
+			if test.status == 429 {
+				left = "0"
+			}
+			resp.hasRateLimit("40", left, "60")
 			assert.Empty(t, server.Webhooks())
 			assert.Equal(t, test.status, server.Requests()[0].Status)
 			call.do(http.MethodPost, "/webhooks", someWebhook).hasRateLimit("40", "39", "60")
@@ -125,6 +136,58 @@ func TestHandledFaultStatus(t *testing.T) {
 	resp.isError(500, "", "Server error", "")
 	resp.hasRateLimit("40", "39", "60")
 	assert.Len(t, server.Webhooks(), 1)
+}
+
+func TestHandledFaultOfTheSameStatusKeepsTheBody(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	server.Inject(facadetest.Fault{Status: 201, Handled: true})
+
+	created := call.create(someWebhook)
+
+	require.Len(t, server.Webhooks(), 1)
+	assert.Equal(t, server.Webhooks()[0].ID, created.WebhookID)
+}
+
+func TestFaultRateLimit(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	server, call := start(t, facadetest.WithClock(clock.Now))
+	read := func() response { return call.free().do(http.MethodGet, "/webhooks", "") }
+	read().hasRateLimit("100", "99", "60")
+	clock.add(59*time.Second + 999*time.Millisecond)
+	server.Inject(
+		facadetest.Fault{Status: 200},
+		facadetest.Fault{Status: 429},
+		facadetest.Fault{Status: 429, Handled: true},
+		facadetest.Fault{Status: 429, Header: map[string]string{"X-RateLimit-Remaining": "7", "X-RateLimit-Retry-After": ""}},
+		facadetest.Fault{Status: 503, Match: func(r *http.Request) bool { return r.URL.Path == "/auth/api-key" }},
+	)
+
+	read().hasRateLimit("100", "99", "1")
+	read().hasRateLimit("100", "0", "1")
+	read().hasRateLimit("100", "0", "1")
+	read().hasRateLimit("100", "7", "")
+	call.free().do(http.MethodPost, "/auth/api-key", "{}").hasRateLimit("", "", "")
+	read().hasRateLimit("100", "97", "1")
+}
+
+func TestFaultWithoutRateLimit(t *testing.T) {
+	t.Parallel()
+	server, call := start(t, facadetest.WithRateLimit(0, 0))
+	server.Inject(facadetest.Fault{Status: 429})
+
+	call.do(http.MethodGet, "/webhooks", "").hasRateLimit("", "", "")
+}
+
+func TestFaultHeaderIsCopied(t *testing.T) {
+	t.Parallel()
+	server, call := start(t)
+	header := map[string]string{"X-Test": "1"}
+	server.Inject(facadetest.Fault{Header: header})
+	header["X-Test"] = "2"
+
+	assert.Equal(t, "1", call.do(http.MethodGet, "/webhooks", "").header.Get("X-Test"))
 }
 
 func TestFaultBody(t *testing.T) {
@@ -265,15 +328,20 @@ func TestFaultDelayEndsWhenTheServerCloses(t *testing.T) {
 	)
 	free := call.free()
 
-	answered := make(chan int)
-	go func() { answered <- free.do(http.MethodGet, "/webhooks", "").status }()
-	arrived(t, server, 1)
-	failed := make(chan error)
-	go func() { failed <- free.fail(http.MethodGet, "/webhooks", "") }()
+	failed := make(chan error, 2)
+	for range 2 {
+		go func() {
+			resp, err := free.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			failed <- err
+		}()
+	}
 	arrived(t, server, 2)
-	server.Close()
+	closes(t, server)
 
-	assert.Equal(t, 503, <-answered)
+	assert.Error(t, <-failed)
 	assert.Error(t, <-failed)
 }
 
@@ -281,7 +349,7 @@ func TestFaultEndless(t *testing.T) {
 	t.Parallel()
 	const enough = 1 << 20
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Endless: true, Cut: true})
+	server.Inject(facadetest.Fault{Endless: true, Cut: true, Header: map[string]string{"Content-Length": "5"}})
 
 	resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 	require.NoError(t, err)
@@ -313,6 +381,23 @@ func TestFaultEndlessEndsWhenTheServerCloses(t *testing.T) {
 	require.Error(t, <-reading)
 	_, err = io.Copy(io.Discard, resp.Body)
 	require.Error(t, err, "it doesn't end as if it were whole")
+}
+
+func TestFaultsOfAnAnswerWithoutBody(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]facadetest.Fault{"cut": {Cut: true}, "endless": {Endless: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, call := start(t)
+			id := call.create(someWebhook).WebhookID
+			server.Inject(fault)
+
+			resp := call.do(http.MethodDelete, "/webhooks/"+id, "")
+
+			assert.Equal(t, http.StatusNoContent, resp.status)
+			assert.Empty(t, resp.body)
+		})
+	}
 }
 
 // sendHalf writes a request that announces more of a body than it has, and returns

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/apivideo-community/webhooks-go/gen"
 )
@@ -17,16 +18,17 @@ type attribute struct {
 
 // attributes are those of each operation with a body, by the pattern of its route.
 var attributes = map[string][]attribute{
-	"POST /webhooks":     {{"url", faultOfString}, {"events", faultOfArray}},
+	"POST /webhooks":     {{"url", faultOfURL}, {"events", faultOfEvents}},
 	"POST /auth/api-key": {{"apiKey", faultOfString}},
 	"POST /auth/refresh": {{"refreshToken", faultOfString}},
 }
 
 const (
-	required     = "This attribute is required."
-	notAString   = "This attribute must be a string."
-	notAnArray   = "This attribute must be an array."
-	notOfStrings = "This attribute must be an array of strings."
+	required    = "This attribute is required."
+	notAString  = "This attribute must be a string."
+	notAURL     = "This attribute must be an http or https URL."
+	notAnArray  = "This attribute must be an array."
+	notOfEvents = "This attribute must be an array of event names."
 )
 
 func faultOfString(value json.RawMessage) string {
@@ -40,7 +42,20 @@ func faultOfString(value json.RawMessage) string {
 	return ""
 }
 
-func faultOfArray(value json.RawMessage) string {
+func faultOfURL(value json.RawMessage) string {
+	if fault := faultOfString(value); fault != "" {
+		return fault
+	}
+	var s string
+	_ = json.Unmarshal(value, &s) // it is a string
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return notAURL
+	}
+	return ""
+}
+
+func faultOfEvents(value json.RawMessage) string {
 	var items []any
 	switch err := json.Unmarshal(value, &items); {
 	case err != nil:
@@ -49,15 +64,16 @@ func faultOfArray(value json.RawMessage) string {
 		return required
 	}
 	for _, item := range items {
-		if _, ok := item.(string); !ok {
-			return notOfStrings
+		if name, _ := item.(string); name == "" {
+			return notOfEvents
 		}
 	}
 	return ""
 }
 
 // checkPayload refuses a body before it is decoded, because a decoder tells of
-// the first fault only and takes what is missing for empty.
+// the first fault only and takes what is missing for empty. It passes on what it
+// checked and no more, because a decoder takes URL for url.
 func checkPayload(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wanted := attributes[r.Pattern]
@@ -75,6 +91,11 @@ func checkPayload(next http.Handler) http.Handler {
 			writeError(w, errInvalidAttributes(problems))
 			return
 		}
+		checked := map[string]json.RawMessage{}
+		for _, a := range wanted {
+			checked[a.name] = members[a.name]
+		}
+		body, _ = json.Marshal(checked) // it was JSON before
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})

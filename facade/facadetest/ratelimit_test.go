@@ -28,7 +28,8 @@ func TestRateLimitDefaults(t *testing.T) {
 	call.odd().do(http.MethodGet, "/webhooks", "", "Authorization", "").hasRateLimit("100", "97", "60")
 	call.odd().do(http.MethodGet, "/webhooks?pageSize=101", "").hasRateLimit("100", "96", "60")
 	call.odd().do(http.MethodPut, "/webhooks/a", "").hasRateLimit("40", "37", "60")
-	call.odd().do(http.MethodGet, "/webhooks/", "").hasRateLimit("", "", "")
+	call.odd().do(http.MethodGet, "/webhooks/", "").hasRateLimit("100", "95", "60")
+	call.odd().do(http.MethodGet, "/auth/", "").hasRateLimit("", "", "")
 }
 
 func TestRateLimitWindows(t *testing.T) {

@@ -48,21 +48,23 @@ type config struct {
 }
 
 // WithWebhookLimit sets how many webhooks the account may hold, 10 by default.
-// One more is refused with 400. Zero means no limit.
+// One more is refused with 400. Zero means no limit. NewServer panics if it is
+// negative.
 func WithWebhookLimit(n int) Option {
 	return func(c *config) { c.webhookLimit = n }
 }
 
 // WithRateLimit sets how many reads and how many writes a minute are answered,
 // by default the 100 and 40 of the sandbox. One more is refused with 429. Zero
-// means no limit, and no X-RateLimit headers on the answers.
+// means no limit, and no X-RateLimit headers on the answers. NewServer panics if
+// one is negative.
 func WithRateLimit(reads, writes int) Option {
 	return func(c *config) { c.reads, c.writes = reads, writes }
 }
 
 // WithClock sets the clock by which webhooks are dated, the windows of the rate
 // limit begin and end, and tokens expire. The default is [time.Now]. The
-// function must be safe for concurrent use.
+// function must be safe for concurrent use. NewServer panics if it is nil.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) { c.now = now }
 }
@@ -88,12 +90,7 @@ func NewServer(opts ...Option) *Server {
 	for _, opt := range opts {
 		opt(&c)
 	}
-	switch c.pageBeyondEnd {
-	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
-	default:
-		panic("facadetest: a page beyond the end is answered with 200, 400 or 404, not with " + strconv.Itoa(c.pageBeyondEnd))
-	}
-
+	c.check()
 	key := randomText(43)
 	closing := make(chan struct{})
 	s := &Server{
@@ -107,17 +104,32 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// Close shuts the server down. It ends delayed and endless answers and waits
-// for all others. Calling it again does nothing.
+// check panics on a value that no server can work with.
+func (c config) check() {
+	if c.webhookLimit < 0 || c.reads < 0 || c.writes < 0 {
+		panic("facadetest: a limit is zero or more")
+	}
+	if c.now == nil {
+		panic("facadetest: WithClock needs a clock")
+	}
+	switch c.pageBeyondEnd {
+	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
+	default:
+		panic("facadetest: a page beyond the end is answered with 200, 400 or 404, not with " + strconv.Itoa(c.pageBeyondEnd))
+	}
+}
+
+// Close shuts the server down. It breaks off the requests and answers that are
+// still under way, also those of other listeners, and waits until they have
+// ended. Calling it again does nothing.
 func (s *Server) Close() {
 	s.close()
 	s.listener.Close()
 }
 
-// Client returns a client of this server, with its URL, its API key and
-// connections that no other server's Close takes along, as it does those of
-// [http.DefaultTransport]. The options are applied after these. Client panics
-// when one of them is faulty.
+// Client returns a client of this server, with its URL, its API key and its own
+// connection pool. The options are applied after these. Client panics when one
+// of them is faulty.
 func (s *Server) Client(opts ...facade.Option) *facade.Client {
 	opts = append([]facade.Option{facade.WithBaseURL(s.URL), facade.WithHTTPClient(s.listener.Client())}, opts...)
 	client, err := facade.NewClient(s.APIKey, opts...)
@@ -135,10 +147,16 @@ func (s *Server) Webhooks() []facade.Webhook {
 // ServeHTTP answers one request. The server does so by itself on its URL; a
 // test may also serve it over a listener of its own.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	var watch sync.WaitGroup
+	watch.Go(func() { s.breakOffOnClose(ctx, cancel, w) })
+	defer watch.Wait() // w must not be used any longer
+	defer cancel()
+
 	entry := s.requests.add(r)
 	fault := s.faults.take(r)
 	if fault.Reset == ResetBeforeRead {
-		s.wait(r.Context(), fault.Delay)
+		wait(ctx, fault.Delay)
 		resetConnection(w)
 		return
 	}
@@ -151,19 +169,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 
-	var a answer
+	a := answer{header: http.Header{}}
 	if fault.carriedOut() {
 		a = s.carryOut(r, body)
+	} else if isLimited(r) {
+		s.service.limit.peek(r.Method, a.header)
 	}
 	a = fault.change(a)
-	s.wait(r.Context(), fault.Delay)
+	wait(ctx, fault.Delay)
 	if fault.Reset == ResetAfterRead {
 		resetConnection(w)
 		return
 	}
 	// A client that has read the answer finds it recorded.
 	entry.setStatus(a.status)
-	s.send(w, r, a, fault)
+	send(ctx, w, a, fault)
+}
+
+// breakOffOnClose cancels a request and breaks off reading and writing when the
+// server closes, so that a client that does neither can't keep it from closing.
+// It returns when the context ends.
+func (s *Server) breakOffOnClose(ctx context.Context, cancel func(), w http.ResponseWriter) {
+	select {
+	case <-s.closing:
+		now, control := time.Now(), http.NewResponseController(w)
+		_ = control.SetReadDeadline(now)
+		_ = control.SetWriteDeadline(now)
+		cancel()
+	case <-ctx.Done():
+	}
 }
 
 // An answer is held back until every fault has been applied to it.
@@ -175,15 +209,15 @@ type answer struct {
 
 // carryOut does what the request asks for and returns the answer to it.
 func (s *Server) carryOut(r *http.Request, body []byte) answer {
-	r = r.WithContext(r.Context())
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	clone := *r
+	clone.Body = io.NopCloser(bytes.NewReader(body))
 	rec := httptest.NewRecorder()
-	s.service.ServeHTTP(rec, r)
+	s.service.ServeHTTP(rec, &clone)
 	return answer{status: rec.Code, header: rec.Header(), body: rec.Body.Bytes()}
 }
 
-// wait returns after d, or as soon as the client is gone or the server closes.
-func (s *Server) wait(ctx context.Context, d time.Duration) {
+// wait returns after d, or as soon as the context ends.
+func wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
 	}
@@ -192,30 +226,35 @@ func (s *Server) wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-s.closing:
 	}
 }
 
 // send writes the answer the way the fault wants it written.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault) {
+func send(ctx context.Context, w http.ResponseWriter, a answer, f Fault) {
 	maps.Copy(w.Header(), a.header)
-	if bodyAllowed(a.status) && !f.Endless {
+	if bodyAllowed(a.status) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	f.changeHeader(w.Header())
+	if f.Endless {
+		w.Header().Del("Content-Length")
+	}
 
+	control := http.NewResponseController(w)
 	w.WriteHeader(a.status)
 	if w.Header().Get("Content-Length") == "" {
 		// Once the headers are out, net/http can't add a length of its own.
-		_ = http.NewResponseController(w).Flush()
+		_ = control.Flush()
 	}
 	switch {
 	case f.Endless:
-		s.sendEndless(r.Context(), w, a.body)
+		sendEndless(ctx, w, a.body)
 	case f.Cut:
 		sendHalf(w, a.body)
 	default:
 		_, _ = w.Write(a.body)
+		// What net/http would send later, Close couldn't break off.
+		_ = control.Flush()
 	}
 }
 

@@ -2,8 +2,10 @@ package facadetest_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,7 +77,7 @@ func TestUnknownRoutes(t *testing.T) {
 			resp := call.odd().do(http.MethodGet, path, "")
 
 			resp.isError(http.StatusNotFound, "unrecognized-request-url", "Unrecognized request URL.", "")
-			assert.Empty(t, resp.header.Get("X-RateLimit-Limit"))
+			assert.Equal(t, !strings.HasPrefix(path, "/auth/"), resp.header.Get("X-RateLimit-Limit") == "100")
 		})
 	}
 }
@@ -148,6 +150,75 @@ func TestCloseRefusesConnectionsAndCanBeRepeated(t *testing.T) {
 
 	_ = call.free().fail(http.MethodGet, "/webhooks", "")
 	assert.Empty(t, server.Requests())
+}
+
+func TestCloseDoesNotWaitForAReader(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("a", 64<<20)
+	for name, fault := range map[string]facadetest.Fault{"whole": {Status: 200, Body: large}, "cut": {Body: large, Cut: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, call := start(t)
+			server.Inject(fault)
+			resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+			require.NoError(t, err)
+			defer resp.Body.Close()
+
+			closes(t, server)
+		})
+	}
+}
+
+// sendPart sends a create that announces 500 bytes more of a body than it has,
+// and stays connected.
+func sendPart(t *testing.T, server *facadetest.Server, body string) {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST /webhooks HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(body)+500, body)
+	require.NoError(t, err)
+}
+
+func TestCloseDoesNotWaitForTheRestOfARequest(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	sendPart(t, server, someWebhook)
+	arrived(t, server, 1)
+
+	closes(t, server)
+
+	assert.Empty(t, server.Webhooks())
+}
+
+func TestCloseDoesNotWaitForWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	sendPart(t, server, strings.Repeat("a", 1<<20+1))
+	require.Eventually(t, func() bool {
+		got := server.Requests()
+		return len(got) == 1 && got[0].Status != 0
+	}, 10*time.Second, time.Millisecond, "net/http waits for the rest before it answers")
+
+	closes(t, server)
+}
+
+func TestNewServerPanicsOnWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		option facadetest.Option
+		want   string
+	}{
+		"no clock":       {facadetest.WithClock(nil), "facadetest: WithClock needs a clock"},
+		"webhook limit":  {facadetest.WithWebhookLimit(-1), "facadetest: a limit is zero or more"},
+		"limit of reads": {facadetest.WithRateLimit(-1, 1), "facadetest: a limit is zero or more"},
+		"of writes":      {facadetest.WithRateLimit(1, -1), "facadetest: a limit is zero or more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.PanicsWithValue(t, test.want, func() { facadetest.NewServer(test.option) })
+		})
+	}
 }
 
 func TestPageBeyondEndPanicsOnOtherStatuses(t *testing.T) {

@@ -19,7 +19,7 @@ var _ gen.StrictServerInterface = (*service)(nil)
 type service struct {
 	config
 	apiKey string
-	router http.Handler
+	router *http.ServeMux
 	limit  rateLimit
 
 	mu     sync.Mutex
@@ -31,6 +31,7 @@ func newService(c config, apiKey string) *service {
 	s := &service{
 		config: c,
 		apiKey: apiKey,
+		router: http.NewServeMux(),
 		limit:  rateLimit{now: c.now, reads: window{limit: c.reads}, writes: window{limit: c.writes}},
 		tokens: tokens{expiry: map[digest]time.Time{}, refresh: map[digest]bool{}},
 	}
@@ -38,8 +39,8 @@ func newService(c config, apiKey string) *service {
 		RequestErrorHandlerFunc:  writePayloadError,
 		ResponseErrorHandlerFunc: writeServerError,
 	})
-	s.router = gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
-		BaseRouter:       http.NewServeMux(),
+	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
+		BaseRouter:       s.router,
 		Middlewares:      []gen.MiddlewareFunc{checkPayload},
 		ErrorHandlerFunc: writeParamError,
 	})
@@ -50,28 +51,38 @@ func newService(c config, apiKey string) *service {
 // doesn't redirect, and it answers in JSON for paths and methods that it doesn't
 // know.
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.EscapedPath()
-	methods := methodsOf(path)
-	if methods == nil {
-		writeError(w, errUnknownRoute)
+	limited := isLimited(r)
+	if limited && !s.limit.admit(r.Method, w.Header()) {
+		writeError(w, errTooManyRequests)
 		return
 	}
-	public := strings.HasPrefix(path, "/auth/")
-	if !public && !s.limit.admit(r.Method, w.Header()) {
-		writeError(w, errTooManyRequests)
+	methods := methodsOf(r.URL.EscapedPath())
+	if methods == nil {
+		writeError(w, errUnknownRoute)
 		return
 	}
 	if !slices.Contains(methods, r.Method) {
 		writeError(w, errMethodNotAllowed)
 		return
 	}
-	if !public {
+	if limited {
 		if e, ok := s.authenticate(r); !ok {
 			writeError(w, e)
 			return
 		}
 	}
+	if _, pattern := s.router.Handler(r); pattern == "" {
+		// The router takes any segment for an id, but not a single escaped slash.
+		writeError(w, errNotFound("webhookId"))
+		return
+	}
 	s.router.ServeHTTP(w, r)
+}
+
+// isLimited tells whether a request counts against the rate limit and needs
+// credentials. Those that ask for tokens don't.
+func isLimited(r *http.Request) bool {
+	return !strings.HasPrefix(r.URL.EscapedPath(), "/auth/")
 }
 
 // methodsOf returns the methods that the route of an escaped path takes, nil if

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/gen"
@@ -49,8 +50,9 @@ func (s *service) find(id string) int {
 func (s *service) CreateWebhook(_ context.Context, request gen.CreateWebhookRequestObject) (gen.CreateWebhookResponseObject, error) {
 	webhook := gen.Webhook{
 		WebhookID: "webhook_" + randomText(22),
-		// Without the monotonic reading it equals what a client decodes.
-		CreatedAt:       s.now().UTC().Round(0),
+		// Like the service's it has no more than milliseconds. Truncate also takes
+		// the monotonic reading away, so that it equals what a client decodes.
+		CreatedAt:       s.now().UTC().Truncate(time.Millisecond),
 		Events:          request.Body.Events,
 		URL:             request.Body.URL,
 		SignatureSecret: "sig_sec_" + randomText(22),

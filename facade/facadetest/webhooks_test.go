@@ -103,7 +103,6 @@ func TestCreateRefusesWhatIsNoPayload(t *testing.T) {
 		"an array":        `["a"]`,
 		"more than a MiB": long,
 		"a MiB of spaces": someWebhook + strings.Repeat(" ", 1<<20),
-		"ambiguous":       `{"url":"https://hooks.example.com","URL":1,"events":["video.source.recorded"]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +114,42 @@ func TestCreateRefusesWhatIsNoPayload(t *testing.T) {
 			assert.Empty(t, server.Webhooks())
 		})
 	}
+}
+
+func TestCreateStoresWhatItChecked(t *testing.T) {
+	t.Parallel()
+	for _, other := range []string{`1`, `"ftp://a"`} {
+		t.Run(other, func(t *testing.T) {
+			t.Parallel()
+			server, call := start(t)
+
+			call.create(`{"url":"https://hooks.example.com","URL":` + other + `,"events":["video.source.recorded"],"Events":[""]}`)
+
+			assert.Equal(t, "https://hooks.example.com", server.Webhooks()[0].URL)
+			assert.Equal(t, []facade.EventType{facade.EventVideoSourceRecorded}, server.Webhooks()[0].Events)
+		})
+	}
+}
+
+func TestCreateTakesASchemeInAnyCase(t *testing.T) {
+	t.Parallel()
+	_, call := start(t)
+
+	resp := call.odd().do(http.MethodPost, "/webhooks", `{"url":"HttpS://hooks.example.com","events":["video.source.recorded"]}`)
+
+	assert.Equal(t, http.StatusCreated, resp.status)
+	assert.Equal(t, "HttpS://hooks.example.com", decode[gen.Webhook](resp).URL)
+}
+
+func TestCreateDatesInMilliseconds(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	_, call := start(t, facadetest.WithClock(clock.Now))
+	clock.add(999_999)
+
+	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
+
+	assert.Contains(t, resp.body, `"createdAt":"2024-08-08T14:12:18.125Z"`)
 }
 
 func TestCreateTakesAMiB(t *testing.T) {
@@ -130,10 +165,10 @@ func TestCreateTakesAMiB(t *testing.T) {
 func TestPayloadProblems(t *testing.T) {
 	t.Parallel()
 	missing := func(name string) gen.ErrorProblem {
-		return gen.ErrorProblem{Type: docs + "attribute-required", Title: "This attribute is required.", Name: name}
+		return gen.ErrorProblem{Type: "https://docs.api.video/reference/attribute-required", Title: "This attribute is required.", Name: name}
 	}
 	invalid := func(name, kind string) gen.ErrorProblem {
-		return gen.ErrorProblem{Type: docs + "invalid-attribute", Title: "This attribute must be " + kind + ".", Name: name}
+		return gen.ErrorProblem{Type: "https://docs.api.video/reference/invalid-attribute", Title: "This attribute must be " + kind + ".", Name: name}
 	}
 	for _, test := range []struct {
 		path, body string
@@ -147,7 +182,11 @@ func TestPayloadProblems(t *testing.T) {
 		{"/webhooks", `{"url":"https://hooks.example.com"}`, []gen.ErrorProblem{missing("events")}},
 		{"/webhooks", `{"events":"video.source.recorded"}`, []gen.ErrorProblem{missing("url"), invalid("events", "an array")}},
 		{"/webhooks", `{"url":1,"events":{}}`, []gen.ErrorProblem{invalid("url", "a string"), invalid("events", "an array")}},
-		{"/webhooks", `{"url":[],"events":[null,1]}`, []gen.ErrorProblem{invalid("url", "a string"), invalid("events", "an array of strings")}},
+		{"/webhooks", `{"url":[],"events":[null,1]}`, []gen.ErrorProblem{invalid("url", "a string"), invalid("events", "an array of event names")}},
+		{"/webhooks", `{"url":"foo","events":["a",""]}`, []gen.ErrorProblem{invalid("url", "an http or https URL"), invalid("events", "an array of event names")}},
+		{"/webhooks", `{"url":"ftp://a","events":["a"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
+		{"/webhooks", `{"url":"https://:80/","events":["a"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
+		{"/webhooks", `{"url":"https://a/%","events":["a"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
 		{"/auth/api-key", `{}`, []gen.ErrorProblem{missing("apiKey")}},
 		{"/auth/api-key", `{"apiKey":1}`, []gen.ErrorProblem{invalid("apiKey", "a string")}},
 		{"/auth/refresh", `{"refreshToken":""}`, []gen.ErrorProblem{missing("refreshToken")}},
@@ -160,8 +199,8 @@ func TestPayloadProblems(t *testing.T) {
 
 			assert.Equal(t, http.StatusBadRequest, resp.status)
 			assert.Equal(t, gen.Error{
-				Type:     docs + "attribute-required",
-				Title:    test.problems[0].Title,
+				Type:     "https://docs.api.video/reference/attribute-required",
+				Title:    "This attribute is required.",
 				Name:     test.problems[0].Name,
 				Status:   http.StatusBadRequest,
 				Problems: test.problems,
@@ -197,10 +236,14 @@ func TestIDsAreOneSegment(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 
-	for _, id := range []string{"a%2Fb", "%2e%2e", "a%20b"} {
-		call.do(http.MethodGet, "/webhooks/"+id, "").
-			isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
+	for _, id := range []string{"a%2Fb", "%2e%2e", "a%20b", "%2F", "%2f", "%2F%2F"} {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			call.do(method, "/webhooks/"+id, "").
+				isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
+		}
 	}
+	call.odd().do(http.MethodGet, "/webhooks/%2F", "", "Authorization", "").
+		isError(http.StatusUnauthorized, "authentication-missing-authorization-header", `The "Authorization" header is missing.`, "")
 }
 
 // fill creates n webhooks and returns their ids, oldest first. Every second one
