@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 const (
 	maxSuccessBody = 10 << 20
 	maxErrorBody   = 64 << 10
+	maxPooledBody  = 1 << 20 // of the memory kept for the next one
 )
 
 // boundedDoer is the end of the chain: it sends, bounds the answer's body and
@@ -30,6 +32,9 @@ func (d *boundedDoer) Do(req *http.Request) (*http.Response, error) {
 	resp, err := d.client.Do(req)
 	if err != nil {
 		return resp, err // with the redirect that the caller's policy failed on, if it did
+	}
+	if sent := resp.Request; sent != nil && sent.Method != req.Method {
+		return resp, fmt.Errorf("%w: a redirect made %s of %s", ErrUnexpectedResponse, sent.Method, req.Method)
 	}
 	limit := int64(maxErrorBody)
 	if isSuccess(resp.StatusCode) {
@@ -49,31 +54,37 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // call turns what the generated client returned into the model that want says
 // there should be, or into an *Error. A nil model means that no body is due.
-func call(op string, want int, model any, resp *http.Response, err error) error {
+func call(ctx context.Context, op string, want int, model any, resp *http.Response, err error) error {
+	if resp != nil {
+		defer resp.Body.Close()
+	}
 	if err != nil {
 		e := &Error{Op: op, Attempts: 1}
 		if resp != nil {
 			e = newError(op, resp, nil)
 		}
-		e.cause = err
+		e.cause = ended(ctx, err)
 		return e
 	}
-	defer resp.Body.Close()
 	body := buffers.Get().(*bytes.Buffer)
-	body.Reset()
-	defer buffers.Put(body)
+	defer func() {
+		if body.Cap() <= maxPooledBody {
+			body.Reset()
+			buffers.Put(body)
+		}
+	}()
 	if _, err := body.ReadFrom(resp.Body); err != nil {
 		e := newError(op, resp, body.Bytes())
-		e.cause = unreadable(err)
+		e.cause = unreadable(ended(ctx, err))
 		return e
 	}
 	if resp.StatusCode != want {
 		e := newError(op, resp, body.Bytes())
 		switch {
-		case resp.StatusCode >= 300 && resp.StatusCode <= 399:
-			e.cause = fmt.Errorf("%w: a redirect", ErrUnexpectedResponse)
-		case resp.StatusCode < 400:
+		case resp.StatusCode < 300:
 			e.cause = fmt.Errorf("%w: not the status %d of a success", ErrUnexpectedResponse, want)
+		case resp.StatusCode < 400:
+			e.cause = fmt.Errorf("%w: a redirect", ErrUnexpectedResponse)
 		}
 		return e
 	}
@@ -84,6 +95,14 @@ func call(op string, want int, model any, resp *http.Response, err error) error 
 		return unusable(op, resp, fmt.Sprintf("%d bytes of %q: %v", body.Len(), clip(resp.Header.Get("Content-Type"), 200), err))
 	}
 	return nil
+}
+
+// ended shows errors.Is that ctx is the reason, where net/http gives its cause.
+func ended(ctx context.Context, err error) error {
+	if reason := ctx.Err(); reason != nil && !errors.Is(err, reason) {
+		return fmt.Errorf("%w: %w", reason, err)
+	}
+	return err
 }
 
 // unreadable says why a body couldn't be read. That the caller or the timeout
@@ -119,9 +138,9 @@ func newError(op string, resp *http.Response, body []byte) *Error {
 	if isSuccess(resp.StatusCode) {
 		return e
 	}
-	e.Body = bytes.Clone(body)
+	e.Body = blankCredentials(resp.Request, body)
 	var model gen.Error
-	if err := json.Unmarshal(body, &model); err != nil {
+	if err := json.Unmarshal(e.Body, &model); err != nil {
 		var wrongType *json.UnmarshalTypeError // the other members are decoded all the same
 		if !errors.As(err, &wrongType) {
 			return e
@@ -136,4 +155,22 @@ func newError(op string, resp *http.Response, body []byte) *Error {
 		e.Problems = append(e.Problems, Problem{Name: p.Name, Title: title, Type: p.Type})
 	}
 	return e
+}
+
+// blankCredentials returns a copy of what came in answer to req without what
+// authenticated it, which a proxy's error page may show. What is shorter than
+// any real key or token may stand there for another reason.
+func blankCredentials(req *http.Request, body []byte) []byte {
+	body = bytes.Clone(body)
+	if req == nil {
+		return body
+	}
+	_, encoded, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	key, _, _ := req.BasicAuth()
+	for _, credential := range []string{encoded, key} {
+		if len(credential) >= 16 {
+			body = bytes.ReplaceAll(body, []byte(credential), []byte(redacted))
+		}
+	}
+	return body
 }

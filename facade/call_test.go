@@ -2,9 +2,11 @@ package facade_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -114,6 +116,8 @@ func TestBodyShorterThanItsLength(t *testing.T) {
 				assert.Equal(t, status, asError(t, err).StatusCode)
 				if op.name == "create" && status != 400 {
 					require.ErrorIs(t, err, facade.ErrUnconfirmed)
+				} else {
+					require.NotErrorIs(t, err, facade.ErrUnconfirmed)
 				}
 			})
 		}
@@ -182,12 +186,15 @@ func TestContextThatIsDoneBeforehand(t *testing.T) {
 	cancel()
 	expired, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
+	withCause, cancelCause := context.WithCancelCause(t.Context())
+	cancelCause(errSibling)
 	contexts := []struct {
 		name string
 		ctx  context.Context
 		want error
 	}{
 		{"cancelled", cancelled, context.Canceled},
+		{"cancelled with a cause, as errgroup does", withCause, context.Canceled},
 		{"expired", expired, context.DeadlineExceeded},
 	}
 	var requests atomic.Int32
@@ -207,6 +214,8 @@ func TestContextThatIsDoneBeforehand(t *testing.T) {
 	})
 	assert.Zero(t, requests.Load())
 }
+
+var errSibling = errors.New("a sibling failed")
 
 func TestContextThatEndsDuringTheRequest(t *testing.T) {
 	t.Parallel()
@@ -233,8 +242,16 @@ func TestContextThatEndsDuringTheRequest(t *testing.T) {
 			stop := time.AfterFunc(time.Second, cancel)
 			return ctx, func() { stop.Stop(); cancel() }
 		}, context.Canceled},
+		{"cancelled with a cause, as errgroup does", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(ctx)
+			stop := time.AfterFunc(time.Second, func() { cancel(errSibling) })
+			return ctx, func() { stop.Stop(); cancel(nil) }
+		}, context.Canceled},
 		{"expired", func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Second)
+		}, context.DeadlineExceeded},
+		{"expired with a cause", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(ctx, time.Second, errSibling)
 		}, context.DeadlineExceeded},
 	}
 	for _, op := range operations {
@@ -256,6 +273,7 @@ func TestContextThatEndsDuringTheRequest(t *testing.T) {
 						start := time.Now()
 						err := op.call(ctx, client)
 						require.ErrorIs(t, err, end.want)
+						require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, "it isn't the server's fault")
 						assert.Equal(t, time.Second, time.Since(start))
 						if op.name == "create" {
 							require.ErrorIs(t, err, facade.ErrUnconfirmed, "the request had been written")
@@ -277,4 +295,81 @@ func TestContextThatEndsAfterwards(t *testing.T) {
 	got, err := client.GetWebhook(t.Context(), wh.ID)
 	require.NoError(t, err)
 	assert.Equal(t, wh, got)
+}
+
+// A redirect that the caller's policy follows may turn a delete into a get,
+// whose success says nothing about the delete.
+func TestRedirectThatChangesTheMethod(t *testing.T) {
+	t.Parallel()
+	follow := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/elsewhere" {
+					http.Redirect(w, r, "/elsewhere", http.StatusSeeOther)
+					return
+				}
+				body := webhookJSON(1)
+				if op.op == "ListWebhooks" {
+					body = listJSON(1, 100, 1)
+				}
+				answer(op.status, body)(w, r)
+			}, facade.WithHTTPClient(follow))
+			err := op.call(t.Context(), client)
+			if op.name == "create" || op.name == "delete" {
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+func TestRedirectThatThePolicyFailsOn(t *testing.T) {
+	t.Parallel()
+	errPolicy := errors.New("not there")
+	hc := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errPolicy }}
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+			}, facade.WithHTTPClient(hc))
+			err := op.call(t.Context(), client)
+			require.ErrorIs(t, err, errPolicy)
+			assert.Equal(t, http.StatusTemporaryRedirect, asError(t, err).StatusCode)
+			require.NotErrorIs(t, err, facade.ErrUnconfirmed, "a redirect creates nothing")
+		})
+	}
+}
+
+func TestErrorThatEchoesTheCredentials(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		key, _, _ := r.BasicAuth()
+		answer(http.StatusUnauthorized, fmt.Sprintf(`{"title":"The key %s is wrong.","detail":%q,"name":"apiKey"}`, key, r.Header.Get("Authorization")))(w, r)
+	})
+	for _, op := range operations {
+		err := op.call(t.Context(), client)
+		e := asError(t, err)
+		assert.Equal(t, "apivideo: "+op.op+": 401 The key [REDACTED] is wrong. (apiKey): Basic [REDACTED]", e.Error())
+		assert.NotContains(t, string(e.Body), testKey)
+	}
+}
+
+func TestErrorBodyIsWholeWithAShortKey(t *testing.T) {
+	t.Parallel()
+	body := `{"type":"https://docs.api.video/reference/authentication-invalid-api-key"}`
+	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		answer(http.StatusUnauthorized, body)(w, r)
+		resp := w.Result()
+		resp.Request = r
+		return resp, nil
+	})}
+	client, err := facade.NewClient("key", facade.WithHTTPClient(hc))
+	require.NoError(t, err)
+	_, err = client.GetWebhook(t.Context(), "w")
+	assert.Equal(t, body, string(asError(t, err).Body), "the key is a word in it by chance")
 }

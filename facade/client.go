@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/apivideo-community/webhooks-go/gen"
 )
@@ -84,7 +85,7 @@ func identify(apiKey, application string) gen.RequestEditorFn {
 		header.Set("AV-Origin-App", application)
 	}
 	return func(_ context.Context, req *http.Request) error {
-		maps.Copy(req.Header, header)
+		maps.Copy(req.Header, header) // values are shared, nobody writes into them
 		return nil
 	}
 }
@@ -110,4 +111,6 @@ func newHTTPClient(cfg *config) *http.Client {
 	return &hc
 }
 
-func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+}

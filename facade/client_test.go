@@ -42,7 +42,7 @@ func succeed(w http.ResponseWriter, r *http.Request) {
 // rawOperations are the same as operations, made with the generated client.
 var rawOperations = []operation{
 	{"raw create", "", http.StatusCreated, func(ctx context.Context, c *facade.Client) error {
-		_, err := c.Raw().CreateWebhookWithResponse(ctx, gen.WebhookCreation{URL: validParams.URL})
+		_, err := c.Raw().CreateWebhookWithResponse(ctx, gen.WebhookCreation{URL: validParams.URL, Events: []gen.EventType{gen.EventTypeVideoSourceRecorded}})
 		return err
 	}},
 	{"raw get", "", http.StatusOK, func(ctx context.Context, c *facade.Client) error {

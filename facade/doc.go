@@ -17,9 +17,9 @@
 // # Lists
 //
 // [Client.Webhooks] ranges over all webhooks, each exactly once, also while
-// others are created and deleted. [Client.ListWebhooks] gets a single page and
-// [Client.WebhookPages] ranges over pages as the service serves them. [Collect]
-// turns an iterator into a slice.
+// others are created and deleted, as far as page counts can show.
+// [Client.ListWebhooks] gets a single page and [Client.WebhookPages] ranges over
+// pages as the service serves them. [Collect] turns an iterator into a slice.
 //
 // # Errors
 //

@@ -20,7 +20,8 @@ var (
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden is status 403: the account is suspended.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound is status 404: there is no webhook of that id.
+	// ErrNotFound is status 404: there is no webhook of that id, or the base url
+	// isn't that of the service.
 	ErrNotFound = errors.New("not found")
 	// ErrTooManyRequests is status 429; Error.RetryAfter says how long to wait.
 	ErrTooManyRequests = errors.New("too many requests")
@@ -38,7 +39,7 @@ var (
 	ErrUnexpectedResponse = errors.New("unexpected response")
 	// ErrUnconfirmed means that a webhook may or may not have been created. Look
 	// with Webhooks before creating it again: the service removes no duplicates.
-	ErrUnconfirmed = errors.New("may or may not have been created")
+	ErrUnconfirmed = errors.New("creation unconfirmed")
 )
 
 // Error is the failure of a request that was sent, or was about to be. With
@@ -47,7 +48,8 @@ var (
 // whatever else the cause holds.
 //
 // Its text holds no key, token or secret, and neither does its LogValue. Body
-// and Header are what the service sent and appear in neither.
+// and Header are what the service sent and appear in neither; from Body and what
+// is read from it the credentials of the request are blanked out.
 type Error struct {
 	// Op is the method of Client that failed. A walk fails as "ListWebhooks".
 	Op string
@@ -136,7 +138,7 @@ func (e *Error) Is(target error) bool {
 	case ErrServer:
 		return e.StatusCode >= 500 && e.StatusCode <= 599
 	case ErrWebhookLimitReached:
-		return e.slug() == "webhook-limit-reached"
+		return e.StatusCode == http.StatusBadRequest && e.slug() == "webhook-limit-reached"
 	}
 	return false
 }
@@ -160,7 +162,8 @@ func (e *Error) LogValue() slog.Value {
 
 // slug is the part of Type that holds still.
 func (e *Error) slug() string {
-	return e.Type[strings.LastIndexByte(e.Type, '/')+1:]
+	t := strings.TrimRight(e.Type, "/")
+	return t[strings.LastIndexByte(t, '/')+1:]
 }
 
 func (e *Error) title() string {

@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -32,27 +35,50 @@ func newFake(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, *faca
 }
 
 // newClient returns a client for a server that answers with handler, for
-// answers that the service should not give.
+// answers that the service should not give. What is sent to it is held against
+// openapi.yaml all the same.
 func newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	opts = append([]facade.Option{
 		facade.WithBaseURL(server.URL),
-		facade.WithHTTPClient(&http.Client{Transport: newTransport(t)}),
+		facade.WithHTTPClient(&http.Client{Transport: contract.Requests(t, newTransport(t))}),
 	}, opts...)
 	client, err := facade.NewClient(testKey, opts...)
 	require.NoError(t, err)
 	return client
 }
 
-// newTransport returns a transport of the test's own. Each httptest.Server that
-// closes takes the idle connections of http.DefaultTransport along.
-func newTransport(t *testing.T) *http.Transport {
+// newTransport returns a transport of the test's own, since each httptest.Server
+// that closes takes the idle connections of http.DefaultTransport along. In the
+// end every body that it returned must have been closed.
+func newTransport(t *testing.T) http.RoundTripper {
 	t.Helper()
 	transport := new(http.Transport)
-	t.Cleanup(transport.CloseIdleConnections)
-	return transport
+	var open atomic.Int64
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		assert.Zero(t, open.Load(), "bodies left open")
+	})
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(r)
+		if err == nil {
+			open.Add(1)
+			resp.Body = &countedBody{ReadCloser: resp.Body, closed: sync.OnceFunc(func() { open.Add(-1) })}
+		}
+		return resp, err
+	})
+}
+
+type countedBody struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (b *countedBody) Close() error {
+	b.closed()
+	return b.ReadCloser.Close()
 }
 
 // answer is a handler that always answers this, as JSON.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 
 	"github.com/apivideo-community/webhooks-go/gen"
@@ -14,7 +15,7 @@ const (
 	maxPageSize = 100
 	// maxWalks bounds how often Webhooks goes over a list that doesn't hold
 	// still. A loop body that deletes what it is given halves the list each time,
-	// so ten are enough for 50,000 webhooks.
+	// so ten are enough for a thousand pages.
 	maxWalks = 10
 )
 
@@ -52,12 +53,13 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 	}
 	resp, err := c.low.ListWebhooks(ctx, &params)
 	var model gen.WebhookList
-	if err := call(op, http.StatusOK, &model, resp, err); err != nil {
+	if err := call(ctx, op, http.StatusOK, &model, resp, err); err != nil {
 		return nil, err
 	}
-	// Without these two a list can't be told from the beginning of one.
-	if model.Data == nil || model.Pagination.CurrentPage < 1 || model.Pagination.PageSize < 1 {
-		return nil, unusable(op, resp, "a list without data or pagination")
+	if p := model.Pagination; model.Data == nil || p.CurrentPage < 1 || p.PageSize < 1 ||
+		p.ItemsTotal < len(model.Data) || p.ItemsTotal > 0 && p.PagesTotal < 1 {
+		// Without sound counts the beginning of a list can't be told from all of it.
+		return nil, unusable(op, resp, "a list without data or with pagination that can't be")
 	}
 	page := &Page{
 		Webhooks:   make([]*Webhook, len(model.Data)),
@@ -75,10 +77,10 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 	return page, nil
 }
 
-// WebhookPages returns an iterator over the pages of a list, from opts.Page to
-// the last, each as the service served it: while others create and delete,
-// webhooks move between pages, and one may come twice or not at all. Webhooks
-// takes care of that.
+// WebhookPages returns an iterator over the pages of a list, each as the service
+// served it, from opts.Page to the one that was the last at first, or until the
+// service has no more: while others create and delete, webhooks move between
+// pages, and one may come twice or not at all. Webhooks takes care of that.
 //
 // The first error is yielded and ends the iteration. Ranging again starts anew,
 // and nothing is fetched ahead.
@@ -91,13 +93,14 @@ func (c *Client) WebhookPages(ctx context.Context, opts ListOptions) iter.Seq2[*
 		if opts.PageSize == 0 {
 			opts.PageSize = maxPageSize
 		}
-		for ; ; opts.Page++ {
+		for last := math.MaxInt; ; opts.Page++ {
 			page, err := c.ListWebhooks(ctx, opts)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if !yield(page, nil) || opts.Page >= page.TotalPages || len(page.Webhooks) == 0 {
+			last = min(last, page.TotalPages) // a list that grows has an end all the same
+			if !yield(page, nil) || opts.Page >= last || len(page.Webhooks) == 0 {
 				return
 			}
 		}
@@ -130,7 +133,7 @@ func (c *Client) Webhooks(ctx context.Context, opts ListOptions) iter.Seq2[*Webh
 				return
 			}
 		}
-		yield(nil, fmt.Errorf("apivideo: ListWebhooks: %w: the list didn't hold still on any of %d walks over it: %w", ErrUnexpectedResponse, maxWalks, again))
+		yield(nil, &Error{Op: "ListWebhooks", Attempts: 1, cause: fmt.Errorf("%w: the list didn't hold still on any of %d walks over it: %w", ErrUnexpectedResponse, maxWalks, again)})
 	}
 }
 
@@ -140,7 +143,6 @@ func (c *Client) Webhooks(ctx context.Context, opts ListOptions) iter.Seq2[*Webh
 func (c *Client) walk(ctx context.Context, opts ListOptions, n int, seen map[string]int, yield func(*Webhook, error) bool) (done bool, again error) {
 	var first *Page
 	start, met := max(opts.Page, 1), 0
-	number := start
 	for page, err := range c.WebhookPages(ctx, opts) {
 		switch {
 		case err != nil && first != nil && isGone(err):
@@ -148,6 +150,8 @@ func (c *Client) walk(ctx context.Context, opts ListOptions, n int, seen map[str
 		case err != nil:
 			yield(nil, err)
 			return true, nil
+		case first == nil && (page.Number < start || page.TotalPages < start):
+			return true, nil // there is no such page, and this one perhaps the last
 		case first == nil:
 			first = page
 		case page.TotalItems != first.TotalItems:
@@ -166,13 +170,9 @@ func (c *Client) walk(ctx context.Context, opts ListOptions, n int, seen map[str
 				return true, nil
 			}
 		}
-		// A page that adds nothing ends the walk, lest a server that ignores page
-		// numbers keeps it going; so does the page that was the last at first,
-		// lest a list that grows does.
-		if met == before || number >= first.TotalPages {
-			break
+		if met == before {
+			break // lest a server that ignores the page number keeps the walk going
 		}
-		number++
 	}
 	if met != max(0, first.TotalItems-(start-1)*first.Size) {
 		again = errMoved

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -381,6 +382,9 @@ func TestWalkEnds(t *testing.T) {
 		{"one page that holds more than it counts", func(_, _ int) string {
 			return page(webhookJSON(1)+","+webhookJSON(2), 1, 25, 1, 1)
 		}, 10},
+		{"one webhook on two pages, the count right all the same", func(_, number int) string {
+			return page(webhookJSON(number)+","+webhookJSON(number+1), number, 2, 2, 3)
+		}, 20},
 		{"one webhook twice on a page", func(_, _ int) string {
 			return page(webhookJSON(1)+","+webhookJSON(1), 1, 25, 1, 2)
 		}, 10},
@@ -404,6 +408,7 @@ func TestWalkEnds(t *testing.T) {
 			var errs []error
 			for wh, err := range client.Webhooks(t.Context(), facade.ListOptions{}) {
 				if err != nil {
+					assert.Equal(t, "ListWebhooks", asError(t, err).Op)
 					assert.Nil(t, wh)
 					errs = append(errs, err)
 					continue
@@ -452,6 +457,71 @@ func TestWalkFailsInTheMiddle(t *testing.T) {
 	pages, err := facade.Collect(client.WebhookPages(t.Context(), facade.ListOptions{PageSize: 3}))
 	require.ErrorIs(t, err, facade.ErrServer)
 	assert.Len(t, pages, 1)
+}
+
+// What the service answers beyond the end isn't known: perhaps its last page.
+func TestWalkFromBeyondTheEnd(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		answer(http.StatusOK, listJSON(2, 2, 3))(w, r)
+	})
+	for _, page := range []int{3, 9, math.MaxInt} {
+		requests.Store(0)
+		all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{Page: page, PageSize: 2}))
+		require.NoError(t, err)
+		assert.Empty(t, all)
+		assert.EqualValues(t, 1, requests.Load())
+	}
+}
+
+func TestListWhoseCountsCannotBe(t *testing.T) {
+	t.Parallel()
+	for name, pagination := range map[string]string{
+		"no counts, which would cut the list silently": `{"currentPage":1,"pageSize":25}`,
+		"fewer than there are":                         `{"currentPage":1,"pageSize":25,"pagesTotal":1,"itemsTotal":0}`,
+		"webhooks and no page":                         `{"currentPage":1,"pageSize":25,"pagesTotal":0,"itemsTotal":1}`,
+		"negative":                                     `{"currentPage":1,"pageSize":25,"pagesTotal":-1,"itemsTotal":-1}`,
+		"page zero":                                    `{"currentPage":0,"pageSize":25,"pagesTotal":1,"itemsTotal":1}`,
+		"pages of nothing":                             `{"currentPage":1,"pageSize":0,"pagesTotal":1,"itemsTotal":1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, answer(http.StatusOK, `{"data":[`+webhookJSON(1)+`],"pagination":`+pagination+`}`))
+			_, err := client.ListWebhooks(t.Context(), facade.ListOptions{})
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+			_, err = facade.Collect(client.WebhookPages(t.Context(), facade.ListOptions{}))
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+		})
+	}
+}
+
+func TestPagesEnd(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		answer func(number int) string
+		pages  int
+	}{
+		{"of a list that grows with each request", func(number int) string { return listJSON(number, 1, number+2) }, 3},
+		{"of a list that shrinks", func(number int) string { return listJSON(number, 1, 6-number) }, 3},
+		{"with one that is empty, whatever the counts say", func(number int) string {
+			return fmt.Sprintf(`{"data":[],"pagination":{"currentPage":%d,"pageSize":1,"pagesTotal":9,"itemsTotal":9}}`, number)
+		}, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				number, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
+				answer(http.StatusOK, test.answer(number))(w, r)
+			})
+			pages, err := facade.Collect(client.WebhookPages(t.Context(), facade.ListOptions{PageSize: 1}))
+			require.NoError(t, err)
+			assert.Len(t, pages, test.pages)
+		})
+	}
 }
 
 func TestWalkFromAPageThatIsRefused(t *testing.T) {

@@ -15,6 +15,9 @@ type logDoer struct {
 }
 
 func (d *logDoer) Do(req *http.Request) (*http.Response, error) {
+	if !d.logger.Enabled(req.Context(), slog.LevelDebug) {
+		return d.next.Do(req)
+	}
 	start := time.Now()
 	resp, err := d.next.Do(req)
 	attrs := []slog.Attr{
@@ -23,10 +26,11 @@ func (d *logDoer) Do(req *http.Request) (*http.Response, error) {
 		slog.String("query", req.URL.RawQuery),
 		slog.Duration("duration", time.Since(start)),
 	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	} else {
+	if resp != nil {
 		attrs = append(attrs, slog.Int("status", resp.StatusCode))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", printable(clip(err.Error(), 1000))))
 	}
 	d.logger.LogAttrs(req.Context(), slog.LevelDebug, "apivideo: request", attrs...)
 	return resp, err

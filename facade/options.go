@@ -61,14 +61,14 @@ func WithBaseURL(baseURL string) Option {
 	}
 }
 
-// validPort takes what url.Parse lets through: digits, any number of them.
+// validPort refuses what url.Parse lets through, any number of digits.
 func validPort(port string) bool {
 	_, err := strconv.ParseUint(port, 10, 16)
 	return port == "" || err == nil
 }
 
 func isLoopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // WithHTTPClient sends requests with a copy of hc: its transport, cookie jar
@@ -103,8 +103,8 @@ func WithTimeout(d time.Duration) Option {
 }
 
 // WithLogger tells l of each exchange with the service, at debug level: method,
-// path, query, status, duration, and the error if there was one. It never tells
-// headers or bodies.
+// path and query of the request, the status or why none came, and how long that
+// took. It never tells headers or bodies.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {

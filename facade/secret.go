@@ -15,10 +15,10 @@ const redacted = "[REDACTED]"
 // Secrets don't compare with ==. Use reflect.DeepEqual in tests, and
 // crypto/subtle on what Reveal returns elsewhere.
 type Secret struct {
+	_ [0]func() // refuses ==, which would compare the pointers
 	// Behind a pointer, because fmt ignores methods on an unexported field of
 	// somebody else's struct and would print the string itself.
 	text *string
-	_    [0]func() // == would compare the pointers
 }
 
 // NewSecret returns a Secret that holds s. NewSecret("") is the zero Secret.

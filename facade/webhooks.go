@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -29,7 +28,7 @@ type CreateWebhookParams struct {
 //
 // The request is sent once. Whatever else than a readable 201 comes of it is an
 // error: with a status from 300 to 499, 408 aside, nothing was created, nor was
-// it if no connection came about. Every other failure may have come after the
+// it if certainly no connection came about. Every other failure may have come after the
 // service did its work, and is ErrUnconfirmed as well as its cause. An account at
 // its limit gives ErrWebhookLimitReached, fields that the service refuses
 // ErrBadRequest, and those that can't be right ErrInvalidArgument.
@@ -47,7 +46,7 @@ func (c *Client) CreateWebhook(ctx context.Context, p CreateWebhookParams) (*Web
 	}
 	ctx, unsent := traceSending(ctx)
 	resp, err := c.low.CreateWebhook(ctx, body)
-	wh, err := webhookOf(op, http.StatusCreated, resp, err)
+	wh, err := webhookOf(ctx, op, http.StatusCreated, resp, err)
 	var e *Error
 	if errors.As(err, &e) && mayBeCreated(e.StatusCode) && !unsent() {
 		e.cause = unconfirmed(e)
@@ -62,7 +61,7 @@ func (c *Client) GetWebhook(ctx context.Context, id string) (*Webhook, error) {
 		return nil, err
 	}
 	resp, err := c.low.GetWebhook(ctx, id)
-	return webhookOf(op, http.StatusOK, resp, err)
+	return webhookOf(ctx, op, http.StatusOK, resp, err)
 }
 
 // DeleteWebhook deletes the webhook of that id. One that isn't there any more
@@ -73,13 +72,13 @@ func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
 		return err
 	}
 	resp, err := c.low.DeleteWebhook(ctx, id)
-	return call(op, http.StatusNoContent, nil, resp, err)
+	return call(ctx, op, http.StatusNoContent, nil, resp, err)
 }
 
 // webhookOf reads an answer that holds one webhook.
-func webhookOf(op string, want int, resp *http.Response, err error) (*Webhook, error) {
+func webhookOf(ctx context.Context, op string, want int, resp *http.Response, err error) (*Webhook, error) {
 	var model gen.Webhook
-	if err := call(op, want, &model, resp, err); err != nil {
+	if err := call(ctx, op, want, &model, resp, err); err != nil {
 		return nil, err
 	}
 	if model.WebhookID == "" {
@@ -97,8 +96,11 @@ func (p CreateWebhookParams) check(op string) error {
 		return invalid(op, "the url is not UTF-8") // JSON would replace what isn't
 	case len(p.Events) == 0:
 		return invalid(op, "there must be at least one event")
-	case slices.Contains(p.Events, ""):
-		return invalid(op, "an event is empty")
+	}
+	for _, e := range p.Events {
+		if e == "" || !utf8.ValidString(string(e)) {
+			return invalid(op, "%q is no event", e)
+		}
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func mayBeCreated(status int) bool {
 func unconfirmed(e *Error) error {
 	switch {
 	case e.StatusCode == http.StatusCreated:
-		return fmt.Errorf("the webhook was created, but its id is lost: %w: %w", ErrUnconfirmed, e.cause)
+		return fmt.Errorf("the webhook was created, but its id can't be read: %w: %w", ErrUnconfirmed, e.cause)
 	case e.cause != nil:
 		return fmt.Errorf("%w: %w", ErrUnconfirmed, e.cause)
 	default:
@@ -133,10 +135,10 @@ func unconfirmed(e *Error) error {
 // a function that reports whether certainly not a byte of it was written. A
 // transport that tells nothing leaves that uncertain.
 func traceSending(ctx context.Context) (context.Context, func() bool) {
-	var waiting atomic.Bool // for a connection; net/http only waits again if nothing was written
+	var asked, got atomic.Bool // whether a connection was, ever: redirects and transports may try again
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { waiting.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { waiting.Store(false) },
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
 	})
-	return ctx, waiting.Load
+	return ctx, func() bool { return asked.Load() && !got.Load() }
 }

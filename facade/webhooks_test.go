@@ -70,6 +70,7 @@ func TestCreateWebhookRefuses(t *testing.T) {
 		{"a url with a leading space", facade.CreateWebhookParams{URL: " https://hooks.example.com", Events: events}},
 		{"a url that isn't UTF-8, which JSON would change", facade.CreateWebhookParams{URL: "https://hooks.example.com/\xff", Events: events}},
 		{"no events", facade.CreateWebhookParams{URL: validParams.URL}},
+		{"an event that isn't UTF-8, which JSON would change", facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{"video.\xff"}}},
 		{"an empty event", facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{facade.EventVideoSourceRecorded, ""}}},
 	}
 	for _, test := range tests {
@@ -113,9 +114,7 @@ func TestIDsStayInTheirSegment(t *testing.T) {
 	} {
 		t.Run("escaped: "+id, func(t *testing.T) {
 			t.Parallel()
-			server := facadetest.NewServer()
-			t.Cleanup(server.Close)
-			client := server.Client()
+			server, client := newFake(t)
 			require.ErrorIs(t, client.DeleteWebhook(t.Context(), id), facade.ErrNotFound)
 			_, err := client.GetWebhook(t.Context(), id)
 			require.ErrorIs(t, err, facade.ErrNotFound)
@@ -178,6 +177,29 @@ func TestCreateWebhookUnconfirmed(t *testing.T) {
 		var refused *net.OpError
 		require.ErrorAs(t, err, &refused)
 		require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+	})
+	t.Run("a transport that tries again by itself: the first time it was written", func(t *testing.T) {
+		t.Parallel()
+		server := facadetest.NewServer()
+		t.Cleanup(server.Close)
+		server.Inject(facadetest.Fault{Handled: true, Reset: facadetest.ResetAfterRead})
+		transport, tries := newTransport(t), 0
+		again := roundTripper(func(r *http.Request) (*http.Response, error) {
+			tries++
+			resp, err := transport.RoundTrip(r)
+			if err == nil {
+				return resp, nil
+			}
+			r = r.Clone(r.Context())
+			r.URL.Host = "127.0.0.1:1" // nobody listens there
+			r.Body, _ = r.GetBody()
+			tries++
+			return transport.RoundTrip(r)
+		})
+		_, err := server.Client(facade.WithHTTPClient(&http.Client{Transport: again})).CreateWebhook(t.Context(), validParams)
+		require.ErrorIs(t, err, facade.ErrUnconfirmed)
+		assert.Len(t, server.Webhooks(), 1, "and indeed it was created")
+		assert.Equal(t, 2, tries)
 	})
 	t.Run("TLS refused: nothing was written", func(t *testing.T) {
 		t.Parallel()
