@@ -21,30 +21,36 @@ const (
 	maxPooledBody  = 1 << 20 // of the memory kept for the next one
 )
 
-// boundedDoer is the end of the chain: it sends, bounds the answer's body and
-// notes the rate limit.
+// boundedDoer is the end of the chain: it sends, reads the answer within its
+// bound, so that those before it have all of it or none, and notes the rate limit.
 type boundedDoer struct {
 	client    *http.Client
 	rateLimit *latestRateLimit
 }
 
 func (d *boundedDoer) Do(req *http.Request) (*http.Response, error) {
+	if d.client.Jar != nil {
+		req = req.Clone(req.Context()) // cookies are added to its header, anew with each attempt
+	}
 	resp, err := d.client.Do(req)
 	if err != nil {
-		return resp, err // with the redirect that the caller's policy failed on, if it did
+		return resp, ended(req.Context(), err) // with the redirect that the caller's policy failed on, if it did
 	}
+	defer resp.Body.Close()
 	if sent := resp.Request; sent != nil && sent.Method != req.Method {
-		return resp, fmt.Errorf("%w: a redirect made %s of %s", ErrUnexpectedResponse, sent.Method, req.Method)
+		return resp, finalError{fmt.Errorf("%w: a redirect made %s of %s", ErrUnexpectedResponse, sent.Method, req.Method)}
 	}
 	limit := int64(maxErrorBody)
 	if isSuccess(resp.StatusCode) {
 		limit = maxSuccessBody
 	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, limit)
 	if rl, ok := parseRateLimit(resp.Header, time.Now()); ok {
 		d.rateLimit.store(rl)
 	}
-	return resp, nil
+	held := buffers.Get().(*bytes.Buffer)
+	_, err = held.ReadFrom(http.MaxBytesReader(nil, resp.Body, limit))
+	resp.Body = &heldBody{held}
+	return resp, unreadable(ended(req.Context(), err))
 }
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
@@ -52,34 +58,56 @@ func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 // buffers are kept because the bodies of lists are large and short-lived.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
+// heldBody is a body in memory, which closing it gives back.
+type heldBody struct{ buf *bytes.Buffer }
+
+func (b *heldBody) Read(p []byte) (int, error) {
+	if b.buf == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.buf.Read(p)
+}
+
+func (b *heldBody) Close() error {
+	if b.buf != nil && b.buf.Cap() <= maxPooledBody {
+		b.buf.Reset()
+		buffers.Put(b.buf)
+	}
+	b.buf = nil
+	return nil
+}
+
+// bodyOf returns what is held of an answer's body.
+func bodyOf(resp *http.Response) []byte {
+	if held, ok := resp.Body.(*heldBody); ok {
+		return held.buf.Bytes()
+	}
+	return nil
+}
+
 // call turns what the generated client returned into the model that want says
 // there should be, or into an *Error. A nil model means that no body is due.
-func call(ctx context.Context, op string, want int, model any, resp *http.Response, err error) error {
+func call(op string, want int, model any, t *tries, resp *http.Response, err error) error {
 	if resp != nil {
 		defer resp.Body.Close()
 	}
 	if err != nil {
-		e := &Error{Op: op, Attempts: 1}
-		if resp != nil {
-			e = newError(op, resp, nil)
+		var e *Error
+		switch {
+		case resp != nil:
+			e = newError(op, t, resp, bodyOf(resp))
+			e.cause = err
+		case errors.As(err, &e): // of the token exchange
+			exchange := *e
+			exchange.Attempts = t.n
+			e = &exchange
+		default:
+			e = &Error{Op: op, Attempts: t.n, cause: err}
 		}
-		e.cause = ended(ctx, err)
-		return e
-	}
-	body := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if body.Cap() <= maxPooledBody {
-			body.Reset()
-			buffers.Put(body)
-		}
-	}()
-	if _, err := body.ReadFrom(resp.Body); err != nil {
-		e := newError(op, resp, body.Bytes())
-		e.cause = unreadable(ended(ctx, err))
 		return e
 	}
 	if resp.StatusCode != want {
-		e := newError(op, resp, body.Bytes())
+		e := newError(op, t, resp, bodyOf(resp))
 		switch {
 		case resp.StatusCode < 300:
 			e.cause = fmt.Errorf("%w: not the status %d of a success", ErrUnexpectedResponse, want)
@@ -91,15 +119,16 @@ func call(ctx context.Context, op string, want int, model any, resp *http.Respon
 	if model == nil {
 		return nil
 	}
-	if err := json.Unmarshal(body.Bytes(), model); err != nil {
-		return unusable(op, resp, fmt.Sprintf("%d bytes of %q: %v", body.Len(), clip(resp.Header.Get("Content-Type"), 200), err))
+	body := bodyOf(resp)
+	if err := json.Unmarshal(body, model); err != nil {
+		return unusable(op, t, resp, fmt.Sprintf("%d bytes of %q: %v", len(body), clip(resp.Header.Get("Content-Type"), 200), err))
 	}
 	return nil
 }
 
 // ended shows errors.Is that ctx is the reason, where net/http gives its cause.
 func ended(ctx context.Context, err error) error {
-	if reason := ctx.Err(); reason != nil && !errors.Is(err, reason) {
+	if reason := ctx.Err(); err != nil && reason != nil && !errors.Is(err, reason) {
 		return fmt.Errorf("%w: %w", reason, err)
 	}
 	return err
@@ -108,29 +137,45 @@ func ended(ctx context.Context, err error) error {
 // unreadable says why a body couldn't be read. That the caller or the timeout
 // gave up on it says nothing about the answer.
 func unreadable(err error) error {
+	if err == nil {
+		return nil
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return fmt.Errorf("%w: its body is larger than %d bytes", ErrUnexpectedResponse, tooLarge.Limit)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
+	case errors.As(err, &tooLarge):
+		return finalError{fmt.Errorf("%w: its body is larger than %d bytes", ErrUnexpectedResponse, tooLarge.Limit)}
 	default:
 		return fmt.Errorf("%w: its body can't be read: %w", ErrUnexpectedResponse, err)
 	}
 }
 
+// finalError is one that another attempt would meet as well.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
+func isFinal(err error) bool {
+	if err == nil {
+		return false
+	}
+	var final finalError
+	return errors.As(err, &final)
+}
+
 // unusable reports an answer whose status is right and whose body is not.
-func unusable(op string, resp *http.Response, why string) *Error {
-	e := newError(op, resp, nil)
+func unusable(op string, t *tries, resp *http.Response, why string) *Error {
+	e := newError(op, t, resp, nil)
 	e.cause = fmt.Errorf("%w: %s", ErrUnexpectedResponse, why)
 	return e
 }
 
 // newError describes an answer. Whatever stands in front of the service may
 // have written the body, so that only what is there is taken from it.
-func newError(op string, resp *http.Response, body []byte) *Error {
+func newError(op string, t *tries, resp *http.Response, body []byte) *Error {
 	now := time.Now()
-	e := &Error{Op: op, StatusCode: resp.StatusCode, Attempts: 1, Header: resp.Header}
+	e := &Error{Op: op, StatusCode: resp.StatusCode, Attempts: t.n, Header: resp.Header}
 	e.RateLimit, _ = parseRateLimit(resp.Header, now)
 	if resp.StatusCode == http.StatusTooManyRequests {
 		e.RetryAfter, _ = parseRetryAfter(resp.Header, now)
@@ -138,7 +183,7 @@ func newError(op string, resp *http.Response, body []byte) *Error {
 	if isSuccess(resp.StatusCode) {
 		return e
 	}
-	e.Body = blankCredentials(resp.Request, body)
+	e.Body = blankCredentials(resp.Request, t.exchanged, body)
 	var model gen.Error
 	if err := json.Unmarshal(e.Body, &model); err != nil {
 		var wrongType *json.UnmarshalTypeError // the other members are decoded all the same
@@ -160,14 +205,15 @@ func newError(op string, resp *http.Response, body []byte) *Error {
 // blankCredentials returns a copy of what came in answer to req without what
 // authenticated it, which a proxy's error page may show. What is shorter than
 // any real key or token may stand there for another reason.
-func blankCredentials(req *http.Request, body []byte) []byte {
+func blankCredentials(req *http.Request, exchanged string, body []byte) []byte {
 	body = bytes.Clone(body)
-	if req == nil {
-		return body
+	credentials := []string{exchanged}
+	if req != nil {
+		_, encoded, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+		key, _, _ := req.BasicAuth()
+		credentials = append(credentials, encoded, key)
 	}
-	_, encoded, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	key, _, _ := req.BasicAuth()
-	for _, credential := range []string{encoded, key} {
+	for _, credential := range credentials {
 		if len(credential) >= 16 {
 			body = bytes.ReplaceAll(body, []byte(credential), []byte(redacted))
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -27,7 +28,7 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 	if !validKey(apiKey) {
 		return nil, invalid("NewClient", "the API key must be printable ASCII without spaces and colons")
 	}
-	cfg := config{baseURL: productionURL}
+	cfg := config{baseURL: productionURL, retry: defaultRetry, logger: slog.New(slog.DiscardHandler)}
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, invalid("NewClient", "an option is nil")
@@ -37,13 +38,21 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 		}
 	}
 
-	// The order that a request goes through: log, bounds, the http client.
+	// The order that a request goes through: log, retry, token, bounds, the http client.
 	rateLimit := new(latestRateLimit)
 	var doer gen.HttpRequestDoer = &boundedDoer{client: newHTTPClient(&cfg), rateLimit: rateLimit}
-	if cfg.logger != nil {
-		doer = &logDoer{next: doer, logger: cfg.logger}
+	identify := identify(cfg.application)
+	authorize := gen.WithRequestEditorFn(basicAuth(apiKey))
+	if cfg.tokens {
+		tokens, err := newTokenDoer(doer, apiKey, cfg.baseURL, identify)
+		if err != nil {
+			return nil, invalid("NewClient", "%v", err)
+		}
+		doer, authorize = tokens, func(*gen.Client) error { return nil }
 	}
-	low, err := gen.NewClient(cfg.baseURL, gen.WithHTTPClient(doer), gen.WithRequestEditorFn(identify(apiKey, cfg.application)))
+	doer = &retryDoer{next: doer, policy: cfg.retry, logger: cfg.logger}
+	doer = &logDoer{next: doer, logger: cfg.logger}
+	low, err := gen.NewClient(cfg.baseURL, gen.WithHTTPClient(doer), gen.WithRequestEditorFn(identify), authorize)
 	if err != nil {
 		return nil, invalid("NewClient", "%v", err)
 	}
@@ -51,9 +60,9 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 }
 
 // Raw returns the generated client, for what this package has no method for. It
-// sends with the same key through the same chain and keeps the same bounds: a
-// body over its bound fails with an *http.MaxBytesError. It takes any id,
-// though, and "", "." and ".." reach another route than meant.
+// sends with the same key through the same chain: repeated and bounded alike, a
+// body over its bound is ErrUnexpectedResponse. It takes any id, though, and "",
+// "." and ".." reach another route than meant.
 func (c *Client) Raw() *gen.ClientWithResponses {
 	return &gen.ClientWithResponses{ClientInterface: c.low}
 }
@@ -73,11 +82,19 @@ func validKey(key string) bool {
 	return key != ""
 }
 
-// identify says who is calling. The Authorization header is set here and not in
-// a transport, which would set it on a redirect to another host as well.
-func identify(apiKey, application string) gen.RequestEditorFn {
+// basicAuth sets the Authorization header on the request and not in a transport,
+// which would set it on a redirect to another host as well.
+func basicAuth(apiKey string) gen.RequestEditorFn {
+	header := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(apiKey+":"))}}
+	return func(_ context.Context, req *http.Request) error {
+		maps.Copy(req.Header, header) // values are shared, nobody writes into them
+		return nil
+	}
+}
+
+// identify says who is calling.
+func identify(application string) gen.RequestEditorFn {
 	header := make(http.Header)
-	header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(apiKey+":")))
 	header.Set("Accept", "application/json")
 	header.Set("User-Agent", "apivideo-webhooks-go/"+version)
 	header.Set("AV-Origin-Client", "webhooks-go:"+version)
@@ -85,7 +102,7 @@ func identify(apiKey, application string) gen.RequestEditorFn {
 		header.Set("AV-Origin-App", application)
 	}
 	return func(_ context.Context, req *http.Request) error {
-		maps.Copy(req.Header, header) // values are shared, nobody writes into them
+		maps.Copy(req.Header, header)
 		return nil
 	}
 }

@@ -12,7 +12,8 @@
 //
 // A [Client] is safe for concurrent use and meant to be kept for the life of a
 // program. [NewClient] talks to production with Basic authentication; options
-// choose the sandbox, another server, an http client, a timeout or a logger.
+// choose the sandbox, bearer tokens, another server, an http client, a timeout,
+// a retry policy or a logger.
 //
 // # Lists
 //
@@ -40,8 +41,18 @@
 //
 // # What it keeps to
 //
-// Each request is sent once. An attempt takes 30 seconds at most, see
-// [WithTimeout]; the context of a call ends it earlier. A body is read up to
+// A request is sent up to four times, see [RetryPolicy], as long as that can't
+// do anything twice. A create is repeated only after a 429, after a 401 that
+// another token may mend, or if no connection came about, so that not a byte of
+// it was written. Get, list and delete are also repeated after 408, 500 to 599,
+// and when the transport fails, in the middle of the body too. A delete that
+// meets 404 after an attempt which may have reached the service has succeeded.
+// After a 429 the wait is what the service asks for and a little more; otherwise
+// it is a random part of a bound that doubles. A wait longer than a minute, or
+// than the context allows, isn't slept: the error comes back at once.
+//
+// An attempt takes 30 seconds at most, see [WithTimeout]; the context of a call
+// ends all of them. A body is read up to
 // 10 MiB, that of an error up to 64 KiB, and what is larger is an error rather
 // than cut. Answers that aren't what they should be, HTML with a 200 for
 // instance, are [ErrUnexpectedResponse].

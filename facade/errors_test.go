@@ -323,7 +323,7 @@ func TestErrorTextIsOneLine(t *testing.T) {
 		address, err := url.Parse(proxy.URL)
 		require.NoError(t, err)
 		hc := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(address)}}
-		client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc))
+		client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc))
 		require.NoError(t, err)
 		_, err = client.GetWebhook(t.Context(), "w")
 		require.ErrorContains(t, err, "red")
@@ -341,7 +341,7 @@ func assertOneLine(t *testing.T, err error) {
 func TestErrorOfTheTransport(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("lost")
-	client, err := facade.NewClient(testKey, facade.WithHTTPClient(&http.Client{
+	client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(&http.Client{
 		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, lost }),
 	}))
 	require.NoError(t, err)

@@ -24,7 +24,7 @@ func fuzzClient(t *testing.T, status int, header http.Header, body string) *faca
 	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	})}
-	client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc))
+	client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc))
 	require.NoError(t, err)
 	return client
 }
@@ -138,7 +138,7 @@ func FuzzBaseURL(f *testing.F) {
 			sent = r.URL
 			return nil, io.ErrUnexpectedEOF
 		})}
-		client, err := facade.NewClient(testKey, facade.WithBaseURL(base), facade.WithHTTPClient(hc))
+		client, err := facade.NewClient(testKey, once, facade.WithBaseURL(base), facade.WithHTTPClient(hc))
 		if err != nil {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument)
 			return
@@ -167,7 +167,7 @@ func FuzzWebhookID(f *testing.F) {
 			assert.Empty(t, r.URL.RawQuery)
 			return nil, io.ErrUnexpectedEOF
 		})}
-		client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc))
+		client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc))
 		require.NoError(t, err)
 		err = client.DeleteWebhook(t.Context(), id)
 		if errors.Is(err, facade.ErrInvalidArgument) {

@@ -24,6 +24,9 @@ import (
 // Basic authentication makes of it, in anything printed.
 const testKey = "testkey-Zm9yZ2V0bWVub3Q"
 
+// once sends each request a single time.
+var once = facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1})
+
 // newFake returns an api.video in memory and a client for it. Each exchange of
 // theirs is held against openapi.yaml.
 func newFake(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, *facade.Client) {
@@ -36,7 +39,7 @@ func newFake(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, *faca
 
 // newClient returns a client for a server that answers with handler, for
 // answers that the service should not give. What is sent to it is held against
-// openapi.yaml all the same.
+// openapi.yaml all the same, and once unless a test of retries says otherwise.
 func newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -44,6 +47,7 @@ func newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *f
 	opts = append([]facade.Option{
 		facade.WithBaseURL(server.URL),
 		facade.WithHTTPClient(&http.Client{Transport: contract.Requests(t, newTransport(t))}),
+		once,
 	}, opts...)
 	client, err := facade.NewClient(testKey, opts...)
 	require.NoError(t, err)
@@ -157,6 +161,7 @@ func newBubbleClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Opti
 	opts = append([]facade.Option{
 		facade.WithBaseURL("http://localhost"),
 		facade.WithHTTPClient(&http.Client{Transport: transport}),
+		once,
 	}, opts...)
 	client, err := facade.NewClient(testKey, opts...)
 	require.NoError(t, err)

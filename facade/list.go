@@ -51,15 +51,16 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 	if opts.PageSize != 0 {
 		params.PageSize = &opts.PageSize
 	}
+	ctx, t := withTries(ctx)
 	resp, err := c.low.ListWebhooks(ctx, &params)
 	var model gen.WebhookList
-	if err := call(ctx, op, http.StatusOK, &model, resp, err); err != nil {
+	if err := call(op, http.StatusOK, &model, t, resp, err); err != nil {
 		return nil, err
 	}
 	if p := model.Pagination; model.Data == nil || p.CurrentPage < 1 || p.PageSize < 1 ||
 		p.ItemsTotal < len(model.Data) || p.ItemsTotal > 0 && p.PagesTotal < 1 {
 		// Without sound counts the beginning of a list can't be told from all of it.
-		return nil, unusable(op, resp, "a list without data or with pagination that can't be")
+		return nil, unusable(op, t, resp, "a list without data or with pagination that can't be")
 	}
 	page := &Page{
 		Webhooks:   make([]*Webhook, len(model.Data)),
@@ -70,7 +71,7 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 	}
 	for i := range model.Data {
 		if model.Data[i].WebhookID == "" {
-			return nil, unusable(op, resp, "a webhook without id")
+			return nil, unusable(op, t, resp, "a webhook without id")
 		}
 		page.Webhooks[i] = newWebhook(&model.Data[i])
 	}

@@ -26,6 +26,8 @@ type config struct {
 	baseURL     string
 	httpClient  http.Client
 	timeout     time.Duration // 0: the http client's own, else defaultTimeout
+	retry       RetryPolicy
+	tokens      bool
 	logger      *slog.Logger
 	application string
 }

@@ -108,7 +108,7 @@ func TestWithBaseURLRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			client, err := facade.NewClient(testKey, facade.WithBaseURL(test.url))
+			client, err := facade.NewClient(testKey, once, facade.WithBaseURL(test.url))
 			require.ErrorIs(t, err, facade.ErrInvalidArgument)
 			assert.Nil(t, client)
 			assert.Contains(t, err.Error(), "base url")
@@ -141,7 +141,7 @@ func TestWithBaseURLAccepts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			transport := new(recorder)
-			client, err := facade.NewClient(testKey, facade.WithBaseURL(test.url), facade.WithHTTPClient(&http.Client{Transport: transport}))
+			client, err := facade.NewClient(testKey, once, facade.WithBaseURL(test.url), facade.WithHTTPClient(&http.Client{Transport: transport}))
 			require.NoError(t, err)
 			get(t, client)
 			assert.Equal(t, []string{test.want}, transport.urls())
@@ -165,7 +165,7 @@ func TestEnvironments(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			transport := new(recorder)
-			client, err := facade.NewClient(testKey, slices.Concat(test.opts, []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport})})...)
+			client, err := facade.NewClient(testKey, slices.Concat([]facade.Option{once}, test.opts, []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport})})...)
 			require.NoError(t, err)
 			get(t, client)
 			assert.Equal(t, []string{test.want}, transport.urls())
@@ -216,7 +216,7 @@ func TestNewClientRefusesOptions(t *testing.T) {
 			assert.NotContains(t, err.Error(), testKey)
 			assert.Nil(t, client)
 
-			_, err = facade.NewClient(testKey, facade.WithSandbox(), test.opt, facade.WithSandbox())
+			_, err = facade.NewClient(testKey, once, facade.WithSandbox(), test.opt, facade.WithSandbox())
 			require.ErrorIs(t, err, facade.ErrInvalidArgument, "wherever it stands")
 		})
 	}
@@ -238,7 +238,7 @@ func TestWithApplicationAccepts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			transport := new(recorder)
-			client, err := facade.NewClient(testKey,
+			client, err := facade.NewClient(testKey, once,
 				facade.WithApplication("earlier", "1"), // the later one holds
 				facade.WithApplication(test.application, test.version),
 				facade.WithHTTPClient(&http.Client{Transport: transport}))
@@ -298,7 +298,7 @@ func TestTimeout(t *testing.T) {
 						opts = append(opts, facade.WithTimeout(s.option))
 					}
 					for range 2 { // whichever option comes first
-						client, err := facade.NewClient(testKey, opts...)
+						client, err := facade.NewClient(testKey, append([]facade.Option{once}, opts...)...)
 						require.NoError(t, err)
 						start := time.Now()
 						_, err = client.GetWebhook(t.Context(), "w")
@@ -373,7 +373,7 @@ func TestCallersHTTPClientIsUsedAndNotChanged(t *testing.T) {
 		{Transport: transport, Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }},
 	} {
 		before := *hc
-		client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc), facade.WithTimeout(time.Second), facade.WithLogger(slog.New(slog.DiscardHandler)))
+		client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTimeout(time.Second), facade.WithLogger(slog.New(slog.DiscardHandler)))
 		require.NoError(t, err)
 		get(t, client)
 		get(t, client)
@@ -399,7 +399,7 @@ func TestCallersHTTPClientIsUsedAndNotChanged(t *testing.T) {
 func TestLaterHTTPClientWins(t *testing.T) {
 	t.Parallel()
 	earlier, later := new(recorder), new(recorder)
-	client, err := facade.NewClient(testKey,
+	client, err := facade.NewClient(testKey, once,
 		facade.WithHTTPClient(&http.Client{Transport: earlier}),
 		facade.WithHTTPClient(&http.Client{Transport: later}))
 	require.NoError(t, err)

@@ -306,7 +306,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	addError("a success that is too large", err)
 	status, marked = http.StatusUnauthorized, "{}"
 	addError("a refused key", client.DeleteWebhook(t.Context(), "w"))
-	unreachable, err := facade.NewClient(testKey, facade.WithBaseURL("http://127.0.0.1:1"))
+	unreachable, err := facade.NewClient(testKey, once, facade.WithBaseURL("http://127.0.0.1:1"))
 	require.NoError(t, err)
 	addError("a transport that fails", unreachable.DeleteWebhook(t.Context(), "w"))
 

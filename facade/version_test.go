@@ -16,7 +16,7 @@ const originFormat = `^[A-Za-z0-9_-]{1,50}:[0-9]{1,3}(\.[0-9]{1,3}){0,2}$`
 func TestVersionAsTheServiceTakesIt(t *testing.T) {
 	t.Parallel()
 	transport := new(recorder)
-	client, err := facade.NewClient(testKey, facade.WithHTTPClient(&http.Client{Transport: transport}))
+	client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(&http.Client{Transport: transport}))
 	require.NoError(t, err)
 	get(t, client)
 	header := transport.requests[0].Header

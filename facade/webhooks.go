@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/apivideo-community/webhooks-go/gen"
@@ -26,10 +24,11 @@ type CreateWebhookParams struct {
 // signature secret included. The service takes the same subscription twice and
 // then notifies twice; nothing here prevents that.
 //
-// The request is sent once. Whatever else than a readable 201 comes of it is an
-// error: with a status from 300 to 499, 408 aside, nothing was created, nor was
-// it if certainly no connection came about. Every other failure may have come after the
-// service did its work, and is ErrUnconfirmed as well as its cause. An account at
+// The request is sent again only if the attempt before provably did nothing.
+// Whatever else than a readable 201 comes of it is an error: with a status from
+// 300 to 499, 408 aside, nothing was created, nor was it if certainly no
+// connection came about. Every other failure may have come after the service did
+// its work, and is ErrUnconfirmed as well as its cause. An account at
 // its limit gives ErrWebhookLimitReached, fields that the service refuses
 // ErrBadRequest, and those that can't be right ErrInvalidArgument.
 func (c *Client) CreateWebhook(ctx context.Context, p CreateWebhookParams) (*Webhook, error) {
@@ -37,18 +36,15 @@ func (c *Client) CreateWebhook(ctx context.Context, p CreateWebhookParams) (*Web
 	if err := p.check(op); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, &Error{Op: op, Attempts: 1, cause: err}
-	}
 	body := gen.WebhookCreation{URL: p.URL, Events: make([]gen.EventType, len(p.Events))}
 	for i, e := range p.Events {
 		body.Events[i] = gen.EventType(e)
 	}
-	ctx, unsent := traceSending(ctx)
+	ctx, t := withTries(ctx)
 	resp, err := c.low.CreateWebhook(ctx, body)
-	wh, err := webhookOf(ctx, op, http.StatusCreated, resp, err)
+	wh, err := webhookOf(op, http.StatusCreated, t, resp, err)
 	var e *Error
-	if errors.As(err, &e) && mayBeCreated(e.StatusCode) && !unsent() {
+	if errors.As(err, &e) && (t.uncertain || e.Op == op && isSuccess(e.StatusCode)) {
 		e.cause = unconfirmed(e)
 	}
 	return wh, err
@@ -60,29 +56,36 @@ func (c *Client) GetWebhook(ctx context.Context, id string) (*Webhook, error) {
 	if err := checkID(op, id); err != nil {
 		return nil, err
 	}
+	ctx, t := withTries(ctx)
 	resp, err := c.low.GetWebhook(ctx, id)
-	return webhookOf(ctx, op, http.StatusOK, resp, err)
+	return webhookOf(op, http.StatusOK, t, resp, err)
 }
 
-// DeleteWebhook deletes the webhook of that id. One that isn't there any more
-// is ErrNotFound.
+// DeleteWebhook deletes the webhook of that id. One that isn't there is
+// ErrNotFound, unless an attempt of this call may have deleted it before.
 func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
 	const op = "DeleteWebhook"
 	if err := checkID(op, id); err != nil {
 		return err
 	}
+	ctx, t := withTries(ctx)
 	resp, err := c.low.DeleteWebhook(ctx, id)
-	return call(ctx, op, http.StatusNoContent, nil, resp, err)
+	err = call(op, http.StatusNoContent, nil, t, resp, err)
+	var e *Error
+	if errors.As(err, &e) && e.Op == op && e.StatusCode == http.StatusNotFound && t.uncertain {
+		return nil
+	}
+	return err
 }
 
 // webhookOf reads an answer that holds one webhook.
-func webhookOf(ctx context.Context, op string, want int, resp *http.Response, err error) (*Webhook, error) {
+func webhookOf(op string, want int, t *tries, resp *http.Response, err error) (*Webhook, error) {
 	var model gen.Webhook
-	if err := call(ctx, op, want, &model, resp, err); err != nil {
+	if err := call(op, want, &model, t, resp, err); err != nil {
 		return nil, err
 	}
 	if model.WebhookID == "" {
-		return nil, unusable(op, resp, "a webhook without id")
+		return nil, unusable(op, t, resp, "a webhook without id")
 	}
 	return newWebhook(&model), nil
 }
@@ -114,12 +117,6 @@ func checkID(op, id string) error {
 	return nil
 }
 
-// mayBeCreated tells whether a create that failed with this status, 0 for none,
-// may have been carried out.
-func mayBeCreated(status int) bool {
-	return status < 300 || status > 499 || status == http.StatusRequestTimeout
-}
-
 func unconfirmed(e *Error) error {
 	switch {
 	case e.StatusCode == http.StatusCreated:
@@ -129,16 +126,4 @@ func unconfirmed(e *Error) error {
 	default:
 		return ErrUnconfirmed
 	}
-}
-
-// traceSending returns a context that watches the request it is sent with, and
-// a function that reports whether certainly not a byte of it was written. A
-// transport that tells nothing leaves that uncertain.
-func traceSending(ctx context.Context) (context.Context, func() bool) {
-	var asked, got atomic.Bool // whether a connection was, ever: redirects and transports may try again
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
-	})
-	return ctx, func() bool { return asked.Load() && !got.Load() }
 }

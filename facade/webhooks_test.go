@@ -171,7 +171,7 @@ func TestCreateWebhookUnconfirmed(t *testing.T) {
 		t.Parallel()
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
-		client, err := facade.NewClient(testKey, facade.WithBaseURL(server.URL))
+		client, err := facade.NewClient(testKey, once, facade.WithBaseURL(server.URL))
 		require.NoError(t, err)
 		_, err = client.CreateWebhook(t.Context(), validParams)
 		var refused *net.OpError
@@ -207,7 +207,7 @@ func TestCreateWebhookUnconfirmed(t *testing.T) {
 		server.Config.ErrorLog = discardLog
 		server.StartTLS()
 		t.Cleanup(server.Close)
-		client, err := facade.NewClient(testKey, facade.WithBaseURL(server.URL)) // doesn't trust its certificate
+		client, err := facade.NewClient(testKey, once, facade.WithBaseURL(server.URL)) // doesn't trust its certificate
 		require.NoError(t, err)
 		_, err = client.CreateWebhook(t.Context(), validParams)
 		require.ErrorContains(t, err, "certificate")
@@ -217,7 +217,7 @@ func TestCreateWebhookUnconfirmed(t *testing.T) {
 		t.Parallel()
 		lost := errors.New("lost")
 		hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, lost })}
-		client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc))
+		client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc))
 		require.NoError(t, err)
 		_, err = client.CreateWebhook(t.Context(), validParams)
 		require.ErrorIs(t, err, lost)

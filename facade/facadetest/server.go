@@ -127,11 +127,14 @@ func (s *Server) Close() {
 	s.listener.Close()
 }
 
+// quickRetry lets no test wait.
+var quickRetry = facade.WithRetry(facade.RetryPolicy{MinDelay: time.Millisecond, MaxDelay: time.Second})
+
 // Client returns a client of this server, with its URL, its API key and its own
 // connection pool. The options are applied after these. Client panics when one
 // of them is faulty.
 func (s *Server) Client(opts ...facade.Option) *facade.Client {
-	opts = append([]facade.Option{facade.WithBaseURL(s.URL), facade.WithHTTPClient(s.listener.Client())}, opts...)
+	opts = append([]facade.Option{facade.WithBaseURL(s.URL), facade.WithHTTPClient(s.listener.Client()), quickRetry}, opts...)
 	client, err := facade.NewClient(s.APIKey, opts...)
 	if err != nil {
 		panic("facadetest: " + err.Error())

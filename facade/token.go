@@ -1,0 +1,184 @@
+package facade
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/apivideo-community/webhooks-go/gen"
+)
+
+const (
+	// renewBefore is how long before its end an access token is renewed, and how
+	// long the renewal may take before callers wait for it.
+	renewBefore = time.Minute
+	// tokenLife is taken for granted where the service doesn't say, and maxLife
+	// is what is believed at most: a token that dies early is found by its 401.
+	tokenLife = time.Hour
+	maxLife   = 24 * time.Hour
+	// renewPause is between two renewals in the background, should one fail.
+	renewPause = 10 * time.Second
+)
+
+// WithTokenExchange authenticates with bearer tokens in place of Basic. The API
+// key is then sent only to be exchanged for tokens, when the first request needs
+// one; they are renewed a minute before they end, while requests go on with the
+// old one. However many requests wait, there is one exchange at a time, and none
+// ends with the context of a request. A request that is answered 401 drops its
+// token and is tried once more with another.
+//
+// A failed exchange fails the request as an *Error whose Op is
+// "CreateAccessToken" or "RefreshAccessToken"; the request itself was never sent.
+func WithTokenExchange() Option {
+	return func(c *config) error {
+		c.tokens = true
+		return nil
+	}
+}
+
+// tokenDoer authenticates requests with a token, which it gets and renews.
+type tokenDoer struct {
+	next gen.HttpRequestDoer
+	auth *gen.Client // asks for tokens, past this doer
+	base *url.URL
+	key  Secret
+
+	mu      sync.Mutex
+	current tokenPair
+	renewal *renewal // under way, or nil
+}
+
+type tokenPair struct {
+	access, refresh string
+	renew, end      time.Time
+}
+
+func (p tokenPair) live(now time.Time) bool { return p.access != "" && now.Before(p.end) }
+
+// renewal is an exchange under way; token and err are set when done is closed.
+type renewal struct {
+	done  chan struct{}
+	token string
+	err   error
+}
+
+func newTokenDoer(next gen.HttpRequestDoer, apiKey, baseURL string, identify gen.RequestEditorFn) (*tokenDoer, error) {
+	auth, err := gen.NewClient(baseURL, gen.WithHTTPClient(next), gen.WithRequestEditorFn(identify))
+	if err != nil {
+		return nil, err
+	}
+	base, err := url.Parse(baseURL)
+	return &tokenDoer{next: next, auth: auth, base: base, key: NewSecret(apiKey)}, err
+}
+
+func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
+	if !sameOrigin(req.URL, d.base) {
+		return d.next.Do(req) // an editor of the raw client has sent it elsewhere
+	}
+	token, err := d.token(req.Context(), "")
+	if err != nil {
+		return nil, err
+	}
+	resp, err := d.send(req, token)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || req.Body != nil && req.GetBody == nil {
+		return resp, err
+	}
+	fresh, err := d.token(req.Context(), token)
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	if req.GetBody != nil {
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return d.send(req, fresh)
+}
+
+func (d *tokenDoer) send(req *http.Request, token string) (*http.Response, error) {
+	req.Header.Set("Authorization", "Bearer "+token)
+	return d.next.Do(req)
+}
+
+// token returns a token that isn't the rejected one, and waits for it if there
+// is none that lives.
+func (d *tokenDoer) token(ctx context.Context, rejected string) (string, error) {
+	d.mu.Lock()
+	if rejected != "" && d.current.access == rejected {
+		d.current.access = ""
+	}
+	now, pair := time.Now(), d.current
+	live := pair.live(now)
+	if live && now.Before(pair.renew) {
+		d.mu.Unlock()
+		return pair.access, nil
+	}
+	if d.renewal == nil {
+		d.renewal = &renewal{done: make(chan struct{})}
+		go d.renew(d.renewal, pair.refresh) //nolint:contextcheck,gosec // it belongs to no request, others wait for it too
+	}
+	r := d.renewal
+	d.mu.Unlock()
+	if live {
+		return pair.access, nil
+	}
+	select {
+	case <-r.done:
+		return r.token, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// renew gets a new pair by the refresh token, else by the key. It belongs to no
+// request; the timeout of an attempt bounds it.
+func (d *tokenDoer) renew(r *renewal, refresh string) {
+	ctx := context.Background()
+	var pair tokenPair
+	err := errors.New("no refresh token")
+	if refresh != "" {
+		resp, sendErr := d.auth.RefreshAccessToken(ctx, gen.AccessTokenRefresh{RefreshToken: refresh})
+		pair, err = pairOf("RefreshAccessToken", refresh, resp, sendErr)
+	}
+	if err != nil {
+		resp, sendErr := d.auth.CreateAccessToken(ctx, gen.AccessTokenCreation{APIKey: d.key.Reveal()})
+		pair, err = pairOf("CreateAccessToken", d.key.Reveal(), resp, sendErr)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		d.current = pair
+	} else {
+		d.current.refresh = "" // of no use any more, or else the key is as good
+		d.current.renew = time.Now().Add(renewPause)
+	}
+	r.token, r.err = pair.access, err
+	d.renewal = nil
+	close(r.done)
+}
+
+// pairOf reads the answer to an exchange.
+func pairOf(op, exchanged string, resp *http.Response, err error) (tokenPair, error) {
+	t := &tries{n: 1, exchanged: exchanged}
+	var model gen.AccessToken
+	if err := call(op, http.StatusOK, &model, t, resp, err); err != nil {
+		return tokenPair{}, err
+	}
+	switch {
+	case !strings.EqualFold(model.TokenType, "Bearer"):
+		return tokenPair{}, unusable(op, t, resp, "a token that is no bearer token")
+	case !validKey(model.AccessToken):
+		return tokenPair{}, unusable(op, t, resp, "an access token that can't be one")
+	}
+	life := tokenLife
+	if model.ExpiresIn > 0 {
+		life = time.Duration(min(model.ExpiresIn, int(maxLife/time.Second))) * time.Second
+	}
+	end := time.Now().Add(life)
+	return tokenPair{access: model.AccessToken, refresh: model.RefreshToken, renew: end.Add(-min(renewBefore, life/2)), end: end}, nil
+}

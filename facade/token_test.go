@@ -1,0 +1,363 @@
+package facade_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/gen"
+	"github.com/apivideo-community/webhooks-go/internal/contract"
+)
+
+// tokenService is the token side of the service, and says of each exchange what
+// it was and of each request which token came with it.
+type tokenService struct {
+	mu        sync.Mutex
+	exchanges []string // "key" or "refresh", and what was exchanged
+	tokens    []string // Authorization headers of the other requests
+	delay     time.Duration
+	expiresIn string                                // as JSON; "3600" if empty
+	exchange  func(n int) (status int, body string) // in place of the answer, if status isn't 0
+	reject    func(token string) bool
+}
+
+func (s *tokenService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kind, isExchange := map[string]string{"/auth/api-key": "key", "/auth/refresh": "refresh"}[r.URL.Path]
+	if !isExchange {
+		authorization := r.Header.Get("Authorization")
+		s.tokens = append(s.tokens, authorization)
+		if s.reject != nil && s.reject(strings.TrimPrefix(authorization, "Bearer ")) {
+			answer(http.StatusUnauthorized, `{"title":"The access token is invalid or expired."}`)(w, r)
+			return
+		}
+		switch r.Method {
+		case http.MethodPost:
+			answer(http.StatusCreated, webhookJSON(1))(w, r)
+		case http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			answer(http.StatusOK, strings.TrimSuffix(webhookJSON(1), "}")+`,`+strings.TrimPrefix(listJSON(1, 100, 1), "{"))(w, r)
+		}
+		return
+	}
+	s.exchanges = append(s.exchanges, kind+" "+string(body))
+	n := len(s.exchanges)
+	if s.delay > 0 {
+		<-time.After(s.delay)
+	}
+	if s.exchange != nil {
+		if status, body := s.exchange(n); status != 0 {
+			answer(status, body)(w, r)
+			return
+		}
+	}
+	expiresIn := s.expiresIn
+	if expiresIn == "" {
+		expiresIn = "3600"
+	}
+	answer(http.StatusOK, fmt.Sprintf(`{"token_type":"Bearer","expires_in":%s,"access_token":"access%d","refresh_token":"refresh%d"}`, expiresIn, n, n))(w, r)
+}
+
+func (s *tokenService) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.exchanges)
+}
+
+func getOne(ctx context.Context, client *facade.Client) error {
+	_, err := client.GetWebhook(ctx, "w")
+	return err
+}
+
+func TestTokenExchangeAgainstTheFake(t *testing.T) {
+	t.Parallel()
+	server, _ := newFake(t)
+	bearer, err := facade.NewClient(server.APIKey, once, facade.WithBaseURL(server.URL), facade.WithTokenExchange(),
+		facade.WithHTTPClient(&http.Client{Transport: contract.Transport(t, newTransport(t))}))
+	require.NoError(t, err)
+	wh, err := bearer.CreateWebhook(t.Context(), validParams)
+	require.NoError(t, err)
+	require.NoError(t, bearer.DeleteWebhook(t.Context(), wh.ID))
+	requests := server.Requests()
+	require.Len(t, requests, 3)
+	assert.Equal(t, "/auth/api-key", requests[0].Path)
+	assert.Empty(t, requests[0].Header.Get("Authorization"))
+	for _, r := range requests[1:] {
+		assert.True(t, strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "))
+	}
+
+	wrong, err := facade.NewClient(testKey, once, facade.WithBaseURL(server.URL), facade.WithTokenExchange())
+	require.NoError(t, err)
+	_, err = wrong.CreateWebhook(t.Context(), validParams)
+	require.ErrorIs(t, err, facade.ErrUnauthorized)
+	require.NotErrorIs(t, err, facade.ErrUnconfirmed, "it was never sent")
+	assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
+}
+
+func TestOneExchangeForAllThatWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{delay: time.Second}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		all := func() {
+			var group sync.WaitGroup
+			for range 64 {
+				group.Go(func() { assert.NoError(t, getOne(t.Context(), client)) })
+			}
+			group.Wait()
+		}
+		all()
+		assert.Equal(t, 1, service.count(), "at first")
+		<-time.After(2 * time.Hour)
+		all()
+		assert.Equal(t, 2, service.count(), "after the end")
+		assert.Equal(t, `refresh {"refreshToken":"refresh1"}`, service.exchanges[1])
+	})
+}
+
+func TestRenewalCostsCallersNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		require.NoError(t, getOne(t.Context(), client))
+
+		<-time.After(59*time.Minute - time.Second)
+		require.NoError(t, getOne(t.Context(), client))
+		assert.Equal(t, 1, service.count(), "more than a minute is left")
+
+		<-time.After(2 * time.Second)
+		start := time.Now()
+		require.NoError(t, getOne(t.Context(), client))
+		assert.Zero(t, time.Since(start))
+		synctest.Wait()
+		assert.Equal(t, 2, service.count(), "less than a minute is left")
+		assert.Equal(t, "Bearer access1", service.tokens[2], "the old one serves meanwhile")
+
+		require.NoError(t, getOne(t.Context(), client))
+		assert.Equal(t, "Bearer access2", service.tokens[3])
+		assert.Equal(t, 2, service.count())
+	})
+}
+
+func TestFailedRenewalIsNotHurried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{exchange: func(n int) (int, string) {
+			if n > 1 {
+				return http.StatusServiceUnavailable, ""
+			}
+			return 0, ""
+		}}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		require.NoError(t, getOne(t.Context(), client))
+		<-time.After(59*time.Minute + time.Second)
+		for range 100 {
+			require.NoError(t, getOne(t.Context(), client), "the old token still serves")
+			synctest.Wait()
+		}
+		assert.Equal(t, 3, service.count(), "once by refresh token, once by key, then a pause")
+		<-time.After(time.Minute)
+		require.ErrorIs(t, getOne(t.Context(), client), facade.ErrServer)
+	})
+}
+
+func TestExchangeBelongsToNoCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{delay: time.Second}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { assert.ErrorIs(t, getOne(ctx, client), context.Canceled) })
+		synctest.Wait() // the first caller has begun the exchange
+		for range 9 {
+			group.Go(func() { assert.NoError(t, getOne(t.Context(), client)) })
+		}
+		synctest.Wait()
+		cancel()
+		group.Wait()
+		assert.Equal(t, 1, service.count())
+	})
+}
+
+func TestRefreshTokenThatIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{exchange: func(n int) (int, string) {
+			if n == 2 {
+				return http.StatusUnauthorized, `{"title":"The refresh token is invalid."}`
+			}
+			return 0, ""
+		}}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		require.NoError(t, getOne(t.Context(), client))
+		<-time.After(2 * time.Hour)
+		require.NoError(t, getOne(t.Context(), client))
+		assert.Equal(t, []string{
+			`key {"apiKey":"` + testKey + `"}`,
+			`refresh {"refreshToken":"refresh1"}`,
+			`key {"apiKey":"` + testKey + `"}`,
+		}, service.exchanges)
+	})
+}
+
+func TestTokenLife(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, expiresIn string
+		life            time.Duration
+	}{
+		{"as told", "1800", 30 * time.Minute},
+		{"missing: an hour", "null", time.Hour},
+		{"zero: an hour, for its 401 tells when it ends", "0", time.Hour},
+		{"negative: an hour", "-5", time.Hour},
+		{"huge: a day", "9223372036854775807", 24 * time.Hour},
+		{"shorter than the minute before its end", "10", 10 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				service := &tokenService{expiresIn: test.expiresIn}
+				client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+				require.NoError(t, getOne(t.Context(), client))
+				<-time.After(test.life/2 - min(time.Minute, test.life/4))
+				require.NoError(t, getOne(t.Context(), client))
+				synctest.Wait()
+				assert.Equal(t, 1, service.count(), "it lives")
+				<-time.After(test.life)
+				require.NoError(t, getOne(t.Context(), client))
+				assert.Equal(t, 2, service.count(), "it has ended")
+				assert.Equal(t, "Bearer access2", service.tokens[2])
+			})
+		})
+	}
+}
+
+func TestTokenThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	token := func(tokenType, access string) func(int) (int, string) {
+		return func(int) (int, string) {
+			return http.StatusOK, fmt.Sprintf(`{"token_type":%q,"expires_in":3600,"access_token":%q}`, tokenType, access)
+		}
+	}
+	tests := []struct {
+		name     string
+		exchange func(int) (int, string)
+		want     error
+	}{
+		{"lower case", token("bearer", "a"), nil},
+		{"upper case", token("BEARER", "a"), nil},
+		{"another type", token("mac", "a"), facade.ErrUnexpectedResponse},
+		{"no type", token("", "a"), facade.ErrUnexpectedResponse},
+		{"no token", token("Bearer", ""), facade.ErrUnexpectedResponse},
+		{"a token with a line end, which no header holds", token("Bearer", "a\r\nX: y"), facade.ErrUnexpectedResponse},
+		{"400", func(int) (int, string) { return 400, `{"title":"No."}` }, facade.ErrBadRequest},
+		{"401", func(int) (int, string) { return 401, `{"title":"No."}` }, facade.ErrUnauthorized},
+		{"429", func(int) (int, string) { return 429, `{"title":"No."}` }, facade.ErrTooManyRequests},
+		{"500", func(int) (int, string) { return 500, `` }, facade.ErrServer},
+		{"HTML", func(int) (int, string) { return 200, `<html>` }, facade.ErrUnexpectedResponse},
+		{"nothing", func(int) (int, string) { return 200, `` }, facade.ErrUnexpectedResponse},
+		{"null", func(int) (int, string) { return 200, `null` }, facade.ErrUnexpectedResponse},
+	}
+	for _, test := range tests {
+		for _, op := range operations {
+			t.Run(test.name+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				service := &tokenService{exchange: test.exchange}
+				client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+				err := op.call(t.Context(), client)
+				assert.Equal(t, 1, service.count())
+				if test.want == nil {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, test.want)
+				require.NotErrorIs(t, err, facade.ErrUnconfirmed, "the request was never sent")
+				assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
+				assert.NotContains(t, err.Error(), testKey)
+				assert.Empty(t, service.tokens)
+			})
+		}
+	}
+}
+
+func TestTokenThatIsRejected(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		t.Run(op.name+"/once", func(t *testing.T) {
+			t.Parallel()
+			service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+			client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+			require.NoError(t, op.call(t.Context(), client))
+			assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens)
+			assert.Equal(t, 2, service.count())
+		})
+		t.Run(op.name+"/always", func(t *testing.T) {
+			t.Parallel()
+			service := &tokenService{reject: func(string) bool { return true }}
+			client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+			err := op.call(t.Context(), client)
+			require.ErrorIs(t, err, facade.ErrUnauthorized)
+			require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+			assert.Equal(t, op.op, asError(t, err).Op)
+			assert.Len(t, service.tokens, 2, "never a loop")
+		})
+	}
+}
+
+func TestTokenStaysWithItsServer(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{}
+	elsewhere := make(chan string, 1)
+	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Host == "elsewhere.example" {
+			elsewhere <- r.Header.Get("Authorization")
+			return nil, errors.New("nobody")
+		}
+		return newTransport(t).RoundTrip(r)
+	})}
+	client := newClient(t, service.ServeHTTP, facade.WithHTTPClient(hc), facade.WithTokenExchange())
+	require.NoError(t, getOne(t.Context(), client))
+	_, err := client.Raw().GetWebhookWithResponse(t.Context(), "w", gen.RequestEditorFn(func(_ context.Context, r *http.Request) error {
+		r.URL = &url.URL{Scheme: "https", Host: "elsewhere.example", Path: r.URL.Path}
+		return nil
+	}))
+	require.ErrorContains(t, err, "nobody")
+	assert.Empty(t, <-elsewhere)
+}
+
+func TestRawRequestsHaveTokensToo(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{}
+	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+	resp, err := client.Raw().GetWebhookWithResponse(t.Context(), "w")
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, resp.StatusCode())
+	assert.Equal(t, []string{"Bearer access1"}, service.tokens)
+}
+
+func TestExchangeThatEchoesTheKey(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{exchange: func(int) (int, string) {
+		return http.StatusUnauthorized, `{"title":"The key ` + testKey + ` is wrong."}`
+	}}
+	err := getOne(t.Context(), newClient(t, service.ServeHTTP, facade.WithTokenExchange()))
+	assert.Equal(t, "apivideo: CreateAccessToken: 401 The key [REDACTED] is wrong.", err.Error())
+	assert.NotContains(t, string(asError(t, err).Body), testKey)
+}
