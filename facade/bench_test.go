@@ -171,6 +171,54 @@ func liveBytes(b *testing.B) int64 {
 	return int64(stats.HeapAlloc)
 }
 
+// What a token costs once it is there.
+func BenchmarkWarmGet(b *testing.B) {
+	server := newBenchServer(b)
+	for name, opts := range map[string][]facade.Option{"auth=basic": nil, "auth=bearer": {facade.WithTokenExchange()}} {
+		b.Run(name, func(b *testing.B) {
+			client := newBenchClient(b, server.URL, opts...)
+			bench(b, func() error {
+				_, err := client.GetWebhook(b.Context(), "webhook_0000000000000000000000")
+				return err
+			})
+		})
+	}
+}
+
+// 64 goroutines on one client, with a connection for each.
+func BenchmarkParallelGet(b *testing.B) {
+	server := newBenchServer(b)
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	b.Cleanup(transport.CloseIdleConnections)
+	parallel := func(b *testing.B, call func() error) {
+		b.Helper()
+		b.SetParallelism((64 + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := call(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	b.Run(viaFloor, func(b *testing.B) {
+		floor := newFloor(server.URL)
+		floor.client.Transport = transport
+		parallel(b, func() error {
+			var wh floorWebhook
+			return floor.do(b.Context(), http.MethodGet, "/webhooks/webhook_0000000000000000000000", nil, http.StatusOK, &wh)
+		})
+	})
+	b.Run(viaFacade, func(b *testing.B) {
+		client := newBenchClient(b, server.URL, facade.WithHTTPClient(&http.Client{Transport: transport}))
+		parallel(b, func() error {
+			_, err := client.GetWebhook(b.Context(), "webhook_0000000000000000000000")
+			return err
+		})
+	})
+}
+
 func bench(b *testing.B, call func() error) {
 	b.Helper()
 	require.NoError(b, call()) // the connection is up before the clock runs
@@ -205,6 +253,8 @@ func newBenchServer(b *testing.B) *httptest.Server {
 		w.Header().Set("X-RateLimit-Remaining", "99")
 		w.Header().Set("X-RateLimit-Retry-After", "42")
 		switch {
+		case r.URL.Path == "/auth/api-key":
+			_, _ = io.WriteString(w, `{"token_type":"Bearer","expires_in":3600,"access_token":"token","refresh_token":"refresh"}`)
 		case r.Method == http.MethodPost:
 			w.WriteHeader(http.StatusCreated)
 			_, _ = io.WriteString(w, one)

@@ -238,6 +238,63 @@ func checkFault(t *testing.T, f fault, op operation, err error) {
 	}
 }
 
+// Each fault in the exchange of the key and of a refresh token. The request
+// itself was never sent then, so that a create is repeated like all else, and
+// none is unconfirmed.
+func TestFaultsOfTheExchange(t *testing.T) {
+	t.Parallel()
+	for _, f := range faults() {
+		for _, op := range operations {
+			for _, path := range []string{"/auth/api-key", "/auth/refresh"} {
+				t.Run(f.name+path+"/"+op.name, func(t *testing.T) {
+					t.Parallel()
+					var exchanges, others atomic.Int64
+					service := &tokenService{reject: func(token string) bool { return path == "/auth/refresh" && token == "access1" }}
+					client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+						switch {
+						case r.URL.Path == path:
+							exchanges.Add(1)
+							answerExchange(f, w, r)
+							return
+						case !strings.HasPrefix(r.URL.Path, "/auth/"):
+							others.Add(1)
+						}
+						service.ServeHTTP(w, r)
+					}, facade.WithTokenExchange(),
+						facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: time.Nanosecond, MaxDelay: time.Second}))
+					err := op.call(t.Context(), client)
+					require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+					if path == "/auth/refresh" {
+						require.NoError(t, err, "the key is as good")
+						assert.EqualValues(t, 1, exchanges.Load())
+						assert.EqualValues(t, 2, others.Load())
+						return
+					}
+					require.Error(t, err)
+					if !errors.Is(f.want, errAny) {
+						require.ErrorIs(t, err, f.want)
+					}
+					assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
+					assert.Zero(t, others.Load(), "nothing goes out without a token")
+					assert.LessOrEqual(t, exchanges.Load(), int64(faultAttempts))
+					if f.repeat {
+						assert.EqualValues(t, faultAttempts, exchanges.Load())
+					}
+					checkText(t, err)
+					assert.NotContains(t, err.Error(), testKey)
+				})
+			}
+		}
+	}
+}
+
+// answerExchange answers with 200 where a create would be answered with 201.
+func answerExchange(f fault, w http.ResponseWriter, r *http.Request) {
+	asGet := *r
+	asGet.Method = http.MethodGet
+	f.answer(w, &asGet)
+}
+
 // Faults before a byte of a request is written. All operations are repeated
 // then, and no create is unconfirmed.
 func TestFaultsBeforeTheRequest(t *testing.T) {

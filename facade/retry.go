@@ -40,6 +40,9 @@ type outcome struct {
 	status int   // 0 if there is none
 	err    error // why there is no answer, or none that can be read
 	unsent bool  // certainly not a byte of the request was written
+
+	asked   time.Duration // how long a 429 asks to wait
+	isAsked bool
 }
 
 // uncertain tells whether the service may have carried the request out although
@@ -75,9 +78,9 @@ func (p RetryPolicy) repeats(o outcome) bool {
 // delay returns how long to wait before the next attempt: as long as a 429 asks
 // for and a little more, lest all who were told the same come at once, or else
 // a random part of a bound that doubles with each attempt.
-func (p RetryPolicy) delay(o outcome, asked time.Duration, isAsked bool) time.Duration {
-	if isAsked {
-		return asked + rand.N(asked/10+100*time.Millisecond) //nolint:gosec // jitter is no secret
+func (p RetryPolicy) delay(o outcome) time.Duration {
+	if o.isAsked {
+		return o.asked + rand.N(o.asked/10+100*time.Millisecond) //nolint:gosec // jitter is no secret
 	}
 	bound := p.MinDelay << (o.n - 1)
 	if bound > p.MaxDelay || bound>>(o.n-1) != p.MinDelay {
@@ -123,7 +126,7 @@ func (d *retryDoer) Do(req *http.Request) (*http.Response, error) {
 		t.n++
 		resp, o := d.try(req, t.n)
 		t.uncertain = t.uncertain || o.uncertain()
-		wait, again := d.wait(req, resp, o)
+		wait, again := d.wait(req, o)
 		if !again {
 			return resp, o.err
 		}
@@ -174,30 +177,29 @@ func (o outcome) of(resp *http.Response, err error) outcome {
 	o.err = err
 	if resp != nil {
 		o.status = resp.StatusCode
+		if o.status == http.StatusTooManyRequests {
+			o.asked, o.isAsked = parseRetryAfter(resp.Header, time.Now())
+		}
 		return o
 	}
 	var exchange *Error
 	if errors.As(err, &exchange) {
 		o.status, o.unsent = exchange.StatusCode, true
+		o.asked, o.isAsked = exchange.RetryAfter, exchange.RetryAfter > 0
 	}
 	return o
 }
 
 // wait returns how long to wait before the request is sent again, if it is at all.
-func (d *retryDoer) wait(req *http.Request, resp *http.Response, o outcome) (time.Duration, bool) {
+func (d *retryDoer) wait(req *http.Request, o outcome) (time.Duration, bool) {
 	ctx := req.Context()
 	if !d.policy.repeats(o) || ctx.Err() != nil || req.Body != nil && req.GetBody == nil {
 		return 0, false
 	}
-	var asked time.Duration
-	var isAsked bool
-	if o.status == http.StatusTooManyRequests && resp != nil {
-		asked, isAsked = parseRetryAfter(resp.Header, time.Now())
-	}
-	if asked > d.policy.MaxDelay {
+	if o.asked > d.policy.MaxDelay {
 		return 0, false
 	}
-	wait := d.policy.delay(o, asked, isAsked)
+	wait := d.policy.delay(o)
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
 		return 0, false
 	}

@@ -116,7 +116,7 @@ func TestDelay(t *testing.T) {
 			t.Parallel()
 			least, longest := most, -most
 			for range 1000 {
-				d := test.policy.delay(outcome{n: test.n}, test.asked, test.isAsked)
+				d := test.policy.delay(outcome{n: test.n, asked: test.asked, isAsked: test.isAsked})
 				least, longest = min(least, d), max(longest, d)
 			}
 			assert.GreaterOrEqual(t, least, test.low)

@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"text/template"
 	"time"
@@ -321,4 +322,67 @@ func TestNothingPrintsSecrets(t *testing.T) {
 			assertNoLeak(t, map[string]string{"slog": buf.String()}, markedSecret, testKey, basic)
 		})
 	}
+}
+
+// Nor does anything that a client with tokens makes of a fault, or logs of it.
+func TestNothingPrintsTokens(t *testing.T) {
+	t.Parallel()
+	const access, refresh = "accessmark-0123456789abcdef", "refreshmark-0123456789abcdef"
+	basic := strings.TrimPrefix(basicKey, "Basic ")
+	list := append(faults(),
+		fault{name: "an error that echoes its request", answer: func(w http.ResponseWriter, r *http.Request) {
+			answer(http.StatusForbidden, fmt.Sprintf(`{"title":%q}`, r.Header.Get("Authorization")))(w, r)
+		}},
+		fault{name: "a panic on the other side", answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+	)
+	for _, f := range list {
+		for _, auth := range []string{"basic", "bearer"} {
+			t.Run(f.name+"/"+auth, func(t *testing.T) {
+				t.Parallel()
+				var logged syncBuffer
+				logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				opts := []facade.Option{
+					facade.WithLogger(logger),
+					facade.WithRetry(facade.RetryPolicy{MaxAttempts: 2, MinDelay: time.Nanosecond, MaxDelay: time.Second}),
+				}
+				if auth == "bearer" {
+					opts = append(opts, facade.WithTokenExchange())
+				}
+				client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasPrefix(r.URL.Path, "/auth/") {
+						answer(http.StatusOK, `{"token_type":"Bearer","expires_in":3600,"access_token":"`+access+`","refresh_token":"`+refresh+`"}`)(w, r)
+						return
+					}
+					f.answer(w, r)
+				}, opts...)
+				for _, op := range operations {
+					err := op.call(t.Context(), client)
+					require.Error(t, err)
+					logger.Error("failed", slog.Any("err", err))
+					texts := map[string]string{"text": err.Error(), "%+v": fmt.Sprintf("%+v", err), "%q": fmt.Sprintf("%q", err), "%x": fmt.Sprintf("%x", err)}
+					assertNoLeak(t, texts, testKey, basic, access, refresh)
+				}
+				assertNoLeak(t, map[string]string{"client": fmt.Sprintf("%+v %#v", client, client), "log": logged.String()}, testKey, basic, access, refresh)
+				assert.Contains(t, logged.String(), "apivideo: request")
+			})
+		}
+	}
+}
+
+// syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
