@@ -32,7 +32,7 @@ demo: ## run examples/quickstart
 	go run ./examples/quickstart
 
 test: ## run all tests, with the race detector and in random order
-	go test $(RACE) -shuffle=on -timeout 5m ./...
+	go test $(RACE) -shuffle=on -timeout 10m ./...
 
 generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml or api/
 	@for part in models client server; do \
@@ -64,7 +64,7 @@ vuln: ## fail if code that is used here is known to be vulnerable
 
 cover: ## measure the coverage of each package in facade/, fail below COVERAGE_MIN percent
 	@mkdir -p .out
-	go test -timeout 5m -coverpkg=./facade/... -coverprofile=.out/cover.out ./facade/...
+	go test -timeout 10m -coverpkg=./facade/... -coverprofile=.out/cover.out ./facade/...
 	@awk -v min=$(COVERAGE_MIN) -f .ci/coverage.awk .out/cover.out
 
 # The benchmarks take turns BENCH_COUNT times, so that a machine that gets
@@ -82,7 +82,7 @@ bench: ## compare facade, generated client and plain net/http
 	$(BENCHSTAT) -filter '-/via:/./' -row .name .out/bench.txt
 
 smoke: ## run each benchmark once, and the demo in memory
-	go test -run '^$$' -bench . -benchtime 1x -timeout 5m ./facade
+	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./facade
 	APIVIDEO_API_KEY= go run ./examples/quickstart >/dev/null
 
 fuzz: ## run every fuzz test for FUZZTIME

@@ -50,7 +50,7 @@ func (d *boundedDoer) Do(req *http.Request) (*http.Response, error) {
 	held := buffers.Get().(*bytes.Buffer)
 	_, err = held.ReadFrom(http.MaxBytesReader(nil, resp.Body, limit))
 	resp.Body = &heldBody{held}
-	return resp, unreadable(ended(req.Context(), err))
+	return resp, unreadable(ended(req.Context(), err), resp.StatusCode)
 }
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
@@ -97,7 +97,7 @@ func call(op string, want int, model any, t *tries, resp *http.Response, err err
 		case resp != nil:
 			e = newError(op, t, resp, bodyOf(resp))
 			e.cause = err
-		case errors.As(err, &e): // of the token exchange
+		case isUnsent(err) && errors.As(err, &e): // of the token exchange
 			exchange := *e
 			exchange.Attempts = t.n
 			e = &exchange
@@ -136,7 +136,7 @@ func ended(ctx context.Context, err error) error {
 
 // unreadable says why a body couldn't be read. That the caller or the timeout
 // gave up on it says nothing about the answer.
-func unreadable(err error) error {
+func unreadable(err error, status int) error {
 	if err == nil {
 		return nil
 	}
@@ -145,7 +145,11 @@ func unreadable(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &tooLarge):
-		return finalError{fmt.Errorf("%w: its body is larger than %d bytes", ErrUnexpectedResponse, tooLarge.Limit)}
+		err = fmt.Errorf("%w: its body is larger than %d bytes", ErrUnexpectedResponse, tooLarge.Limit)
+		if isSuccess(status) {
+			return finalError{err}
+		}
+		return err
 	default:
 		return fmt.Errorf("%w: its body can't be read: %w", ErrUnexpectedResponse, err)
 	}

@@ -117,8 +117,8 @@ func newHTTPClient(cfg *config) *http.Client {
 	}
 	check := hc.CheckRedirect
 	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if check == nil {
-			return http.ErrUseLastResponse
+		if check == nil || req.Context().Value(exchangeKey{}) != nil {
+			return http.ErrUseLastResponse // the body of an exchange holds the key itself
 		}
 		if !sameOrigin(req.URL, via[0].URL) {
 			req.Header.Del("Authorization") // net/http keeps it for subdomains, other ports and http

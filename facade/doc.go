@@ -52,9 +52,8 @@
 // than the context allows, isn't slept: the error comes back at once.
 //
 // An attempt takes 30 seconds at most, see [WithTimeout]; the context of a call
-// ends all of them. A body is read up to
-// 10 MiB, that of an error up to 64 KiB, and what is larger is an error rather
-// than cut. Answers that aren't what they should be, HTML with a 200 for
+// ends all of them. A body is read up to 10 MiB, that of an error up to 64 KiB,
+// and what is larger is an error rather than cut. Answers that aren't what they should be, HTML with a 200 for
 // instance, are [ErrUnexpectedResponse].
 //
 // The API key goes over https only, or over http to this machine. Redirects are

@@ -1,6 +1,7 @@
 package facade
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -72,7 +73,7 @@ func parseRetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 		}
 	}
 	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
-		return max(0, at.Sub(now)), true
+		return min(max(0, at.Sub(now)), math.MaxInt32*time.Second), true
 	}
 	return 0, false
 }

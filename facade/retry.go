@@ -19,7 +19,8 @@ import (
 // can have happened twice, see the package comment.
 type RetryPolicy struct {
 	// MaxAttempts is how often a request is sent at most, the first time
-	// included. 1 turns repetition off.
+	// included. 1 turns repetition off. That a 401 is mended by another token
+	// doesn't count.
 	MaxAttempts int
 	// MinDelay is the bound of the first wait that the service doesn't
 	// prescribe. The bound doubles with each attempt, and the wait is a random
@@ -171,8 +172,7 @@ func (d *retryDoer) try(req *http.Request, n int) (*http.Response, outcome) {
 	return resp, o.of(resp, err)
 }
 
-// of completes o with what came back. An error of the token exchange stands for
-// a request that was never sent.
+// of completes o with what came back.
 func (o outcome) of(resp *http.Response, err error) outcome {
 	o.err = err
 	if resp != nil {
@@ -182,9 +182,13 @@ func (o outcome) of(resp *http.Response, err error) outcome {
 		}
 		return o
 	}
+	if !isUnsent(err) {
+		return o
+	}
+	o.unsent = true
 	var exchange *Error
 	if errors.As(err, &exchange) {
-		o.status, o.unsent = exchange.StatusCode, true
+		o.status = exchange.StatusCode
 		o.asked, o.isAsked = exchange.RetryAfter, exchange.RetryAfter > 0
 	}
 	return o

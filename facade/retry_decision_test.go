@@ -15,8 +15,8 @@ func TestWhatIsSentAgain(t *testing.T) {
 	t.Parallel()
 	var (
 		lost     = errors.New("connection reset by peer")
-		cut      = unreadable(io.ErrUnexpectedEOF)
-		tooLarge = unreadable(&http.MaxBytesError{Limit: 1})
+		cut      = unreadable(io.ErrUnexpectedEOF, 200)
+		tooLarge = unreadable(&http.MaxBytesError{Limit: 1}, 200)
 		last     = defaultRetry.MaxAttempts
 	)
 	tests := []struct {

@@ -205,7 +205,7 @@ func TestWaitThatIsTooLong(t *testing.T) {
 	}{
 		{"a second beyond MaxDelay", facade.RetryPolicy{}, 0, throttled("X-RateLimit-Retry-After", "61"), facade.ErrTooManyRequests, 61 * time.Second},
 		{"68 years", facade.RetryPolicy{}, 0, throttled("Retry-After", "2147483647"), facade.ErrTooManyRequests, math.MaxInt32 * time.Second},
-		{"a date that is far", facade.RetryPolicy{}, 0, throttled("Retry-After", "Sun, 01 Jan 2200 00:00:00 GMT"), facade.ErrTooManyRequests, 200 * 365 * 24 * time.Hour},
+		{"a date that is far", facade.RetryPolicy{}, 0, throttled("Retry-After", "Sun, 01 Jan 2200 00:00:00 GMT"), facade.ErrTooManyRequests, 60 * 365 * 24 * time.Hour},
 		{"until the deadline, so that no time would be left", patient, 10 * time.Second, throttled("Retry-After", "10"), facade.ErrTooManyRequests, 10 * time.Second},
 		{"beyond the deadline", patient, 10 * time.Second, throttled("Retry-After", "11"), facade.ErrTooManyRequests, 11 * time.Second},
 		// This one is random, and within the deadline once in 36 million times.
@@ -688,7 +688,7 @@ func TestAnswersThatAreFinal(t *testing.T) {
 		handler http.HandlerFunc
 	}{
 		{"a success that is too large", answer(http.StatusOK, strings.Repeat(" ", 10<<20+1))},
-		{"an error that is too large", answer(http.StatusServiceUnavailable, strings.Repeat(" ", 64<<10+1))},
+		{"a refusal that is too large", answer(http.StatusConflict, strings.Repeat(" ", 64<<10+1))},
 		{"a body that isn't what it should be", answer(http.StatusOK, "<html>")},
 		{"a redirect", answerWith(http.StatusTemporaryRedirect, "", "Location", "/elsewhere")},
 		{"400", answer(http.StatusBadRequest, "{}")},

@@ -31,6 +31,10 @@ const (
 // ends with the context of a request. A request that is answered 401 drops its
 // token and is tried once more with another.
 //
+// What a request waits for an exchange comes on top of the timeout of its own
+// attempt: the exchange has that once for the refresh token, and once for the
+// key if the refresh token doesn't serve.
+//
 // A failed exchange fails the request as an *Error whose Op is
 // "CreateAccessToken" or "RefreshAccessToken"; the request itself was never sent.
 func WithTokenExchange() Option {
@@ -38,6 +42,22 @@ func WithTokenExchange() Option {
 		c.tokens = true
 		return nil
 	}
+}
+
+// exchangeKey marks the context of an exchange.
+type exchangeKey struct{}
+
+// unsentError is why there was no token, so that the request did nothing.
+type unsentError struct{ error }
+
+func (e unsentError) Unwrap() error { return e.error }
+
+func isUnsent(err error) bool {
+	if err == nil {
+		return false
+	}
+	var unsent unsentError
+	return errors.As(err, &unsent)
 }
 
 // tokenDoer authenticates requests with a token, which it gets and renews.
@@ -76,28 +96,47 @@ func newTokenDoer(next gen.HttpRequestDoer, apiKey, baseURL string, identify gen
 }
 
 func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
-	if !sameOrigin(req.URL, d.base) {
-		return d.next.Do(req) // an editor of the raw client has sent it elsewhere
+	path := strings.TrimPrefix(req.URL.Path, strings.TrimSuffix(d.base.Path, "/"))
+	if !sameOrigin(req.URL, d.base) || strings.HasPrefix(path, "/auth/") {
+		return d.next.Do(req) // from the raw client, which may send what and where it likes
 	}
 	token, err := d.token(req.Context(), "")
 	if err != nil {
-		return nil, err
+		return nil, unsentError{err}
 	}
 	resp, err := d.send(req, token)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || req.Body != nil && req.GetBody == nil {
+	if !isUnauthorized(resp) || req.Body != nil && req.GetBody == nil {
 		return resp, err
 	}
-	fresh, err := d.token(req.Context(), token)
 	_ = resp.Body.Close()
+	fresh, err := d.token(req.Context(), token)
 	if err != nil {
-		return nil, err
+		return nil, unsentError{err}
 	}
 	if req.GetBody != nil {
 		if req.Body, err = req.GetBody(); err != nil {
-			return nil, err
+			return nil, unsentError{err}
 		}
 	}
-	return d.send(req, fresh)
+	resp, err = d.send(req, fresh)
+	if isUnauthorized(resp) {
+		d.drop(fresh)
+	}
+	return resp, err
+}
+
+func isUnauthorized(resp *http.Response) bool {
+	return resp != nil && resp.StatusCode == http.StatusUnauthorized
+}
+
+// drop forgets a token that was refused though it was new, and what would renew
+// it: the next one is got by the key.
+func (d *tokenDoer) drop(token string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current.access == token {
+		d.current = tokenPair{}
+	}
 }
 
 func (d *tokenDoer) send(req *http.Request, token string) (*http.Response, error) {
@@ -136,30 +175,42 @@ func (d *tokenDoer) token(ctx context.Context, rejected string) (string, error) 
 }
 
 // renew gets a new pair by the refresh token, else by the key. It belongs to no
-// request; the timeout of an attempt bounds it.
+// request; the timeout of an attempt bounds each of the two.
 func (d *tokenDoer) renew(r *renewal, refresh string) {
-	ctx := context.Background()
 	var pair tokenPair
-	err := errors.New("no refresh token")
+	err := errors.New("the token exchange ended in a panic")
+	defer func() {
+		_ = recover() // of the caller's transport, whose panic is no reason to end the program
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		switch {
+		case err == nil:
+			d.current = pair
+		case !errors.Is(err, ErrTooManyRequests):
+			d.current.refresh = "" // the key serves as well
+			fallthrough
+		default:
+			d.current.renew = time.Now().Add(renewPause)
+		}
+		r.token, r.err = pair.access, err
+		d.renewal = nil
+		close(r.done)
+	}()
+	pair, err = d.exchange(context.WithValue(context.Background(), exchangeKey{}, true), refresh)
+}
+
+// exchange gets a new pair by the refresh token, or by the key if there is none
+// or it doesn't serve.
+func (d *tokenDoer) exchange(ctx context.Context, refresh string) (tokenPair, error) {
 	if refresh != "" {
-		resp, sendErr := d.auth.RefreshAccessToken(ctx, gen.AccessTokenRefresh{RefreshToken: refresh})
-		pair, err = pairOf("RefreshAccessToken", refresh, resp, sendErr)
+		resp, err := d.auth.RefreshAccessToken(ctx, gen.AccessTokenRefresh{RefreshToken: refresh})
+		pair, err := pairOf("RefreshAccessToken", refresh, resp, err)
+		if err == nil || errors.Is(err, ErrTooManyRequests) {
+			return pair, err
+		}
 	}
-	if err != nil {
-		resp, sendErr := d.auth.CreateAccessToken(ctx, gen.AccessTokenCreation{APIKey: d.key.Reveal()})
-		pair, err = pairOf("CreateAccessToken", d.key.Reveal(), resp, sendErr)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err == nil {
-		d.current = pair
-	} else {
-		d.current.refresh = "" // of no use any more, or else the key is as good
-		d.current.renew = time.Now().Add(renewPause)
-	}
-	r.token, r.err = pair.access, err
-	d.renewal = nil
-	close(r.done)
+	resp, err := d.auth.CreateAccessToken(ctx, gen.AccessTokenCreation{APIKey: d.key.Reveal()})
+	return pairOf("CreateAccessToken", d.key.Reveal(), resp, err)
 }
 
 // pairOf reads the answer to an exchange.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -360,4 +362,134 @@ func TestExchangeThatEchoesTheKey(t *testing.T) {
 	err := getOne(t.Context(), newClient(t, service.ServeHTTP, facade.WithTokenExchange()))
 	assert.Equal(t, "apivideo: CreateAccessToken: 401 The key [REDACTED] is wrong.", err.Error())
 	assert.NotContains(t, string(asError(t, err).Body), testKey)
+}
+
+// An exchange has the key in its body, which a redirect would send along.
+func TestExchangeIsNeverRedirected(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/auth/api-key", "/auth/refresh"} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			t.Run(fmt.Sprint(status, " of ", path), func(t *testing.T) {
+				t.Parallel()
+				elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+					t.Error("it went elsewhere")
+				}))
+				t.Cleanup(elsewhere.Close)
+				service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+				follow := &http.Client{Transport: newTransport(t), CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+				client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == path {
+						http.Redirect(w, r, elsewhere.URL+path, status)
+						return
+					}
+					service.ServeHTTP(w, r)
+				}, facade.WithHTTPClient(follow), facade.WithTokenExchange())
+				err := getOne(t.Context(), client)
+				if path == "/auth/refresh" {
+					require.NoError(t, err, "the key serves as well")
+					return
+				}
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+				assert.Equal(t, status, asError(t, err).StatusCode)
+			})
+		}
+	}
+}
+
+func TestCreateThatWaitsForATokenIsNotUnconfirmed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{delay: 10 * time.Second}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := client.CreateWebhook(ctx, validParams)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, facade.ErrUnconfirmed, "it was never sent")
+		<-time.After(time.Minute) // the exchange goes on without it
+		assert.Equal(t, 1, service.count())
+	})
+}
+
+func TestExchangeWaitsAsTheServiceAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		busy := true
+		service := &tokenService{}
+		client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+			if busy {
+				busy = false
+				w.Header().Set("Retry-After", "30")
+				answer(http.StatusTooManyRequests, ``)(w, r)
+				return
+			}
+			service.ServeHTTP(w, r)
+		}, facade.WithTokenExchange(), facade.WithRetry(facade.RetryPolicy{}))
+		start := time.Now()
+		_, err := client.CreateWebhook(t.Context(), validParams)
+		require.NoError(t, err)
+		assert.InDelta(t, 31.5*float64(time.Second), time.Since(start), 1.6*float64(time.Second))
+	})
+}
+
+func TestTokenRefusedTwiceIsGotByKeyNext(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{reject: func(token string) bool { return token != "access3" }}
+	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+	require.ErrorIs(t, getOne(t.Context(), client), facade.ErrUnauthorized)
+	require.NoError(t, getOne(t.Context(), client))
+	require.Len(t, service.exchanges, 3)
+	assert.Equal(t, `key {"apiKey":"`+testKey+`"}`, service.exchanges[2])
+}
+
+func TestTokenIsMendedAfterALargeRefusal(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{}
+	first := true
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if first && !strings.HasPrefix(r.URL.Path, "/auth/") {
+			first = false
+			answer(http.StatusUnauthorized, strings.Repeat(" ", 65<<10))(w, r)
+			return
+		}
+		service.ServeHTTP(w, r)
+	}, facade.WithTokenExchange())
+	require.NoError(t, getOne(t.Context(), client))
+	assert.Equal(t, []string{"Bearer access2"}, service.tokens)
+}
+
+func TestTransportThatPanicsInAnExchange(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(){"panic": func() { panic("no") }, "exit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				stop()
+				return nil, nil
+			})}
+			client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTokenExchange(),
+				facade.WithTimeout(time.Millisecond)) // net/http waits for that long beside a transport that never returns
+			require.NoError(t, err)
+			require.ErrorContains(t, getOne(t.Context(), client), "ended in a panic")
+		})
+	}
+}
+
+// The raw client's own exchanges take no token and cost none.
+func TestRawExchange(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{exchange: func(n int) (int, string) {
+		if n == 2 {
+			return http.StatusUnauthorized, `{}`
+		}
+		return 0, ""
+	}}
+	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+	require.NoError(t, getOne(t.Context(), client))
+	resp, err := client.Raw().RefreshAccessTokenWithResponse(t.Context(), gen.AccessTokenRefresh{RefreshToken: "stale"})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode())
+	require.NoError(t, getOne(t.Context(), client))
+	assert.Equal(t, []string{"Bearer access1", "Bearer access1"}, service.tokens)
+	assert.Equal(t, 2, service.count())
 }
