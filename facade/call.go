@@ -77,9 +77,9 @@ func (b *heldBody) Close() error {
 	return nil
 }
 
-// bodyOf returns what is held of an answer's body.
+// bodyOf returns what is held of an answer's body until it is closed.
 func bodyOf(resp *http.Response) []byte {
-	if held, ok := resp.Body.(*heldBody); ok {
+	if held, ok := resp.Body.(*heldBody); ok && held.buf != nil {
 		return held.buf.Bytes()
 	}
 	return nil

@@ -104,9 +104,10 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithLogger tells l of each exchange with the service, at debug level: method,
-// path and query of the request, the status or why none came, and how long that
-// took. It never tells headers or bodies.
+// WithLogger tells l of each request, at debug level: method, path and query, the
+// status or why none came, and how long that took, repetitions included. Each
+// repetition has a line of its own before, with the attempt, its status and the
+// wait. Token exchanges aren't told, nor headers and bodies.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
