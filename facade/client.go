@@ -44,7 +44,7 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 	identify := identify(cfg.application)
 	authorize := gen.WithRequestEditorFn(basicAuth(apiKey))
 	if cfg.tokens {
-		tokens, err := newTokenDoer(doer, apiKey, cfg.baseURL, identify)
+		tokens, err := newTokenDoer(doer, apiKey, &cfg, identify)
 		if err != nil {
 			return nil, invalid("NewClient", "%v", err)
 		}

@@ -42,7 +42,7 @@
 // # What it keeps to
 //
 // A request is sent up to four times, see [RetryPolicy], as long as that can't
-// do anything twice. A create is repeated only after a 429, after a 401 that
+// do anything twice. A create is repeated only after a 429, once after a 401 that
 // another token may mend, or if no connection came about, so that not a byte of
 // it was written. Get, list and delete are also repeated after 408, 500 to 599,
 // and when the transport fails, in the middle of the body too. A delete that
@@ -53,8 +53,8 @@
 //
 // An attempt takes 30 seconds at most, see [WithTimeout]; the context of a call
 // ends all of them. A body is read up to 10 MiB, that of an error up to 64 KiB,
-// and what is larger is an error rather than cut. Answers that aren't what they should be, HTML with a 200 for
-// instance, are [ErrUnexpectedResponse].
+// and what is larger is an error rather than cut. Answers that aren't what they
+// should be, HTML with a 200 for instance, are [ErrUnexpectedResponse].
 //
 // The API key goes over https only, or over http to this machine. Redirects are
 // refused unless an http client with a redirect policy is given, and then the

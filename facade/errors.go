@@ -71,7 +71,7 @@ type Error struct {
 	RetryAfter time.Duration
 	// RateLimit is what the answer said about it, or zero.
 	RateLimit RateLimit
-	// Attempts is how often it was tried.
+	// Attempts is how often it was sent, or tried to be.
 	Attempts int
 	// Header is the answer's, or nil if none came.
 	Header http.Header

@@ -30,8 +30,13 @@ func (d *logDoer) Do(req *http.Request) (*http.Response, error) {
 		attrs = append(attrs, slog.Int("status", resp.StatusCode))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", printable(clip(err.Error(), 1000))))
+		attrs = append(attrs, errorAttr(err))
 	}
 	d.logger.LogAttrs(req.Context(), slog.LevelDebug, "apivideo: request", attrs...)
 	return resp, err
+}
+
+// errorAttr is an error as a log gets it: one line of bounded length.
+func errorAttr(err error) slog.Attr {
+	return slog.String("error", printable(clip(err.Error(), 1000)))
 }

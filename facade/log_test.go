@@ -106,6 +106,20 @@ func TestLog(t *testing.T) {
 	}
 }
 
+func TestLogOfTokenExchanges(t *testing.T) {
+	t.Parallel()
+	recorder := &logRecorder{level: slog.LevelDebug}
+	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange(), facade.WithLogger(slog.New(recorder)))
+	require.NoError(t, getOne(t.Context(), client))
+	var paths []any
+	for _, r := range recorder.records {
+		assert.Equal(t, "apivideo: request", r.Message)
+		paths = append(paths, attrs(t, r)["path"])
+	}
+	assert.Equal(t, []any{"/auth/api-key", "/auth/refresh", "/webhooks/w"}, paths)
+}
+
 func TestLogAboveDebugIsSilent(t *testing.T) {
 	t.Parallel()
 	for _, handler := range []http.HandlerFunc{succeed, answer(500, "{}"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }} {

@@ -106,8 +106,8 @@ func WithTimeout(d time.Duration) Option {
 
 // WithLogger tells l of each request, at debug level: method, path and query, the
 // status or why none came, and how long that took, repetitions included. Each
-// repetition has a line of its own before, with the attempt, its status and the
-// wait. Token exchanges aren't told, nor headers and bodies.
+// repetition has a line of its own before, with the attempt, what came of it and
+// the wait, and so has each exchange of tokens. Headers and bodies are never told.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {

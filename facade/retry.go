@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -18,9 +19,9 @@ import (
 // Which failures are repeated at all it doesn't say: those after which nothing
 // can have happened twice, see the package comment.
 type RetryPolicy struct {
-	// MaxAttempts is how often a request is sent at most, the first time
-	// included. 1 turns repetition off. That a 401 is mended by another token
-	// doesn't count.
+	// MaxAttempts is how often a request is tried at most, the first time
+	// included. 1 turns repetition off. That another token mends a 401, which it
+	// may once, is no attempt of its own.
 	MaxAttempts int
 	// MinDelay is the bound of the first wait that the service doesn't
 	// prescribe. The bound doubles with each attempt, and the wait is a random
@@ -94,7 +95,8 @@ func (p RetryPolicy) delay(o outcome) time.Duration {
 // into the context, for the generated client stands between them and the doer
 // that counts.
 type tries struct {
-	n         int
+	n         int    // how often it was sent
+	mended    bool   // a 401 by another token, once
 	uncertain bool   // one of them may have been carried out
 	exchanged string // the credential that the body held, if this was a token exchange
 }
@@ -107,6 +109,11 @@ func withTries(ctx context.Context) (context.Context, *tries) {
 	return context.WithValue(ctx, triesKey{}, t), t
 }
 
+func triesOf(ctx context.Context) *tries {
+	t, _ := ctx.Value(triesKey{}).(*tries)
+	return t
+}
+
 // retryDoer sends a request again as the policy says.
 type retryDoer struct {
 	next   gen.HttpRequestDoer
@@ -115,34 +122,37 @@ type retryDoer struct {
 }
 
 func (d *retryDoer) Do(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
-	t, ok := ctx.Value(triesKey{}).(*tries)
-	if !ok {
-		t = new(tries) // of the raw client, which doesn't ask
+	t := triesOf(req.Context())
+	if t == nil { // of the raw client, which doesn't ask
+		var ctx context.Context
+		ctx, t = withTries(req.Context())
+		req = req.WithContext(ctx)
 	}
-	for {
+	ctx := req.Context()
+	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		t.n++
-		resp, o := d.try(req, t.n)
+		resp, o := d.try(req, n)
 		t.uncertain = t.uncertain || o.uncertain()
 		wait, again := d.wait(req, o)
 		if !again {
 			return resp, o.err
 		}
-		if resp != nil {
-			_ = resp.Body.Close()
-		}
-		d.logger.LogAttrs(ctx, slog.LevelDebug, "apivideo: retry",
-			slog.String("method", req.Method), slog.String("path", req.URL.EscapedPath()),
-			slog.Int("attempt", t.n), slog.Int("status", o.status), slog.Duration("wait", wait))
+		d.log(req, o, wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, ctx.Err()
+			if o.err != nil {
+				return resp, fmt.Errorf("%w: %v", ctx.Err(), o.err) //nolint:errorlint // what ended the call isn't what it waited for
+			}
+			return resp, ctx.Err()
+		}
+		if resp != nil {
+			_ = resp.Body.Close()
 		}
 		if req.GetBody != nil {
 			body, err := req.GetBody()
@@ -152,6 +162,24 @@ func (d *retryDoer) Do(req *http.Request) (*http.Response, error) {
 			req.Body = body
 		}
 	}
+}
+
+// log tells why the request is sent again, and when.
+func (d *retryDoer) log(req *http.Request, o outcome, wait time.Duration) {
+	if !d.logger.Enabled(req.Context(), slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", req.Method),
+		slog.String("path", req.URL.EscapedPath()),
+		slog.Int("attempt", o.n),
+		slog.Int("status", o.status),
+		slog.Duration("wait", wait),
+	}
+	if o.err != nil {
+		attrs = append(attrs, errorAttr(o.err))
+	}
+	d.logger.LogAttrs(req.Context(), slog.LevelDebug, "apivideo: retry", attrs...)
 }
 
 // try sends the request once and watches whether a byte of it was written. A

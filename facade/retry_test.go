@@ -279,11 +279,27 @@ func TestContextThatEndsDuringTheWait(t *testing.T) {
 				require.NotErrorIs(t, err, facade.ErrUnconfirmed, "a 429 creates nothing")
 				assert.Equal(t, time.Second, time.Since(start))
 				assert.Equal(t, 1, server.requests())
-				assert.Equal(t, op.op, asError(t, err).Op)
-				assert.Equal(t, 1, asError(t, err).Attempts)
+				e := asError(t, err)
+				assert.Equal(t, op.op, e.Op)
+				assert.Equal(t, 1, e.Attempts)
+				require.ErrorIs(t, err, facade.ErrTooManyRequests, "it says what it waited for")
+				assert.Equal(t, 30*time.Second, e.RetryAfter)
+				assert.Equal(t, "Too many requests.", e.Title)
 			})
 		})
 	}
+	t.Run("after an attempt without an answer", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server := play(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, succeed)
+			client := newBubbleClient(t, server.ServeHTTP, facade.WithRetry(facade.RetryPolicy{MinDelay: 10_000 * time.Hour, MaxDelay: 10_000 * time.Hour}))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(time.Second, cancel).Stop()
+			_, err := client.GetWebhook(ctx, "w")
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorContains(t, err, "EOF", "it says what it waited for")
+		})
+	})
 	t.Run("a delete that may have happened isn't known to have", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -834,6 +850,11 @@ func TestLogOfRetries(t *testing.T) {
 				assert.Equal(t, int64(i+1), got["attempt"])
 				assert.Equal(t, status, got["status"])
 				assert.Equal(t, waits[i], got["wait"])
+				if status == 0 {
+					assert.Contains(t, got["error"], "EOF")
+				} else {
+					assert.NotContains(t, got, "error")
+				}
 			}
 			assert.Equal(t, "apivideo: request", recorder.records[3].Message)
 			assert.Equal(t, waits[0]+waits[1]+waits[2], attrs(t, recorder.records[3])["duration"])

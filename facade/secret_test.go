@@ -327,7 +327,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 // Nor does anything that a client with tokens makes of a fault, or logs of it.
 func TestNothingPrintsTokens(t *testing.T) {
 	t.Parallel()
-	const access, refresh = "accessmark-0123456789abcdef", "refreshmark-0123456789abcdef"
+	const access, refresh = "mark-access-0123456789abcdef", "mark2refresh-0123456789abcdef"
 	basic := strings.TrimPrefix(basicKey, "Basic ")
 	list := append(faults(),
 		fault{name: "an error that echoes its request", answer: func(w http.ResponseWriter, r *http.Request) {

@@ -2,9 +2,11 @@ package facade
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +31,7 @@ const (
 // one; they are renewed a minute before they end, while requests go on with the
 // old one. However many requests wait, there is one exchange at a time, and none
 // ends with the context of a request. A request that is answered 401 drops its
-// token and is tried once more with another.
+// token and is sent once more with another.
 //
 // What a request waits for an exchange comes on top of the timeout of its own
 // attempt: the exchange has that once for the refresh token, and once for the
@@ -86,12 +88,12 @@ type renewal struct {
 	err   error
 }
 
-func newTokenDoer(next gen.HttpRequestDoer, apiKey, baseURL string, identify gen.RequestEditorFn) (*tokenDoer, error) {
-	auth, err := gen.NewClient(baseURL, gen.WithHTTPClient(next), gen.WithRequestEditorFn(identify))
+func newTokenDoer(next gen.HttpRequestDoer, apiKey string, cfg *config, identify gen.RequestEditorFn) (*tokenDoer, error) {
+	auth, err := gen.NewClient(cfg.baseURL, gen.WithHTTPClient(&logDoer{next: next, logger: cfg.logger}), gen.WithRequestEditorFn(identify))
 	if err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(baseURL)
+	base, err := url.Parse(cfg.baseURL)
 	return &tokenDoer{next: next, auth: auth, base: base, key: NewSecret(apiKey)}, err
 }
 
@@ -105,9 +107,15 @@ func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
 		return nil, unsentError{err}
 	}
 	resp, err := d.send(req, token)
-	if !isUnauthorized(resp) || req.Body != nil && req.GetBody == nil {
+	if !isUnauthorized(resp) {
 		return resp, err
 	}
+	t := triesOf(req.Context())
+	if t.mended || req.Body != nil && req.GetBody == nil {
+		d.drop(token)
+		return resp, err
+	}
+	t.mended = true
 	_ = resp.Body.Close()
 	fresh, err := d.token(req.Context(), token)
 	if err != nil {
@@ -118,6 +126,7 @@ func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
 			return nil, unsentError{err}
 		}
 	}
+	t.n++
 	resp, err = d.send(req, fresh)
 	if isUnauthorized(resp) {
 		d.drop(fresh)
@@ -216,7 +225,11 @@ func (d *tokenDoer) exchange(ctx context.Context, refresh string) (tokenPair, er
 // pairOf reads the answer to an exchange.
 func pairOf(op, exchanged string, resp *http.Response, err error) (tokenPair, error) {
 	t := &tries{n: 1, exchanged: exchanged}
-	var model gen.AccessToken
+	type accessToken gen.AccessToken
+	var model struct {
+		accessToken
+		ExpiresIn json.RawMessage `json:"expires_in"` // where an int would refuse a good token for its life
+	}
 	if err := call(op, http.StatusOK, &model, t, resp, err); err != nil {
 		return tokenPair{}, err
 	}
@@ -227,8 +240,8 @@ func pairOf(op, exchanged string, resp *http.Response, err error) (tokenPair, er
 		return tokenPair{}, unusable(op, t, resp, "an access token that can't be one")
 	}
 	life := tokenLife
-	if model.ExpiresIn > 0 {
-		life = time.Duration(min(model.ExpiresIn, int(maxLife/time.Second))) * time.Second
+	if seconds, _ := strconv.ParseFloat(strings.Trim(string(model.ExpiresIn), `"`), 64); seconds > 0 {
+		life = time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
 	}
 	end := time.Now().Add(life)
 	return tokenPair{access: model.AccessToken, refresh: model.RefreshToken, renew: end.Add(-min(renewBefore, life/2)), end: end}, nil
