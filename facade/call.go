@@ -37,9 +37,6 @@ func (d *boundedDoer) Do(req *http.Request) (*http.Response, error) {
 		return resp, ended(req.Context(), err) // with the redirect that the caller's policy failed on, if it did
 	}
 	defer resp.Body.Close()
-	if sent := resp.Request; sent != nil && sent.Method != req.Method {
-		return resp, finalError{fmt.Errorf("%w: a redirect made %s of %s", ErrUnexpectedResponse, sent.Method, req.Method)}
-	}
 	limit := int64(maxErrorBody)
 	if isSuccess(resp.StatusCode) {
 		limit = maxSuccessBody
@@ -110,7 +107,7 @@ func call(op string, want int, model any, t *tries, resp *http.Response, err err
 		e := newError(op, t, resp, bodyOf(resp))
 		switch {
 		case resp.StatusCode < 300:
-			e.cause = fmt.Errorf("%w: not the status %d of a success", ErrUnexpectedResponse, want)
+			e.cause = finalError{fmt.Errorf("%w: not the status %d of a success", ErrUnexpectedResponse, want)}
 		case resp.StatusCode < 400:
 			e.cause = fmt.Errorf("%w: a redirect", ErrUnexpectedResponse)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -123,7 +124,13 @@ func newHTTPClient(cfg *config) *http.Client {
 		if !sameOrigin(req.URL, via[0].URL) {
 			req.Header.Del("Authorization") // net/http keeps it for subdomains, other ports and http
 		}
-		return check(req, via)
+		if err := check(req, via); err != nil {
+			return err
+		}
+		if was := via[0].Method; req.Method != was {
+			return finalError{fmt.Errorf("%w: a redirect that makes %s of %s", ErrUnexpectedResponse, req.Method, was)}
+		}
+		return nil
 	}
 	return &hc
 }

@@ -5,15 +5,16 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,22 +35,28 @@ type fault struct {
 	// What it means for a create: nothing was done, so that it is repeated like
 	// all else, or not known, or neither: the service refused.
 	undone, unknown bool
+	mends           bool // by another token, if there are any
 	// net/http repeats what may be repeated by itself, if the server closes a
 	// connection that was used before without a byte of an answer.
 	moreBelow bool
+	large     bool // 10 MiB are read, for which the race detector takes a second
+	status    int  // of a fault that is no more than that
 }
 
 const faultAttempts = 3
 
+const own, standard = "X-RateLimit-Retry-After", "Retry-After"
+
 // raw writes an answer byte by byte and closes the connection.
 func raw(answer string) http.HandlerFunc {
+	b := []byte(answer)
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			panic(err)
 		}
-		_, _ = io.WriteString(conn, answer)
+		_, _ = conn.Write(b)
 		_ = conn.Close()
 	}
 }
@@ -83,13 +90,14 @@ func zipped(body []byte) http.HandlerFunc {
 	}
 }
 
-func bomb() []byte {
+// bomb is a little more than a success may have, zipped.
+var bomb = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write(make([]byte, 32<<20))
+	_, _ = z.Write(make([]byte, 11<<20))
 	_ = z.Close()
 	return b.Bytes()
-}
+})
 
 // successOf is the status of a success, other than 204, which has no body to be wrong.
 func successOf(r *http.Request) int {
@@ -99,11 +107,48 @@ func successOf(r *http.Request) int {
 	return http.StatusOK
 }
 
-func statusFault(status int, want error) fault {
-	f := fault{name: strconv.Itoa(status), answer: answer(status, `{"title":"No."}`), want: want}
-	f.repeat = status == http.StatusRequestTimeout || status >= 500
-	f.unknown = f.repeat
+func statusFault(status int) fault {
+	f := fault{status: status, name: strconv.Itoa(status), answer: answer(status, `{"title":"No."}`), want: sentinelOf(status)}
+	f.unknown = status == http.StatusRequestTimeout || status >= 500
+	f.undone = status == http.StatusTooManyRequests
+	f.repeat = f.unknown || f.undone
+	f.mends = status == http.StatusUnauthorized
 	return f
+}
+
+func sentinelOf(status int) error {
+	switch {
+	case status < 400:
+		return facade.ErrUnexpectedResponse
+	case status >= 500:
+		return facade.ErrServer
+	}
+	sentinel, ok := map[int]error{
+		400: facade.ErrBadRequest, 401: facade.ErrUnauthorized, 403: facade.ErrForbidden, 404: facade.ErrNotFound, 429: facade.ErrTooManyRequests,
+	}[status]
+	if !ok {
+		return errAny
+	}
+	return sentinel
+}
+
+// bodyFaults are bodies that nobody can use under each status.
+func bodyFaults() []fault {
+	var list []fault
+	for _, status := range []int{200, 201, 202, 204, 206, 300, 302, 304, 308, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504, 599} {
+		for name, rest := range map[string]string{"HTML": "6\r\n\r\n<html>", "empty": "0\r\n\r\n", "cut": "1000\r\n\r\n{"} {
+			if name != "empty" && (status == http.StatusNoContent || status == http.StatusNotModified) {
+				continue // they have none
+			}
+			f := statusFault(status)
+			f.name += ", " + name
+			f.answer = raw(fmt.Sprintf("HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: %s", status, rest))
+			f.unknown = f.unknown || status < 300
+			f.repeat = f.repeat || status < 300 && name == "cut"
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 func redirectFault(status int, to string) fault {
@@ -113,11 +158,11 @@ func redirectFault(status int, to string) fault {
 	}}
 }
 
-func tooMany(wait string, repeat bool) fault {
-	return fault{name: "429, wait " + wait, want: facade.ErrTooManyRequests, repeat: repeat, undone: true, answer: func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-RateLimit-Retry-After", wait)
-		answer(http.StatusTooManyRequests, `{"title":"Too many requests."}`)(w, r)
-	}}
+func tooMany(header, wait string, repeat bool) fault {
+	f := statusFault(http.StatusTooManyRequests)
+	f.name, f.repeat = "429, wait "+wait, repeat
+	f.answer = answerWith(http.StatusTooManyRequests, `{"title":"Too many requests."}`, header, wait)
+	return f
 }
 
 func faults() []fault {
@@ -131,24 +176,23 @@ func faults() []fault {
 		{name: "a chunk that is none", answer: raw(broken + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), repeat: true, unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "a length shorter than the body", answer: raw(broken + "Content-Length: 3\r\n\r\n" + webhookJSON(1)), unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "two lengths", answer: raw(broken + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}"), repeat: true, unknown: true, want: errAny},
-		{name: "1xx for ever", answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000)), repeat: true, unknown: true, want: errAny},
-		{name: "headers without end", answer: raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 11<<20)), repeat: true, unknown: true, want: errAny},
-		{name: "a success without end", answer: endless(http.StatusOK), unknown: true, want: facade.ErrUnexpectedResponse},
+		{name: "2 MiB of 1xx", answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 4<<10)+"\r\n\r\n", 512)), repeat: true, unknown: true, want: errAny},
+		{name: "a header of 2 MiB", answer: raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20)), repeat: true, unknown: true, want: errAny},
+		{name: "a success without end", answer: endless(http.StatusOK), large: true, unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "a refusal without end", answer: endless(http.StatusNotFound), want: facade.ErrNotFound},
 		{name: "a failure without end", answer: endless(http.StatusBadGateway), repeat: true, unknown: true, want: facade.ErrServer},
 		{name: "gzip that is none", answer: zipped([]byte("garbage")), repeat: true, unknown: true, want: facade.ErrUnexpectedResponse},
-		{name: "gzip that swells", answer: zipped(bomb()), unknown: true, want: facade.ErrUnexpectedResponse},
+		{name: "gzip that swells", answer: zipped(bomb()), large: true, unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "HTML", answer: func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(successOf(r))
 			_, _ = io.WriteString(w, "<html>")
 		}, unknown: true, want: facade.ErrUnexpectedResponse},
-		{name: "401 always", answer: answer(http.StatusUnauthorized, ``), want: facade.ErrUnauthorized},
-		statusFault(400, facade.ErrBadRequest), statusFault(403, facade.ErrForbidden), statusFault(404, facade.ErrNotFound),
-		statusFault(405, errAny), statusFault(408, errAny), statusFault(409, errAny), statusFault(413, errAny),
-		statusFault(422, errAny), statusFault(425, errAny),
-		statusFault(500, facade.ErrServer), statusFault(502, facade.ErrServer), statusFault(503, facade.ErrServer), statusFault(504, facade.ErrServer),
-		tooMany("0", true), tooMany("", true), tooMany("12.5", true), tooMany("-3", true), tooMany("soon", true),
-		tooMany("99999999999999999999", true), tooMany("3600", false),
+		tooMany(own, "0", true), tooMany(own, "", true), tooMany(own, "12.5", true), tooMany(own, "-3", true), tooMany(own, "soon", true),
+		tooMany(own, "99999999999999999999", true), tooMany(own, "3600", false),
+		tooMany(standard, "Fri, 29 Jan 1999 15:46:25 GMT", true), tooMany(standard, "Sun, 01 Jan 2200 00:00:00 GMT", false),
+	}
+	for _, status := range []int{400, 401, 403, 404, 405, 408, 409, 413, 422, 425, 500, 502, 503, 504} {
+		list = append(list, statusFault(status))
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"/elsewhere", "https://other.example/webhooks", "http://other.example/webhooks"} {
@@ -161,80 +205,123 @@ func faults() []fault {
 // errAny stands for an error that has no sentinel.
 var errAny = errors.New("any")
 
+// faultCell is a fault that an operation meets, by key or token or wherever else.
+type faultCell struct {
+	fault
+	op  operation
+	way string
+}
+
+// faultCells are all faults with all operations in each of these ways.
+func faultCells(ways ...string) []faultCell {
+	var cells []faultCell
+	for _, op := range operations {
+		list := faults()
+		if op.name == "create" || op.name == "get" { // nothing but their answers differs in the others
+			list = append(list, bodyFaults()...)
+		}
+		for _, f := range list {
+			for _, way := range ways {
+				cells = append(cells, faultCell{f, op, way})
+			}
+		}
+	}
+	return cells
+}
+
+// countCells logs in the end how many cells there were.
+func countCells(t *testing.T) *atomic.Int64 {
+	t.Helper()
+	cells := new(atomic.Int64)
+	t.Cleanup(func() { t.Logf("%d cells", cells.Load()) })
+	return cells
+}
+
 // Each fault with each operation, by key and by token, for ever and only once.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	var cells atomic.Int64
-	t.Cleanup(func() { t.Logf("%d cells", cells.Load()) })
-	for _, f := range faults() {
-		for _, op := range operations {
-			for _, auth := range []string{"basic", "bearer"} {
-				t.Run(f.name+"/"+op.name+"/"+auth, func(t *testing.T) {
-					t.Parallel()
-					cells.Add(1)
-					attempts := 1
-					if f.repeat && (op.name != "create" || f.undone) {
-						attempts = faultAttempts
-					}
-					if f.name == "401 always" && auth == "bearer" {
-						attempts = 2 // with another token
-					}
-					requests, err := meet(t, f, op, auth, -1)
-					if f.moreBelow && op.name != "create" {
-						assert.GreaterOrEqual(t, requests, attempts)
-					} else {
-						assert.Equal(t, attempts, requests)
-					}
-					checkFault(t, f, op, err)
-
-					if attempts == 1 {
-						return
-					}
-					cells.Add(1)
-					requests, err = meet(t, f, op, auth, 1)
-					require.NoError(t, err, "it passed")
-					assert.Equal(t, 2, requests)
-				})
+	cells := countCells(t)
+	for _, c := range faultCells("basic", "bearer") {
+		t.Run(c.name+"/"+c.op.name+"/"+c.way, func(t *testing.T) {
+			t.Parallel()
+			cells.Add(1)
+			attempts := 1
+			switch {
+			case c.mends && c.way == "bearer":
+				attempts = 2
+			case c.repeat && (c.op.name != "create" || c.undone):
+				attempts = faultAttempts
 			}
-		}
+			requests, err := meet(t, c, -1)
+			require.Error(t, err)
+			if c.moreBelow && c.op.name != "create" {
+				assert.GreaterOrEqual(t, requests, attempts)
+			} else {
+				assert.Equal(t, attempts, requests)
+			}
+			assert.Equal(t, attempts, asError(t, err).Attempts)
+			if !errors.Is(c.want, errAny) {
+				require.ErrorIs(t, err, c.want)
+			}
+			assert.Equal(t, c.op.name == "create" && c.unknown, errors.Is(err, facade.ErrUnconfirmed), err)
+
+			if attempts == 1 {
+				return
+			}
+			cells.Add(1)
+			requests, err = meet(t, c, 1)
+			require.NoError(t, err, "it passed")
+			assert.Equal(t, 2, requests)
+		})
 	}
 }
 
 // meet lets an operation meet a fault so many times, and returns what came of
 // it and how many requests the server saw, exchanges aside.
-func meet(t *testing.T, f fault, op operation, auth string, times int64) (int, error) {
+func meet(t *testing.T, c faultCell, times int64) (int, error) {
 	t.Helper()
 	var requests atomic.Int64
+	var logged syncBuffer
 	service := &tokenService{}
-	opts := []facade.Option{facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: time.Nanosecond, MaxDelay: time.Second})}
-	if auth == "bearer" {
-		opts = append(opts, facade.WithTokenExchange())
-	}
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/auth/") {
 			service.ServeHTTP(w, r)
 			return
 		}
 		if n := requests.Add(1); times < 0 || n <= times {
-			f.answer(w, r)
+			c.answer(w, r)
 			return
 		}
 		service.ServeHTTP(w, r)
-	}, opts...)
-	err := op.call(t.Context(), client)
+	}, faultOptions(c.way != "basic", &logged)...)
+	start := time.Now()
+	err := c.op.call(t.Context(), client)
+	assert.Less(t, time.Since(start), 30*time.Second, "nothing waits for its timeout")
+	checkQuiet(t, err, &logged)
 	return int(requests.Load()), err
 }
 
-func checkFault(t *testing.T, f fault, op operation, err error) {
-	t.Helper()
-	require.Error(t, err)
-	if !errors.Is(f.want, errAny) && (op.name != "delete" || !errors.Is(f.want, facade.ErrUnexpectedResponse)) {
-		require.ErrorIs(t, err, f.want)
+func faultOptions(tokens bool, log io.Writer) []facade.Option {
+	opts := []facade.Option{
+		facade.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: time.Nanosecond, MaxDelay: time.Second}),
 	}
-	assert.Equal(t, op.name == "create" && f.unknown, errors.Is(err, facade.ErrUnconfirmed), err)
-	checkText(t, err)
-	for _, secret := range []string{testKey, base64.StdEncoding.EncodeToString([]byte(testKey + ":")), "access1", "access2", "refresh1"} {
-		assert.NotContains(t, err.Error(), secret)
+	if tokens {
+		opts = append(opts, facade.WithTokenExchange())
+	}
+	return opts
+}
+
+// checkQuiet holds that neither the error, if there is one, nor the log tells a secret.
+func checkQuiet(t *testing.T, err error, logged *syncBuffer) {
+	t.Helper()
+	if err != nil {
+		checkText(t, err)
+	}
+	text := fmt.Sprintln(err) + logged.String()
+	assert.Contains(t, text, "apivideo: request")
+	for _, secret := range []string{testKey, strings.TrimPrefix(basicKey, "Basic "), "access1", "access2", "refresh1", "refresh2", "sig_sec_"} {
+		assert.NotContains(t, text, secret)
 	}
 }
 
@@ -243,64 +330,71 @@ func checkFault(t *testing.T, f fault, op operation, err error) {
 // none is unconfirmed.
 func TestFaultsOfTheExchange(t *testing.T) {
 	t.Parallel()
-	for _, f := range faults() {
-		for _, op := range operations {
-			for _, path := range []string{"/auth/api-key", "/auth/refresh"} {
-				t.Run(f.name+path+"/"+op.name, func(t *testing.T) {
-					t.Parallel()
-					var exchanges, others atomic.Int64
-					service := &tokenService{reject: func(token string) bool { return path == "/auth/refresh" && token == "access1" }}
-					client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-						switch {
-						case r.URL.Path == path:
-							exchanges.Add(1)
-							answerExchange(f, w, r)
-							return
-						case !strings.HasPrefix(r.URL.Path, "/auth/"):
-							others.Add(1)
-						}
-						service.ServeHTTP(w, r)
-					}, facade.WithTokenExchange(),
-						facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: time.Nanosecond, MaxDelay: time.Second}))
-					err := op.call(t.Context(), client)
-					require.NotErrorIs(t, err, facade.ErrUnconfirmed)
-					if path == "/auth/refresh" && errors.Is(f.want, facade.ErrTooManyRequests) {
-						require.ErrorIs(t, err, f.want, "the key isn't used to get around it")
-						return
-					}
-					if path == "/auth/refresh" {
-						require.NoError(t, err, "the key is as good")
-						assert.EqualValues(t, 1, exchanges.Load())
-						assert.EqualValues(t, 2, others.Load())
-						return
-					}
-					require.Error(t, err)
-					if !errors.Is(f.want, errAny) {
-						require.ErrorIs(t, err, f.want)
-					}
-					assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
-					assert.Zero(t, others.Load(), "nothing goes out without a token")
-					assert.LessOrEqual(t, exchanges.Load(), int64(faultAttempts))
-					if f.repeat {
-						assert.EqualValues(t, faultAttempts, exchanges.Load())
-					}
-					checkText(t, err)
-					assert.NotContains(t, err.Error(), testKey)
-				})
-			}
+	cells := countCells(t)
+	for _, c := range faultCells("/auth/api-key", "/auth/refresh") {
+		if c.large && c.op.name != "create" && c.op.name != "get" {
+			continue // an exchange is read alike, whatever waits for it
 		}
+		t.Run(c.name+c.way+"/"+c.op.name, func(t *testing.T) {
+			t.Parallel()
+			cells.Add(1)
+			var exchanges, others atomic.Int64
+			var logged syncBuffer
+			refresh := c.way == "/auth/refresh"
+			service := &tokenService{reject: func(token string) bool { return refresh && token == "access1" }}
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == c.way:
+					exchanges.Add(1)
+					c.answer(w, asGet(r))
+					return
+				case !strings.HasPrefix(r.URL.Path, "/auth/"):
+					others.Add(1)
+				}
+				service.ServeHTTP(w, r)
+			}, faultOptions(true, &logged)...)
+			start := time.Now()
+			err := c.op.call(t.Context(), client)
+			assert.Less(t, time.Since(start), 30*time.Second, "nothing waits for its timeout")
+			checkQuiet(t, err, &logged)
+			require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+			if refresh && !errors.Is(c.want, facade.ErrTooManyRequests) {
+				require.NoError(t, err, "the key is as good")
+				assert.EqualValues(t, 1, exchanges.Load())
+				assert.EqualValues(t, 2, others.Load())
+				return
+			}
+			require.Error(t, err)
+			if !errors.Is(c.want, errAny) {
+				require.ErrorIs(t, err, c.want)
+			}
+			attempts := 1
+			if c.repeat {
+				attempts = faultAttempts
+			}
+			assert.EqualValues(t, attempts, exchanges.Load())
+			assert.Equal(t, attempts, asError(t, err).Attempts)
+			if refresh {
+				assert.Equal(t, "RefreshAccessToken", asError(t, err).Op, "the key isn't used to get around a 429")
+				assert.EqualValues(t, 1, others.Load())
+			} else {
+				assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
+				assert.Zero(t, others.Load(), "nothing goes out without a token")
+			}
+		})
 	}
 }
 
-// answerExchange answers with 200 where a create would be answered with 201.
-func answerExchange(f fault, w http.ResponseWriter, r *http.Request) {
-	asGet := *r
-	asGet.Method = http.MethodGet
-	f.answer(w, &asGet)
+// asGet is a request that is answered with 200, as an exchange is, where a create
+// would be answered with 201.
+func asGet(r *http.Request) *http.Request {
+	get := *r
+	get.Method = http.MethodGet
+	return &get
 }
 
-// Faults before a byte of a request is written. All operations are repeated
-// then, and no create is unconfirmed.
+// Faults before a request is read. Unless a byte of it was written, all
+// operations are repeated then, and no create is unconfirmed.
 func TestFaultsBeforeTheRequest(t *testing.T) {
 	t.Parallel()
 	plain := httptest.NewServer(http.NotFoundHandler())
@@ -311,10 +405,21 @@ func TestFaultsBeforeTheRequest(t *testing.T) {
 	t.Cleanup(secure.Close)
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
+	resetting := httptest.NewUnstartedServer(http.NotFoundHandler())
+	resetting.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateActive { // bytes have come, so that the dial succeeded
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+	}
+	resetting.Start()
+	t.Cleanup(resetting.Close)
 	trusted := secure.Client().Transport.(*http.Transport).TLSClientConfig
 	port := func(s *httptest.Server) string { return s.URL[strings.LastIndexByte(s.URL, ':'):] }
+	cells := countCells(t)
 	for _, f := range []struct {
 		name, url, want string
+		written         bool
 		tls             *tls.Config
 		dial            func(context.Context, string, string) (net.Conn, error)
 	}{
@@ -323,14 +428,18 @@ func TestFaultsBeforeTheRequest(t *testing.T) {
 			return nil, &net.DNSError{Err: "no such host", Name: "api.invalid", IsNotFound: true}
 		}},
 		{name: "no TLS on the other side", url: "https://127.0.0.1" + port(plain), want: "HTTP response to HTTPS client"},
+		{name: "a reset in the handshake", url: "https://127.0.0.1" + port(resetting), want: "https://127.0.0.1"},
 		{name: "a certificate nobody vouches for", url: secure.URL, want: "unknown authority"},
 		{name: "a certificate of another host", url: "https://localhost" + port(secure), want: "not localhost", tls: trusted},
+		{name: "a reset while the request is read", url: resetting.URL, want: resetting.URL, written: true},
 	} {
 		for _, op := range operations {
 			for _, auth := range []string{"basic", "bearer"} {
 				t.Run(f.name+"/"+op.name+"/"+auth, func(t *testing.T) {
 					t.Parallel()
+					cells.Add(1)
 					var dials atomic.Int64
+					var logged syncBuffer
 					dial := f.dial
 					if dial == nil {
 						dial = new(net.Dialer).DialContext
@@ -339,22 +448,19 @@ func TestFaultsBeforeTheRequest(t *testing.T) {
 						dials.Add(1)
 						return dial(ctx, network, address)
 					}}
-					opts := []facade.Option{
-						facade.WithBaseURL(f.url),
-						facade.WithHTTPClient(&http.Client{Transport: transport}),
-						facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: time.Nanosecond, MaxDelay: time.Second}),
-					}
-					if auth == "bearer" {
-						opts = append(opts, facade.WithTokenExchange())
-					}
-					client, err := facade.NewClient(testKey, opts...)
+					client, err := facade.NewClient(testKey, append(faultOptions(auth == "bearer", &logged),
+						facade.WithBaseURL(f.url), facade.WithHTTPClient(&http.Client{Transport: counted(t, transport)}))...)
 					require.NoError(t, err)
 					err = op.call(t.Context(), client)
 					require.ErrorContains(t, err, f.want)
-					require.NotErrorIs(t, err, facade.ErrUnconfirmed, "nothing was written")
-					assert.EqualValues(t, faultAttempts, dials.Load())
-					assert.Equal(t, faultAttempts, asError(t, err).Attempts)
-					checkText(t, err)
+					attempts, unconfirmed := faultAttempts, false
+					if f.written && op.name == "create" && auth == "basic" { // else it was an exchange that was written
+						attempts, unconfirmed = 1, true
+					}
+					assert.Equal(t, unconfirmed, errors.Is(err, facade.ErrUnconfirmed))
+					assert.EqualValues(t, attempts, dials.Load())
+					assert.Equal(t, attempts, asError(t, err).Attempts)
+					checkQuiet(t, err, &logged)
 				})
 			}
 		}
@@ -365,6 +471,7 @@ func TestFaultsBeforeTheRequest(t *testing.T) {
 func TestFaultsOfTime(t *testing.T) {
 	t.Parallel()
 	const timeout = 30 * time.Second
+	cells := countCells(t)
 	for _, f := range []struct {
 		name    string
 		trickle func(w http.ResponseWriter, r *http.Request)
@@ -390,26 +497,266 @@ func TestFaultsOfTime(t *testing.T) {
 		}},
 	} {
 		for _, op := range operations {
-			t.Run(f.name+"/"+op.name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
-						_, _ = io.Copy(io.Discard, r.Body)
-						f.trickle(w, r)
-					}, facade.WithTimeout(timeout), facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: time.Nanosecond, MaxDelay: time.Second}))
-					start := time.Now()
-					err := op.call(t.Context(), client)
-					require.ErrorIs(t, err, context.DeadlineExceeded)
-					attempts := faultAttempts
-					if op.name == "create" {
-						attempts = 1
-						require.ErrorIs(t, err, facade.ErrUnconfirmed)
-					}
-					assert.Equal(t, attempts, asError(t, err).Attempts)
-					assert.InDelta(t, time.Duration(attempts)*timeout, time.Since(start), float64(time.Millisecond))
-					<-time.After(2 * time.Second) // the server notices
+			for _, way := range []string{"basic", "bearer", "/auth/api-key", "/auth/refresh"} {
+				t.Run(f.name+"/"+op.name+"/"+way, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						cells.Add(1)
+						var logged syncBuffer
+						service := &tokenService{reject: func(token string) bool { return way == "/auth/refresh" && token == "access1" }}
+						client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+							switch exchange := strings.HasPrefix(r.URL.Path, "/auth/"); {
+							case r.URL.Path == way:
+								_, _ = io.Copy(io.Discard, r.Body)
+								f.trickle(w, asGet(r))
+							case exchange || way[0] == '/':
+								service.ServeHTTP(w, r)
+							default:
+								_, _ = io.Copy(io.Discard, r.Body)
+								f.trickle(w, r)
+							}
+						}, append(faultOptions(way != "basic", &logged), facade.WithTimeout(timeout))...)
+						start := time.Now()
+						err := op.call(t.Context(), client)
+						checkQuiet(t, err, &logged)
+						attempts, unconfirmed := faultAttempts, false
+						switch {
+						case way == "/auth/refresh":
+							require.NoError(t, err, "the key is as good")
+							attempts = 1
+						case op.name == "create" && way[0] != '/':
+							attempts, unconfirmed = 1, true
+							fallthrough
+						default:
+							require.ErrorIs(t, err, context.DeadlineExceeded)
+							assert.Equal(t, attempts, asError(t, err).Attempts)
+						}
+						assert.Equal(t, unconfirmed, errors.Is(err, facade.ErrUnconfirmed))
+						assert.InDelta(t, time.Duration(attempts)*timeout, time.Since(start), float64(time.Millisecond))
+						<-time.After(2 * time.Second) // the server notices
+					})
 				})
-			})
+			}
+		}
+	}
+}
+
+// Each form of the wait that a 429 asks for, in time that is exact.
+func TestFaultsThatAskToWait(t *testing.T) {
+	t.Parallel()
+	const jitter = 100 * time.Millisecond // and that of the first wait which nobody prescribes
+	cells := countCells(t)
+	for _, wait := range []struct {
+		name, header, value string
+		low                 time.Duration // -1: too long to be waited for
+	}{
+		{"zero", own, "0", 0},
+		{"seconds", own, "20", 20 * time.Second},
+		{"seconds, as a proxy asks", standard, "20", 20 * time.Second},
+		{"an hour", own, "3600", -1},
+		{"negative", own, "-3", 0},
+		{"a fraction", own, "12.5", 0},
+		{"garbage", own, "soon", 0},
+		{"absent", "X-Other", "", 0},
+		{"beyond 64 bits", own, "99999999999999999999", 0},
+		{"a date in the past", standard, "Fri, 29 Jan 1999 15:46:25 GMT", 0},
+		{"a date in the future, for bubbles begin in 2000", standard, "Sat, 01 Jan 2000 00:00:50 GMT", 50 * time.Second},
+		{"a date that is far", standard, "Sun, 01 Jan 2200 00:00:00 GMT", -1},
+	} {
+		for _, op := range operations {
+			for _, way := range []string{"basic", "bearer", "exchange"} {
+				for _, times := range []int{1, faultAttempts} {
+					t.Run(fmt.Sprintf("%s/%s/%s/%d", wait.name, op.name, way, times), func(t *testing.T) {
+						t.Parallel()
+						synctest.Test(t, func(t *testing.T) {
+							cells.Add(1)
+							var logged syncBuffer
+							service, refusals := &tokenService{}, 0
+							client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+								if strings.HasPrefix(r.URL.Path, "/auth/") == (way == "exchange") && refusals < times {
+									refusals++
+									answerWith(http.StatusTooManyRequests, "", wait.header, wait.value)(w, r)
+									return
+								}
+								service.ServeHTTP(w, r)
+							}, append(faultOptions(way != "basic", &logged), facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: jitter}))...)
+							start := time.Now()
+							err := op.call(t.Context(), client)
+							took := time.Since(start)
+							checkQuiet(t, err, &logged)
+							require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+							if wait.low < 0 {
+								require.ErrorIs(t, err, facade.ErrTooManyRequests)
+								assert.Zero(t, took)
+								assert.Equal(t, 1, refusals)
+								return
+							}
+							assert.Equal(t, times, refusals)
+							assert.GreaterOrEqual(t, took, wait.low)
+							if times == 1 {
+								require.NoError(t, err)
+								assert.LessOrEqual(t, took, wait.low*11/10+jitter)
+							} else {
+								require.ErrorIs(t, err, facade.ErrTooManyRequests)
+								assert.LessOrEqual(t, took, 2*(wait.low*11/10)+3*jitter)
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// The caller gives up, in each phase of a call.
+func TestFaultsOfTheCaller(t *testing.T) {
+	t.Parallel()
+	trailing := func(start string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _, _ := http.NewResponseController(w).Hijack()
+			_, _ = io.WriteString(conn, start)
+			_, _ = io.Copy(io.Discard, conn) // until the caller leaves
+			_ = conn.Close()
+		}
+	}
+	cells := countCells(t)
+	for _, phase := range []struct {
+		name    string
+		after   time.Duration
+		written bool
+		dial    func(context.Context) (net.Conn, error)
+		answer  http.HandlerFunc
+		tokens  time.Duration // how long an exchange takes
+	}{
+		{name: "before the call"},
+		{name: "while dialing", after: time.Second, dial: func(ctx context.Context) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}},
+		{name: "while waiting for a token", after: time.Second, tokens: time.Minute},
+		{name: "while the request is written", after: time.Second, written: true, dial: func(context.Context) (net.Conn, error) {
+			conn, _ := net.Pipe()
+			return conn, nil
+		}},
+		{name: "after the request", after: time.Second, written: true, answer: trailing("")},
+		{name: "within the headers", after: time.Second, written: true, answer: trailing("HTTP/1.1 200 OK\r\nContent-")},
+		{name: "within the body", after: time.Second, written: true, answer: trailing("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")},
+		{name: "in the wait between attempts", after: time.Second, answer: answerWith(http.StatusTooManyRequests, "", standard, "30")},
+	} {
+		for _, op := range operations {
+			for _, auth := range []string{"basic", "bearer"} {
+				if phase.tokens > 0 && auth == "basic" {
+					continue
+				}
+				t.Run(phase.name+"/"+op.name+"/"+auth, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						cells.Add(1)
+						var armed atomic.Bool
+						var requests atomic.Int64
+						var logged syncBuffer
+						service := &tokenService{delay: phase.tokens}
+						transport := newBubbleTransport(t, func(w http.ResponseWriter, r *http.Request) {
+							if !armed.Load() || strings.HasPrefix(r.URL.Path, "/auth/") {
+								service.ServeHTTP(w, r)
+								return
+							}
+							requests.Add(1)
+							phase.answer(w, r)
+						})
+						dial := transport.DialContext
+						transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+							if armed.Load() && phase.dial != nil {
+								return phase.dial(ctx)
+							}
+							return dial(ctx, network, address)
+						}
+						client, err := facade.NewClient(testKey, append(faultOptions(auth == "bearer", &logged), facade.WithBaseURL("http://localhost"),
+							facade.WithRetry(facade.RetryPolicy{}), facade.WithHTTPClient(&http.Client{Transport: counted(t, transport)}))...)
+						require.NoError(t, err)
+						if auth == "bearer" && phase.tokens == 0 {
+							require.NoError(t, getOne(t.Context(), client)) // so that there is a token
+							synctest.Wait()
+							transport.CloseIdleConnections()
+						}
+						armed.Store(true)
+
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						if phase.after == 0 {
+							cancel()
+						}
+						start := time.Now()
+						time.AfterFunc(phase.after, cancel)
+						err = op.call(ctx, client)
+						assert.Equal(t, phase.after, time.Since(start), "at that very moment")
+						require.ErrorIs(t, err, context.Canceled)
+						assert.Equal(t, phase.written && op.name == "create", errors.Is(err, facade.ErrUnconfirmed), err)
+						checkQuiet(t, err, &logged)
+						<-time.After(2 * time.Minute)
+						if phase.answer != nil {
+							assert.EqualValues(t, 1, requests.Load(), "none comes later")
+						} else {
+							assert.Zero(t, requests.Load())
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// Redirects, and a caller's http.Client that follows them.
+func TestFaultsOfRedirectsThatAreFollowed(t *testing.T) {
+	t.Parallel()
+	const home = "https://api.example.com"
+	cells := countCells(t)
+	for _, status := range redirects {
+		for _, to := range []string{home + "/elsewhere", "https://other.example/elsewhere", "http://api.example.com/elsewhere"} {
+			for _, op := range operations {
+				for _, auth := range []string{"basic", "bearer"} {
+					t.Run(fmt.Sprintf("%d to %s/%s/%s", status, to, op.name, auth), func(t *testing.T) {
+						t.Parallel()
+						cells.Add(1)
+						var logged syncBuffer
+						var arrived []string
+						hc := &http.Client{
+							CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
+							Transport: counted(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+								resp := reply(status, "", http.Header{"Location": {to}})
+								switch r.URL.Path {
+								case "/auth/api-key":
+									resp = reply(http.StatusOK, `{"token_type":"Bearer","access_token":"access1"}`, nil)
+								case "/elsewhere": // as if it were the operation
+									arrived = append(arrived, r.Method)
+									assert.Equal(t, strings.HasPrefix(to, home), r.Header.Get("Authorization") != "")
+									resp = reply(op.status, strings.TrimSuffix(webhookJSON(1), "}")+`,`+strings.TrimPrefix(listJSON(1, 100, 1), "{"), nil)
+								}
+								if r.URL.Scheme+"://"+r.URL.Host != home {
+									text := fmt.Sprint(r.URL, r.Header)
+									assert.NotContains(t, text, strings.TrimPrefix(basicKey, "Basic "))
+									assert.NotContains(t, text, "access1")
+								}
+								return resp, nil
+							})),
+						}
+						client, err := facade.NewClient(testKey, append(faultOptions(auth == "bearer", &logged), facade.WithBaseURL(home), facade.WithHTTPClient(hc))...)
+						require.NoError(t, err)
+						err = op.call(t.Context(), client)
+						checkQuiet(t, err, &logged)
+						if status <= http.StatusSeeOther && (op.name == "create" || op.name == "delete") {
+							require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+							require.NotErrorIs(t, err, facade.ErrUnconfirmed, "a redirect creates nothing")
+							assert.Equal(t, status, asError(t, err).StatusCode)
+							assert.Empty(t, arrived, "it would become a get")
+							return
+						}
+						require.NoError(t, err)
+						assert.Len(t, arrived, 1)
+					})
+				}
+			}
 		}
 	}
 }

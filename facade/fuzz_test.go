@@ -1,6 +1,7 @@
 package facade_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -36,6 +37,45 @@ func checkText(t *testing.T, err error) {
 	assert.True(t, strings.HasPrefix(text, "apivideo: "), text)
 	assert.False(t, strings.ContainsFunc(text, unicode.IsControl), "%q", text)
 	assert.Less(t, utf8.RuneCountInString(text), 8000)
+}
+
+func FuzzAccessToken(f *testing.F) {
+	for _, body := range []string{
+		`{"token_type":"Bearer","expires_in":3600,"access_token":"a","refresh_token":"r"}`,
+		`{"token_type":"bearer","expires_in":"1800","access_token":"a"}`,
+		`{"token_type":"Bearer","expires_in":1e999,"access_token":"a"}`,
+		`{"token_type":"Bearer","expires_in":{},"access_token":"a\r\nX: y"}`,
+		`{"Token_Type":"Bearer","ACCESS_TOKEN":"a","access_token":"b","accessToken":"c"}`,
+		`{"token_type":"mac","access_token":"a"}`, `{"token_type":"Bearer","access_token":"` + testKey + `"}`,
+		`{"title":"` + testKey + `"}`, `<html>` + testKey, ``, `null`, `[]`, "\xff",
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var sent []string
+		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			answer := string(body)
+			if r.URL.Path != "/auth/api-key" {
+				sent, answer = append(sent, r.Header["Authorization"]...), webhookJSON(1)
+			}
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+		})}
+		client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTokenExchange())
+		require.NoError(t, err)
+		_, err = client.GetWebhook(t.Context(), "w")
+		if err != nil {
+			checkText(t, err)
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+			assert.NotContains(t, err.Error(), testKey)
+			assert.Empty(t, sent, "nothing goes out without a token")
+			return
+		}
+		var model struct {
+			AccessToken string `json:"access_token"`
+		}
+		require.NoError(t, json.Unmarshal(body, &model))
+		assert.Equal(t, []string{"Bearer " + model.AccessToken}, sent)
+	})
 }
 
 func FuzzErrorBody(f *testing.F) {

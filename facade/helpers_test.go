@@ -55,16 +55,20 @@ func newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *f
 }
 
 // newTransport returns a transport of the test's own, since each httptest.Server
-// that closes takes the idle connections of http.DefaultTransport along. In the
-// end every body that it returned must have been closed.
+// that closes takes the idle connections of http.DefaultTransport along.
 func newTransport(t *testing.T) http.RoundTripper {
 	t.Helper()
-	transport := new(http.Transport)
+	// Large answers are what takes the time of these tests.
+	transport := &http.Transport{MaxResponseHeaderBytes: 256 << 10, ReadBufferSize: 64 << 10}
+	t.Cleanup(transport.CloseIdleConnections)
+	return counted(t, transport)
+}
+
+// counted holds that every body that transport returns is closed in the end.
+func counted(t *testing.T, transport http.RoundTripper) http.RoundTripper {
+	t.Helper()
 	var open atomic.Int64
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		assert.Zero(t, open.Load(), "bodies left open")
-	})
+	t.Cleanup(func() { assert.Zero(t, open.Load(), "bodies left open") })
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		resp, err := transport.RoundTrip(r)
 		if err == nil {
@@ -141,6 +145,18 @@ func asError(t *testing.T, err error) *facade.Error {
 // pipes, so that time passes only when both wait.
 func newBubbleClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
 	t.Helper()
+	opts = append([]facade.Option{
+		facade.WithBaseURL("http://localhost"),
+		facade.WithHTTPClient(&http.Client{Transport: counted(t, newBubbleTransport(t, handler))}),
+		once,
+	}, opts...)
+	client, err := facade.NewClient(testKey, opts...)
+	require.NoError(t, err)
+	return client
+}
+
+func newBubbleTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
+	t.Helper()
 	conns, done := make(chan net.Conn), make(chan struct{})
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(&pipeListener{conns: conns, done: done}) }()
@@ -158,14 +174,7 @@ func newBubbleClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Opti
 		close(done)
 		_ = server.Close()
 	})
-	opts = append([]facade.Option{
-		facade.WithBaseURL("http://localhost"),
-		facade.WithHTTPClient(&http.Client{Transport: transport}),
-		once,
-	}, opts...)
-	client, err := facade.NewClient(testKey, opts...)
-	require.NoError(t, err)
-	return client
+	return transport
 }
 
 type pipeListener struct {

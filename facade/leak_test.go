@@ -1,6 +1,8 @@
 package facade_test
 
 import (
+	"io"
+	"log"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -8,4 +10,7 @@ import (
 
 // TestMain fails if the tests leave a goroutine behind, whatever their servers
 // did.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http tells it of bytes beyond the end of a body
+	goleak.VerifyTestMain(m)
+}

@@ -79,7 +79,7 @@ func isLoopback(host string) bool {
 //
 // Redirects are refused unless hc has a CheckRedirect of its own that follows
 // them. The API key then goes along only while scheme, host and port stay the
-// same.
+// same, and what would make a get of a create or delete isn't followed.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) error {
 		if hc == nil {

@@ -1,12 +1,12 @@
 package facade
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -240,7 +240,9 @@ func pairOf(op, exchanged string, resp *http.Response, err error) (tokenPair, er
 		return tokenPair{}, unusable(op, t, resp, "an access token that can't be one")
 	}
 	life := tokenLife
-	if seconds, _ := strconv.ParseFloat(strings.Trim(string(model.ExpiresIn), `"`), 64); seconds > 0 {
+	var seconds float64
+	_ = json.Unmarshal(bytes.Trim(model.ExpiresIn, `"`), &seconds) // stays 0 if it is no number
+	if seconds > 0 {
 		life = time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
 	}
 	end := time.Now().Add(life)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,6 +232,20 @@ func TestTokenLife(t *testing.T) {
 		{"negative: an hour", "-5", time.Hour},
 		{"huge: a day", "9223372036854775807", 24 * time.Hour},
 		{"shorter than the minute before its end", "10", 10 * time.Second},
+		{"a float", "1800.5", 30 * time.Minute},
+		{"a float that is written otherwise", "1.8e3", 30 * time.Minute},
+		{"a number in text", `"1800"`, 30 * time.Minute},
+		{"beyond 64 bits: a day", "99999999999999999999", 24 * time.Hour},
+		{"beyond any float: an hour", "1e999", time.Hour},
+		{"infinite, which JSON doesn't have: an hour", `"Infinity"`, time.Hour},
+		{"hexadecimal, which it doesn't either: an hour", `"0x10"`, time.Hour},
+		{"garbage: an hour", `"soon"`, time.Hour},
+		{"a number with garbage: an hour", `"1800s"`, time.Hour},
+		{"empty: an hour", `""`, time.Hour},
+		{"not a number: an hour", `"NaN"`, time.Hour},
+		{"a truth: an hour", "true", time.Hour},
+		{"an object: an hour", `{"seconds":1800}`, time.Hour},
+		{"a list: an hour", "[1800]", time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -282,9 +297,13 @@ func TestTokenThatCannotBeUsed(t *testing.T) {
 			t.Run(test.name+"/"+op.name, func(t *testing.T) {
 				t.Parallel()
 				service := &tokenService{exchange: test.exchange}
-				client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+				client := newClient(t, service.ServeHTTP, facade.WithTokenExchange(), quickly)
 				err := op.call(t.Context(), client)
-				assert.Equal(t, 1, service.count())
+				exchanges := 1 // for what is wrong with an answer stays wrong
+				if test.name == "429" || test.name == "500" {
+					exchanges = 4
+				}
+				assert.Equal(t, exchanges, service.count())
 				if test.want == nil {
 					require.NoError(t, err)
 					return
@@ -318,7 +337,32 @@ func TestTokenThatIsRejected(t *testing.T) {
 			require.ErrorIs(t, err, facade.ErrUnauthorized)
 			require.NotErrorIs(t, err, facade.ErrUnconfirmed)
 			assert.Equal(t, op.op, asError(t, err).Op)
+			assert.Equal(t, 2, asError(t, err).Attempts)
 			assert.Len(t, service.tokens, 2, "never a loop")
+		})
+		t.Run(op.name+"/again after a 503", func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				refuse := answer(http.StatusUnauthorized, "{}")
+				server := play(refuse, unavailable, refuse)
+				service := &tokenService{}
+				client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasPrefix(r.URL.Path, "/auth/") {
+						service.ServeHTTP(w, r)
+						return
+					}
+					server.ServeHTTP(w, r)
+				}, facade.WithTokenExchange(), byDefault)
+				err := op.call(t.Context(), client)
+				want, requests := facade.ErrUnauthorized, 3
+				if op.name == "create" {
+					want, requests = facade.ErrServer, 2 // which isn't repeated
+				}
+				require.ErrorIs(t, err, want)
+				assert.Equal(t, requests, asError(t, err).Attempts)
+				assert.Equal(t, requests, server.requests())
+				assert.Equal(t, 2, service.count(), "mended once")
+			})
 		})
 	}
 }
@@ -492,4 +536,136 @@ func TestRawExchange(t *testing.T) {
 	require.NoError(t, getOne(t.Context(), client))
 	assert.Equal(t, []string{"Bearer access1", "Bearer access1"}, service.tokens)
 	assert.Equal(t, 2, service.count())
+}
+
+// The moments themselves at which a token is to be renewed, and ends.
+func TestTokenAtItsBounds(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name        string
+		after, took time.Duration
+		exchanges   int
+		token       string
+	}{
+		{"before the renewal", 59*time.Minute - 1, 0, 1, "access1"},
+		{"at the renewal, which others wait for", 59 * time.Minute, 0, 2, "access1"},
+		{"before the end", time.Hour - 1, 0, 2, "access1"},
+		{"at the end, which it doesn't live to see", time.Hour, time.Second, 2, "access2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				service := &tokenService{}
+				client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/auth/refresh" {
+						<-time.After(time.Second)
+					}
+					service.ServeHTTP(w, r)
+				}, facade.WithTokenExchange())
+				require.NoError(t, getOne(t.Context(), client))
+				<-time.After(test.after)
+				start := time.Now()
+				require.NoError(t, getOne(t.Context(), client))
+				assert.Equal(t, test.took, time.Since(start))
+				<-time.After(2 * time.Second)
+				assert.Equal(t, test.exchanges, service.count())
+				assert.Equal(t, "Bearer "+test.token, service.tokens[1])
+			})
+		})
+	}
+}
+
+// Callers that all learn at once that their token is refused.
+func TestTokenThatManyFindRejected(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		renewal bool // is under way then
+	}{{"one exchange for all", false}, {"the renewal under way serves", true}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const callers = 64
+				var dead atomic.Bool
+				service := &tokenService{reject: func(token string) bool { return dead.Load() && token == "access1" }}
+				client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/auth/refresh" {
+						<-time.After(3 * time.Second)
+					} else {
+						<-time.After(time.Second)
+					}
+					service.ServeHTTP(w, r)
+				}, facade.WithTokenExchange())
+				require.NoError(t, getOne(t.Context(), client))
+				if test.renewal {
+					<-time.After(time.Hour - 30*time.Second)
+				}
+				dead.Store(true)
+				start := time.Now()
+				var group sync.WaitGroup
+				for range callers {
+					group.Go(func() { assert.NoError(t, getOne(t.Context(), client)) })
+				}
+				group.Wait()
+				took := 5 * time.Second // the refusal, the exchange, and the request again
+				if test.renewal {
+					took -= time.Second // it began with the first request
+				}
+				assert.Equal(t, took, time.Since(start))
+				assert.Equal(t, 2, service.count())
+				sent := make(map[string]int)
+				for _, token := range service.tokens {
+					sent[token]++
+				}
+				assert.Equal(t, map[string]int{"Bearer access1": 1 + callers, "Bearer access2": callers}, sent, "each once more")
+			})
+		})
+	}
+}
+
+func TestRenewalThatFailsAfterARejection(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				service := &tokenService{
+					reject: func(token string) bool { return token == "access1" },
+					exchange: func(n int) (int, string) {
+						if n == 2 || n == 3 {
+							return http.StatusServiceUnavailable, ""
+						}
+						return 0, ""
+					},
+				}
+				client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+				err := op.call(t.Context(), client)
+				require.ErrorIs(t, err, facade.ErrServer)
+				require.NotErrorIs(t, err, facade.ErrUnconfirmed, "the 401 refused it")
+				assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
+				require.NoError(t, op.call(t.Context(), client))
+				require.Len(t, service.exchanges, 4)
+				assert.Equal(t, `refresh {"refreshToken":"refresh1"}`, service.exchanges[1])
+				assert.Equal(t, `key {"apiKey":"`+testKey+`"}`, service.exchanges[3], "the refresh token isn't tried again")
+				assert.Equal(t, []string{"Bearer access1", "Bearer access4"}, service.tokens)
+			})
+		})
+	}
+}
+
+func TestClientsNeverShareTokens(t *testing.T) {
+	t.Parallel()
+	services := []*tokenService{{}, {exchange: func(int) (int, string) {
+		return http.StatusOK, `{"token_type":"Bearer","access_token":"other"}`
+	}}}
+	hc := facade.WithHTTPClient(&http.Client{Transport: newTransport(t)})
+	first := newClient(t, services[0].ServeHTTP, hc, facade.WithTokenExchange())
+	second := newClient(t, services[1].ServeHTTP, hc, facade.WithTokenExchange())
+	for range 2 {
+		require.NoError(t, getOne(t.Context(), first))
+		require.NoError(t, getOne(t.Context(), second))
+	}
+	assert.Equal(t, []string{"Bearer access1", "Bearer access1"}, services[0].tokens)
+	assert.Equal(t, []string{"Bearer other", "Bearer other"}, services[1].tokens)
+	assert.Equal(t, 2, services[0].count()+services[1].count())
 }
