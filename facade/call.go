@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -33,10 +34,16 @@ func (d *boundedDoer) Do(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context()) // cookies are added to its header, anew with each attempt
 	}
 	resp, err := d.client.Do(req)
+	if resp != nil && resp.Request == nil {
+		resp.Request = req // of a transport that doesn't say
+	}
 	if err != nil {
-		return resp, ended(req.Context(), err) // with the redirect that the caller's policy failed on, if it did
+		return resp, quiet(req, ended(req.Context(), err)) // with the redirect that the caller's policy failed on, if it did
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < http.StatusOK { // a 101 leaves the connection to us, and no timeout would end reading it
+		return resp, finalError{fmt.Errorf("%w: it isn't a final one", ErrUnexpectedResponse)}
+	}
 	limit := int64(maxErrorBody)
 	if isSuccess(resp.StatusCode) {
 		limit = maxSuccessBody
@@ -176,7 +183,13 @@ func unusable(op string, t *tries, resp *http.Response, why string) *Error {
 // have written the body, so that only what is there is taken from it.
 func newError(op string, t *tries, resp *http.Response, body []byte) *Error {
 	now := time.Now()
-	e := &Error{Op: op, StatusCode: resp.StatusCode, Attempts: t.n, Header: resp.Header}
+	blank := blanker(resp.Request)
+	e := &Error{Op: op, StatusCode: resp.StatusCode, Attempts: t.n, Header: make(http.Header, len(resp.Header))}
+	for name, values := range resp.Header {
+		for _, value := range values {
+			e.Header[name] = append(e.Header[name], blank.Replace(value))
+		}
+	}
 	e.RateLimit, _ = parseRateLimit(resp.Header, now)
 	if resp.StatusCode == http.StatusTooManyRequests {
 		e.RetryAfter, _ = parseRetryAfter(resp.Header, now)
@@ -184,7 +197,7 @@ func newError(op string, t *tries, resp *http.Response, body []byte) *Error {
 	if isSuccess(resp.StatusCode) {
 		return e
 	}
-	e.Body = blankCredentials(resp.Request, t.exchanged, body)
+	e.Body = []byte(blank.Replace(string(body)))
 	var model gen.Error
 	if err := json.Unmarshal(e.Body, &model); err != nil {
 		var wrongType *json.UnmarshalTypeError // the other members are decoded all the same
@@ -192,32 +205,52 @@ func newError(op string, t *tries, resp *http.Response, body []byte) *Error {
 			return e
 		}
 	}
-	e.Type, e.Title, e.Name, e.Detail = model.Type, model.Title, model.Name, model.Detail
+	// Again, for JSON has many ways to write the same.
+	e.Type, e.Title = blank.Replace(model.Type), blank.Replace(model.Title)
+	e.Name, e.Detail = blank.Replace(model.Name), blank.Replace(model.Detail)
 	for _, p := range model.Problems {
 		title := p.Title
 		if title == "" {
 			title = p.Events // where some answers have the text
 		}
-		e.Problems = append(e.Problems, Problem{Name: p.Name, Title: title, Type: p.Type})
+		e.Problems = append(e.Problems, Problem{Name: blank.Replace(p.Name), Title: blank.Replace(title), Type: blank.Replace(p.Type)})
 	}
 	return e
 }
 
-// blankCredentials returns a copy of what came in answer to req without what
-// authenticated it, which a proxy's error page may show. What is shorter than
-// any real key or token may stand there for another reason.
-func blankCredentials(req *http.Request, exchanged string, body []byte) []byte {
-	body = bytes.Clone(body)
-	credentials := []string{exchanged}
-	if req != nil {
-		_, encoded, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-		key, _, _ := req.BasicAuth()
-		credentials = append(credentials, encoded, key)
-	}
-	for _, credential := range credentials {
-		if len(credential) >= 16 {
-			body = bytes.ReplaceAll(body, []byte(credential), []byte(redacted))
+// blanker takes out of a text what has authenticated req, which a proxy's error
+// page may show. What is shorter than any real key or token may stand there for
+// another reason.
+func blanker(req *http.Request) *strings.Replacer {
+	_, encoded, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	key, _, _ := req.BasicAuth()
+	exchanged, _ := req.Context().Value(exchangeKey{}).(string)
+	var pairs []string
+	for _, credential := range []string{encoded, key, exchanged} {
+		if len(credential) < 16 {
+			continue
+		}
+		for _, form := range []string{credential, url.QueryEscape(credential), url.PathEscape(credential), strings.ReplaceAll(credential, "/", `\/`)} {
+			pairs = append(pairs, form, redacted)
 		}
 	}
-	return body
+	return strings.NewReplacer(pairs...)
 }
+
+// quiet returns err without what has authenticated req, should net/http quote an
+// answer that shows it.
+func quiet(req *http.Request, err error) error {
+	text := err.Error()
+	if blanked := blanker(req).Replace(text); blanked != text {
+		return quietError{err, blanked}
+	}
+	return err
+}
+
+type quietError struct {
+	error
+	text string
+}
+
+func (e quietError) Error() string { return e.text }
+func (e quietError) Unwrap() error { return e.error }

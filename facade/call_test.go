@@ -2,11 +2,15 @@ package facade_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -355,6 +359,57 @@ func TestErrorThatEchoesTheCredentials(t *testing.T) {
 		e := asError(t, err)
 		assert.Equal(t, "apivideo: "+op.op+": 401 The key [REDACTED] is wrong. (apiKey): Basic [REDACTED]", e.Error())
 		assert.NotContains(t, string(e.Body), testKey)
+	}
+}
+
+// There are many ways to show them, and some keys make more of them than others.
+func TestErrorThatEchoesTheCredentialsOtherwise(t *testing.T) {
+	t.Parallel()
+	const key = "???>>>~~~key/with?all~thats"
+	basic := base64.StdEncoding.EncodeToString([]byte(key + ":"))
+	require.Contains(t, basic, "/")
+	require.Contains(t, basic, "=")
+	slashed := strings.ReplaceAll(basic, "/", `\/`)
+	var unicode strings.Builder
+	for _, c := range key {
+		fmt.Fprintf(&unicode, `\u%04x`, c)
+	}
+	header := func(value string) http.HandlerFunc { return answerWith(403, "{}", "X-Echo", value) }
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+	}{
+		{"slashes escaped", answer(403, `{"title":"`+slashed+`","problems":[{"name":"`+slashed+`","title":"`+slashed+`","type":"`+slashed+`"}]}`)},
+		{"all escaped", answer(403, `{"title":"`+unicode.String()+`","name":"`+unicode.String()+`","detail":"`+unicode.String()+`","type":"/`+unicode.String()+`"}`)},
+		{"for a query", answer(403, `{"title":"`+url.QueryEscape(basic)+` `+url.QueryEscape(key)+`"}`)},
+		{"for a path", answer(403, `{"title":"`+url.PathEscape(basic)+` `+url.PathEscape(key)+`"}`)},
+		{"in a header", header("Basic " + basic)},
+		{"in a header that is none", raw("HTTP/1.1 200 OK\r\nAuthorization Basic " + basic + "\r\n\r\n")},
+		{"in a redirect that is none", answerWith(302, "", "Location", "http://["+basic)},
+	}
+	for _, test := range tests {
+		for _, op := range operations {
+			t.Run(test.name+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				server := httptest.NewServer(test.handler)
+				t.Cleanup(server.Close)
+				var logged syncBuffer
+				logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				client, err := facade.NewClient(key, once, facade.WithBaseURL(server.URL), facade.WithLogger(logger),
+					facade.WithHTTPClient(&http.Client{Transport: newTransport(t)}))
+				require.NoError(t, err)
+				err = op.call(t.Context(), client)
+				e := asError(t, err)
+				logger.Error("failed", slog.Any("err", err))
+				encoded, jsonErr := json.Marshal(err)
+				require.NoError(t, jsonErr)
+				for _, text := range []string{err.Error(), fmt.Sprintf("%+v %+v %#v", e, *e, *e), string(encoded), logged.String()} {
+					for _, secret := range []string{key, basic, slashed, url.QueryEscape(key), url.PathEscape(key), url.QueryEscape(basic), url.PathEscape(basic)} {
+						assert.NotContains(t, text, secret)
+					}
+				}
+			})
+		}
 	}
 }
 

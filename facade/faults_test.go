@@ -99,6 +99,18 @@ var bomb = sync.OnceValue(func() []byte {
 	return b.Bytes()
 })
 
+// switching makes another protocol of the connection, though nobody asked for one.
+func switching(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
+	_, _ = io.Copy(io.Discard, conn) // until the client closes it
+	_ = conn.Close()
+}
+
 // successOf is the status of a success, other than 204, which has no body to be wrong.
 func successOf(r *http.Request) int {
 	if r.Method == http.MethodPost {
@@ -174,6 +186,7 @@ func faults() []fault {
 		{name: "no HTTP", answer: raw("SSH-2.0-OpenSSH_9.9\r\n"), repeat: true, unknown: true, want: errAny},
 		{name: "closed within the body", answer: raw(broken + "Content-Length: 1000\r\n\r\n{"), repeat: true, unknown: true, want: io.ErrUnexpectedEOF},
 		{name: "a chunk that is none", answer: raw(broken + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), repeat: true, unknown: true, want: facade.ErrUnexpectedResponse},
+		{name: "101, and then silence that no timeout ends", answer: switching, unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "a length shorter than the body", answer: raw(broken + "Content-Length: 3\r\n\r\n" + webhookJSON(1)), unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "two lengths", answer: raw(broken + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}"), repeat: true, unknown: true, want: errAny},
 		{name: "2 MiB of 1xx", answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 4<<10)+"\r\n\r\n", 512)), repeat: true, unknown: true, want: errAny},
@@ -194,8 +207,8 @@ func faults() []fault {
 	for _, status := range []int{400, 401, 403, 404, 405, 408, 409, 413, 422, 425, 500, 502, 503, 504} {
 		list = append(list, statusFault(status))
 	}
-	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, to := range []string{"/elsewhere", "https://other.example/webhooks", "http://other.example/webhooks"} {
+	for _, status := range redirects {
+		for _, to := range []string{"/elsewhere", "https://other.example/webhooks", "http://other.example/webhooks", "http://[nowhere"} {
 			list = append(list, redirectFault(status, to))
 		}
 	}

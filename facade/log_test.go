@@ -112,12 +112,16 @@ func TestLogOfTokenExchanges(t *testing.T) {
 	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
 	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange(), facade.WithLogger(slog.New(recorder)))
 	require.NoError(t, getOne(t.Context(), client))
-	var paths []any
+	var lines []string
 	for _, r := range recorder.records {
-		assert.Equal(t, "apivideo: request", r.Message)
-		paths = append(paths, attrs(t, r)["path"])
+		lines = append(lines, fmt.Sprint(r.Message, " ", attrs(t, r)["path"], " ", attrs(t, r)["status"]))
 	}
-	assert.Equal(t, []any{"/auth/api-key", "/auth/refresh", "/webhooks/w"}, paths)
+	assert.Equal(t, []string{
+		"apivideo: request /auth/api-key 200",
+		"apivideo: retry /webhooks/w 401", // with another token
+		"apivideo: request /auth/refresh 200",
+		"apivideo: request /webhooks/w 200",
+	}, lines)
 }
 
 func TestLogAboveDebugIsSilent(t *testing.T) {

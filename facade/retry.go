@@ -95,10 +95,13 @@ func (p RetryPolicy) delay(o outcome) time.Duration {
 // into the context, for the generated client stands between them and the doer
 // that counts.
 type tries struct {
-	n         int    // how often it was sent
-	mended    bool   // a 401 by another token, once
-	uncertain bool   // one of them may have been carried out
-	exchanged string // the credential that the body held, if this was a token exchange
+	n         int  // how often it was sent
+	mended    bool // a 401 by another token, once
+	uncertain bool // one of them may have been carried out
+
+	// Whether the latest was in want of a connection and whether it got one, ever:
+	// redirects and transports may try again.
+	asked, got atomic.Bool
 }
 
 type triesKey struct{}
@@ -131,16 +134,17 @@ func (d *retryDoer) Do(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {
+			closeBody(req)
 			return nil, err
 		}
 		t.n++
-		resp, o := d.try(req, n)
+		resp, o := d.try(req, n, t)
 		t.uncertain = t.uncertain || o.uncertain()
 		wait, again := d.wait(req, o)
 		if !again {
 			return resp, o.err
 		}
-		d.log(req, o, wait)
+		logRetry(d.logger, req, o, wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -164,40 +168,39 @@ func (d *retryDoer) Do(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// log tells why the request is sent again, and when.
-func (d *retryDoer) log(req *http.Request, o outcome, wait time.Duration) {
-	if !d.logger.Enabled(req.Context(), slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", req.Method),
-		slog.String("path", req.URL.EscapedPath()),
-		slog.Int("attempt", o.n),
-		slog.Int("status", o.status),
-		slog.Duration("wait", wait),
-	}
-	if o.err != nil {
-		attrs = append(attrs, errorAttr(o.err))
-	}
-	d.logger.LogAttrs(req.Context(), slog.LevelDebug, "apivideo: retry", attrs...)
-}
-
 // try sends the request once and watches whether a byte of it was written. A
 // transport that tells nothing leaves that uncertain.
-func (d *retryDoer) try(req *http.Request, n int) (*http.Response, outcome) {
+func (d *retryDoer) try(req *http.Request, n int, t *tries) (*http.Response, outcome) {
 	o := outcome{method: req.Method, n: n}
 	if req.Method == http.MethodGet { // may come twice, whatever was written
 		resp, err := d.next.Do(req)
 		return resp, o.of(resp, err)
 	}
-	var asked, got atomic.Bool // whether a connection was, ever: redirects and transports may try again
+	t.anew()
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
+		GetConn: func(string) { t.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { t.got.Store(true) },
 	})
-	resp, err := d.next.Do(req.WithContext(ctx))
-	o.unsent = resp == nil && asked.Load() && !got.Load()
+	req = req.WithContext(ctx)
+	resp, err := d.next.Do(req)
+	o.unsent = resp == nil && t.asked.Load() && !t.got.Load()
+	if isUnsent(err) {
+		closeBody(req)
+	}
 	return resp, o.of(resp, err)
+}
+
+// anew forgets the connections of what was answered, since nothing came of it.
+func (t *tries) anew() {
+	t.asked.Store(false)
+	t.got.Store(false)
+}
+
+// closeBody does what sending the request would have done.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
 }
 
 // of completes o with what came back.
@@ -217,7 +220,9 @@ func (o outcome) of(resp *http.Response, err error) outcome {
 	var exchange *Error
 	if errors.As(err, &exchange) {
 		o.status = exchange.StatusCode
-		o.asked, o.isAsked = exchange.RetryAfter, exchange.RetryAfter > 0
+		if o.status == http.StatusTooManyRequests {
+			o.asked, o.isAsked = parseRetryAfter(exchange.Header, time.Now())
+		}
 	}
 	return o
 }

@@ -16,7 +16,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 	var (
 		lost     = errors.New("connection reset by peer")
 		cut      = unreadable(io.ErrUnexpectedEOF, 200)
-		tooLarge = unreadable(&http.MaxBytesError{Limit: 1}, 200)
+		tooLarge = func(status int) error { return unreadable(&http.MaxBytesError{Limit: 1}, status) }
 		last     = defaultRetry.MaxAttempts
 	)
 	tests := []struct {
@@ -26,17 +26,18 @@ func TestWhatIsSentAgain(t *testing.T) {
 		create    bool // is sent again as well
 		uncertain bool
 	}{
+		{"101: nobody asked to switch, and it says nothing of the request", outcome{status: 101, err: finalError{lost}}, false, false, true},
 		{"200: that's the answer", outcome{status: 200}, false, false, false},
 		{"201: that's the answer", outcome{status: 201}, false, false, false},
 		{"204: that's the answer", outcome{status: 204}, false, false, false},
 		{"200 cut: it may be read the next time", outcome{status: 200, err: cut}, true, false, true},
 		{"201 cut: it was created", outcome{status: 201, err: cut}, true, false, true},
-		{"201 too large: it was created, and the next one would be as large", outcome{status: 201, err: tooLarge}, false, false, true},
+		{"201 too large: it was created, and the next one would be as large", outcome{status: 201, err: tooLarge(201)}, false, false, true},
 		{"302: it did nothing and would do so again", outcome{status: 302}, false, false, false},
 		{"307 that the caller's policy fails on: it would do so again", outcome{status: 307, err: lost}, false, false, false},
 		{"400: it would be refused again", outcome{status: 400}, false, false, false},
 		{"400 cut: the status says enough", outcome{status: 400, err: cut}, false, false, false},
-		{"400 too large: the status says enough", outcome{status: 400, err: tooLarge}, false, false, false},
+		{"400 too large: the status says enough", outcome{status: 400, err: tooLarge(400)}, false, false, false},
 		{"401: the key doesn't get better", outcome{status: 401}, false, false, false},
 		{"403: the account stays suspended", outcome{status: 403}, false, false, false},
 		{"404: it isn't there", outcome{status: 404}, false, false, false},
@@ -45,13 +46,13 @@ func TestWhatIsSentAgain(t *testing.T) {
 		{"425: not an answer to what comes without early data", outcome{status: 425}, false, false, false},
 		{"429: it asks for that and did nothing", outcome{status: 429}, true, true, false},
 		{"429 cut: the status says enough", outcome{status: 429, err: cut}, true, true, false},
-		{"429 too large: the next one would be as large", outcome{status: 429, err: tooLarge}, false, false, false},
+		{"429 too large: the status says enough", outcome{status: 429, err: tooLarge(429)}, true, true, false},
 		{"500: it may have failed after the work", outcome{status: 500}, true, false, true},
 		{"501: as every 5xx", outcome{status: 501}, true, false, true},
 		{"502: what the gateway has lost may have been a success", outcome{status: 502}, true, false, true},
 		{"503: a proxy may say so of an answer that didn't come", outcome{status: 503}, true, false, true},
 		{"503 cut: the status says enough", outcome{status: 503, err: cut}, true, false, true},
-		{"503 too large: the next one would be as large", outcome{status: 503, err: tooLarge}, false, false, true},
+		{"503 too large: the status says enough", outcome{status: 503, err: tooLarge(503)}, true, false, true},
 		{"504: it may still be at work", outcome{status: 504}, true, false, true},
 		{"599: as every 5xx", outcome{status: 599}, true, false, true},
 		{"no answer after something was written: it may have arrived", outcome{err: lost}, true, false, true},

@@ -814,6 +814,28 @@ func TestRawBodyThatCannotBeReplayed(t *testing.T) {
 	})
 }
 
+// What is left of an answer between attempts is read, so that the next one has
+// no new connection to make.
+func TestConnectionIsReused(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 100, 60 << 10} {
+		large := answer(http.StatusTooManyRequests, strings.Repeat(" ", size))
+		server := httptest.NewServer(play(large, large, large, succeed))
+		t.Cleanup(server.Close)
+		var dials atomic.Int32
+		transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}
+		t.Cleanup(transport.CloseIdleConnections)
+		client, err := facade.NewClient(testKey, quickly, facade.WithBaseURL(server.URL), facade.WithHTTPClient(&http.Client{Transport: transport}))
+		require.NoError(t, err)
+		_, err = client.CreateWebhook(t.Context(), validParams)
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, dials.Load(), size)
+	}
+}
+
 func TestEachPageOfAWalkHasItsAttempts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

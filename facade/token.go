@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,8 +48,15 @@ func WithTokenExchange() Option {
 	}
 }
 
-// exchangeKey marks the context of an exchange.
+// exchangeKey is for the context of an exchange: the credential in its body.
 type exchangeKey struct{}
+
+// isExchange tells requests that have a credential in their body. In the path of a
+// webhook slashes are escaped.
+func isExchange(u *url.URL) bool {
+	path := u.EscapedPath()
+	return strings.HasSuffix(path, "/auth/api-key") || strings.HasSuffix(path, "/auth/refresh")
+}
 
 // unsentError is why there was no token, so that the request did nothing.
 type unsentError struct{ error }
@@ -64,10 +73,11 @@ func isUnsent(err error) bool {
 
 // tokenDoer authenticates requests with a token, which it gets and renews.
 type tokenDoer struct {
-	next gen.HttpRequestDoer
-	auth *gen.Client // asks for tokens, past this doer
-	base *url.URL
-	key  Secret
+	next   gen.HttpRequestDoer
+	auth   *gen.Client // asks for tokens, past this doer
+	base   *url.URL
+	key    Secret
+	logger *slog.Logger
 
 	mu      sync.Mutex
 	current tokenPair
@@ -94,12 +104,11 @@ func newTokenDoer(next gen.HttpRequestDoer, apiKey string, cfg *config, identify
 		return nil, err
 	}
 	base, err := url.Parse(cfg.baseURL)
-	return &tokenDoer{next: next, auth: auth, base: base, key: NewSecret(apiKey)}, err
+	return &tokenDoer{next: next, auth: auth, base: base, key: NewSecret(apiKey), logger: cfg.logger}, err
 }
 
 func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
-	path := strings.TrimPrefix(req.URL.Path, strings.TrimSuffix(d.base.Path, "/"))
-	if !sameOrigin(req.URL, d.base) || strings.HasPrefix(path, "/auth/") {
+	if !sameOrigin(req.URL, d.base) || isExchange(req.URL) {
 		return d.next.Do(req) // from the raw client, which may send what and where it likes
 	}
 	token, err := d.token(req.Context(), "")
@@ -116,6 +125,7 @@ func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	t.mended = true
+	logRetry(d.logger, req, outcome{status: resp.StatusCode}, 0)
 	_ = resp.Body.Close()
 	fresh, err := d.token(req.Context(), token)
 	if err != nil {
@@ -127,6 +137,7 @@ func (d *tokenDoer) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	t.n++
+	t.anew()
 	resp, err = d.send(req, fresh)
 	if isUnauthorized(resp) {
 		d.drop(fresh)
@@ -149,6 +160,16 @@ func (d *tokenDoer) drop(token string) {
 }
 
 func (d *tokenDoer) send(req *http.Request, token string) (*http.Response, error) {
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		return nil, unsentError{err}
+	}
+	if triesOf(ctx).n > 1 {
+		// After an early answer the transport may still be writing the header of the
+		// attempt before.
+		req = req.WithContext(ctx)
+		req.Header = req.Header.Clone()
+	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	return d.next.Do(req)
 }
@@ -168,7 +189,7 @@ func (d *tokenDoer) token(ctx context.Context, rejected string) (string, error) 
 	}
 	if d.renewal == nil {
 		d.renewal = &renewal{done: make(chan struct{})}
-		go d.renew(d.renewal, pair.refresh) //nolint:contextcheck,gosec // it belongs to no request, others wait for it too
+		go d.renew(d.renewal, pair.refresh) //nolint:contextcheck // it belongs to no request, others wait for it too
 	}
 	r := d.renewal
 	d.mu.Unlock()
@@ -187,44 +208,56 @@ func (d *tokenDoer) token(ctx context.Context, rejected string) (string, error) 
 // request; the timeout of an attempt bounds each of the two.
 func (d *tokenDoer) renew(r *renewal, refresh string) {
 	var pair tokenPair
-	err := errors.New("the token exchange ended in a panic")
+	err := errors.New("the token exchange didn't return")
 	defer func() {
-		_ = recover() // of the caller's transport, whose panic is no reason to end the program
+		if p := recover(); p != nil { // in the caller's transport, which is no reason to end the program
+			err = fmt.Errorf("the token exchange ended in a panic with a %T", p)
+		}
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		switch {
-		case err == nil:
+		if err == nil {
 			d.current = pair
-		case !errors.Is(err, ErrTooManyRequests):
-			d.current.refresh = "" // the key serves as well
-			fallthrough
-		default:
-			d.current.renew = time.Now().Add(renewPause)
+		} else {
+			pause := renewPause
+			var e *Error
+			if errors.As(err, &e) {
+				pause = max(pause, e.RetryAfter)
+			}
+			d.current.renew = time.Now().Add(pause)
+			if !errors.Is(err, ErrTooManyRequests) {
+				d.current.refresh = "" // the key serves as well
+			}
 		}
 		r.token, r.err = pair.access, err
 		d.renewal = nil
 		close(r.done)
 	}()
-	pair, err = d.exchange(context.WithValue(context.Background(), exchangeKey{}, true), refresh)
+	pair, err = d.exchange(refresh)
 }
 
 // exchange gets a new pair by the refresh token, or by the key if there is none
 // or it doesn't serve.
-func (d *tokenDoer) exchange(ctx context.Context, refresh string) (tokenPair, error) {
+func (d *tokenDoer) exchange(refresh string) (tokenPair, error) {
 	if refresh != "" {
-		resp, err := d.auth.RefreshAccessToken(ctx, gen.AccessTokenRefresh{RefreshToken: refresh})
-		pair, err := pairOf("RefreshAccessToken", refresh, resp, err)
+		resp, err := d.auth.RefreshAccessToken(exchanging(refresh), gen.AccessTokenRefresh{RefreshToken: refresh})
+		pair, err := pairOf("RefreshAccessToken", resp, err)
 		if err == nil || errors.Is(err, ErrTooManyRequests) {
 			return pair, err
 		}
 	}
-	resp, err := d.auth.CreateAccessToken(ctx, gen.AccessTokenCreation{APIKey: d.key.Reveal()})
-	return pairOf("CreateAccessToken", d.key.Reveal(), resp, err)
+	key := d.key.Reveal()
+	resp, err := d.auth.CreateAccessToken(exchanging(key), gen.AccessTokenCreation{APIKey: key})
+	return pairOf("CreateAccessToken", resp, err)
+}
+
+// exchanging returns the context of an exchange, which isn't that of any request.
+func exchanging(credential string) context.Context {
+	return context.WithValue(context.Background(), exchangeKey{}, credential)
 }
 
 // pairOf reads the answer to an exchange.
-func pairOf(op, exchanged string, resp *http.Response, err error) (tokenPair, error) {
-	t := &tries{n: 1, exchanged: exchanged}
+func pairOf(op string, resp *http.Response, err error) (tokenPair, error) {
+	t := &tries{n: 1}
 	type accessToken gen.AccessToken
 	var model struct {
 		accessToken

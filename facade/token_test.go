@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -504,17 +506,25 @@ func TestTokenIsMendedAfterALargeRefusal(t *testing.T) {
 
 func TestTransportThatPanicsInAnExchange(t *testing.T) {
 	t.Parallel()
-	for name, stop := range map[string]func(){"panic": func() { panic("no") }, "exit": runtime.Goexit} {
-		t.Run(name, func(t *testing.T) {
+	for _, test := range []struct {
+		name, want string
+		stop       func()
+	}{
+		{"panic, whose text may be anything", "ended in a panic with a string", func() { panic("no: " + testKey) }},
+		{"exit", "didn't return", runtime.Goexit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-				stop()
+				test.stop()
 				return nil, nil
 			})}
 			client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTokenExchange(),
 				facade.WithTimeout(time.Millisecond)) // net/http waits for that long beside a transport that never returns
 			require.NoError(t, err)
-			require.ErrorContains(t, getOne(t.Context(), client), "ended in a panic")
+			err = getOne(t.Context(), client)
+			require.ErrorContains(t, err, test.want)
+			assert.NotContains(t, err.Error(), testKey)
 		})
 	}
 }
@@ -668,4 +678,200 @@ func TestClientsNeverShareTokens(t *testing.T) {
 	assert.Equal(t, []string{"Bearer access1", "Bearer access1"}, services[0].tokens)
 	assert.Equal(t, []string{"Bearer other", "Bearer other"}, services[1].tokens)
 	assert.Equal(t, 2, services[0].count()+services[1].count())
+}
+
+// After an answer that comes early net/http may still be writing the request,
+// header and all.
+func TestMendLeavesTheFirstHeaderAlone(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+	transport := newTransport(t)
+	var sent []*http.Request
+	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if !strings.HasPrefix(r.URL.Path, "/auth/") {
+			sent = append(sent, r)
+		}
+		return transport.RoundTrip(r)
+	})}
+	client := newClient(t, service.ServeHTTP, facade.WithHTTPClient(hc), facade.WithTokenExchange())
+	_, err := client.CreateWebhook(t.Context(), validParams)
+	require.NoError(t, err)
+	require.Len(t, sent, 2)
+	assert.Equal(t, "Bearer access1", sent[0].Header.Get("Authorization"))
+	assert.Equal(t, "Bearer access2", sent[1].Header.Get("Authorization"))
+}
+
+// The 401 did nothing, and the connection after it was refused: so it is sent again.
+func TestMendWhoseConnectionIsRefused(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		service.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	dials := 0
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials++; dials == 4 { // key, create, refresh, create
+			return nil, syscall.ECONNREFUSED
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	for _, policy := range []facade.Option{once, quickly} {
+		dials, service.tokens, service.exchanges = 0, nil, nil
+		client, err := facade.NewClient(testKey, policy, facade.WithBaseURL(server.URL), facade.WithTokenExchange(),
+			facade.WithHTTPClient(&http.Client{Transport: transport}))
+		require.NoError(t, err)
+		wh, err := client.CreateWebhook(t.Context(), validParams)
+		if len(service.tokens) == 1 {
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			require.NotErrorIs(t, err, facade.ErrUnconfirmed, "nothing was written after the 401")
+			assert.Equal(t, 2, asError(t, err).Attempts)
+			continue
+		}
+		require.NoError(t, err)
+		assert.NotEmpty(t, wh.ID)
+		assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens)
+	}
+}
+
+func TestRenewalWaitsAsTheServiceAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{}
+		refreshes := 0
+		client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/auth/refresh" {
+				refreshes++
+				throttled("X-RateLimit-Retry-After", "45")(w, r)
+				return
+			}
+			service.ServeHTTP(w, r)
+		}, facade.WithTokenExchange())
+		require.NoError(t, getOne(t.Context(), client))
+		<-time.After(59*time.Minute + time.Millisecond)
+		for _, want := range []int{1, 1, 1, 1, 1, 2} { // at 0, 9, 18, 27, 36 and 45 s
+			require.NoError(t, getOne(t.Context(), client), "the old token serves")
+			synctest.Wait()
+			assert.Equal(t, want, refreshes)
+			<-time.After(9 * time.Second)
+		}
+	})
+}
+
+func TestFailedRenewalIsTriedAgainAfterAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{exchange: func(n int) (int, string) {
+			if n > 1 {
+				return http.StatusServiceUnavailable, ""
+			}
+			return 0, ""
+		}}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		require.NoError(t, getOne(t.Context(), client))
+		<-time.After(59*time.Minute + time.Millisecond)
+		for _, want := range []int{3, 3, 4} { // by refresh token and by key, then by key
+			require.NoError(t, getOne(t.Context(), client))
+			synctest.Wait()
+			assert.Equal(t, want, service.count())
+			<-time.After(5 * time.Second)
+		}
+	})
+}
+
+func TestExchangeIsRepeatedAtOnceIfTheServiceAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{}
+		server := play(throttled("Retry-After", "0"), service.ServeHTTP)
+		client := newBubbleClient(t, server.ServeHTTP, facade.WithTokenExchange(),
+			facade.WithRetry(facade.RetryPolicy{MinDelay: 10_000 * time.Hour, MaxDelay: 10_000 * time.Hour}))
+		start := time.Now()
+		require.NoError(t, getOne(t.Context(), client))
+		assert.LessOrEqual(t, time.Since(start), 100*time.Millisecond)
+	})
+}
+
+// Its body has the key, which the client's own exchanges never send elsewhere.
+func TestRawExchangeIsNeverRedirected(t *testing.T) {
+	t.Parallel()
+	for _, opt := range []facade.Option{once, facade.WithTokenExchange()} {
+		var hosts []string
+		hc := &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				hosts = append(hosts, r.URL.Host)
+				return reply(http.StatusTemporaryRedirect, "", http.Header{"Location": {"https://other.example/auth/api-key"}}), nil
+			}),
+		}
+		client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc), opt)
+		require.NoError(t, err)
+		resp, err := client.Raw().CreateAccessTokenWithResponse(t.Context(), gen.AccessTokenCreation{APIKey: testKey})
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusTemporaryRedirect, resp.StatusCode())
+		assert.Equal(t, []string{"ws.api.video"}, hosts)
+	}
+}
+
+// A webhook's id may look like the path of an exchange.
+func TestIDThatLooksLikeAnExchange(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{}
+	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+	_, err := client.GetWebhook(t.Context(), "w/auth/refresh")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"Bearer access1"}, service.tokens)
+}
+
+// closedReader can't be read twice, and tells whether it was closed.
+type closedReader struct {
+	io.Reader
+	closed bool
+}
+
+func (r *closedReader) Close() error {
+	r.closed = true
+	return nil
+}
+
+func TestRawBodyOfWhatIsNeverSentIsClosed(t *testing.T) {
+	t.Parallel()
+	refuse := &tokenService{exchange: func(int) (int, string) { return http.StatusUnauthorized, "" }}
+	client := newClient(t, refuse.ServeHTTP, facade.WithTokenExchange())
+	body := &closedReader{Reader: strings.NewReader("{}")}
+	_, err := client.Raw().CreateWebhookWithBodyWithResponse(t.Context(), "application/json", body)
+	require.ErrorIs(t, err, facade.ErrUnauthorized)
+	assert.True(t, body.closed, "no token")
+
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	body = &closedReader{Reader: strings.NewReader("{}")}
+	_, err = client.Raw().CreateWebhookWithBodyWithResponse(over, "application/json", body)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, body.closed, "no time")
+}
+
+func TestRawBodyThatCannotBeReplayedIsNotMended(t *testing.T) {
+	t.Parallel()
+	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+	body := `{"url":"https://hooks.example.com/apivideo","events":["video.source.recorded"]}`
+	resp, err := client.Raw().CreateWebhookWithBodyWithResponse(t.Context(), "application/json", &closedReader{Reader: strings.NewReader(body)})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode())
+	assert.Equal(t, []string{"Bearer access1"}, service.tokens)
+	require.NoError(t, getOne(t.Context(), client))
+	assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens, "the refused token was dropped")
+}
+
+func TestRawRequestsAreMendedToo(t *testing.T) {
+	t.Parallel()
+	for _, op := range rawOperations {
+		service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+		client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		require.NoError(t, op.call(t.Context(), client), op.name)
+		assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens, op.name)
+	}
 }
