@@ -132,23 +132,7 @@ func newHTTPClient(cfg *config) *http.Client {
 		}
 		return nil
 	}
-	hc.Transport = placeTransport{cmp.Or(hc.Transport, http.DefaultTransport)}
 	return &hc
-}
-
-// placeTransport takes a Location away that can't be read, for which net/http
-// would keep the whole answer back.
-type placeTransport struct{ base http.RoundTripper }
-
-func (t placeTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.base.RoundTrip(req)
-	if err != nil || resp == nil {
-		return resp, err
-	}
-	if _, unreadable := req.URL.Parse(resp.Header.Get("Location")); unreadable != nil {
-		resp.Header.Del("Location")
-	}
-	return resp, nil
 }
 
 func sameOrigin(a, b *url.URL) bool {

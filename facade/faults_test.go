@@ -208,7 +208,7 @@ func faults() []fault {
 		list = append(list, statusFault(status))
 	}
 	for _, status := range redirects {
-		for _, to := range []string{"/elsewhere", "https://other.example/webhooks", "http://other.example/webhooks", "http://[nowhere"} {
+		for _, to := range []string{"/elsewhere", "https://other.example/webhooks", "http://other.example/webhooks"} {
 			list = append(list, redirectFault(status, to))
 		}
 	}
