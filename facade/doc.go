@@ -63,6 +63,7 @@
 //
 // # Beyond
 //
-// [Client.Raw] is the client generated from the contract, for edge cases.
-// Package facadetest in the folder below is an api.video to test against.
+// [Client.Raw] is the client generated from the contract, for edge cases. Package
+// notification in the folder below receives what the service sends to a webhook's
+// url, and package facadetest is an api.video to test against.
 package facade

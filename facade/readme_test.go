@@ -21,9 +21,13 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	examples, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	code := indent.ReplaceAllString(string(examples), "")
+	var b strings.Builder
+	for _, file := range []string{"example_test.go", "notification/example_test.go", "facadetest/example_test.go"} {
+		examples, err := os.ReadFile(file)
+		require.NoError(t, err)
+		b.WriteString(indent.ReplaceAllString(string(examples), ""))
+	}
+	code := b.String()
 	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
 	assert.Len(t, blocks, strings.Count(string(readme), "```go"))
 	require.GreaterOrEqual(t, len(blocks), 9)

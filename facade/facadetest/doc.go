@@ -1,5 +1,5 @@
 // Package facadetest is an api.video server in memory, for tests of programs
-// that manage webhooks.
+// that manage webhooks or receive from them.
 //
 //	server := facadetest.NewServer()
 //	defer server.Close()
@@ -9,6 +9,10 @@
 // until it is closed: webhooks, tokens, rate limits. [Server.Requests] tells what
 // arrived, [Server.Webhooks] what became of it. [Server.Inject] makes things go
 // wrong: late answers, errors, garbage, lost connections.
+//
+// [Server.Deliver] lets an event happen: its notification goes, signed and with
+// the service's retries, to whoever is subscribed. [NewNotificationRequest] makes
+// a notification for a handler to be called with, without any server.
 //
 // Not all is known of the service. The order of lists and the answer for a page
 // beyond the end are options here; a program that works with each of their

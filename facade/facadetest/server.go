@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -32,8 +31,8 @@ type Server struct {
 	faults   faults
 	requests requestLog
 	listener *httptest.Server
-	closing  chan struct{}
-	close    func()
+	sender   *http.Client
+	closing  closing
 }
 
 // An Option changes how a [Server] behaves.
@@ -45,6 +44,9 @@ type config struct {
 	now           func() time.Time
 	newestFirst   bool
 	pageBeyondEnd int
+
+	deliveryRetries                   int
+	deliveryInterval, deliveryTimeout time.Duration
 }
 
 // WithWebhookLimit sets how many webhooks the account may hold, 10 by default.
@@ -62,8 +64,8 @@ func WithRateLimit(reads, writes int) Option {
 	return func(c *config) { c.reads, c.writes = reads, writes }
 }
 
-// WithClock sets the clock by which webhooks are dated, the windows of the rate
-// limit begin and end, and tokens expire. The default is [time.Now]. The
+// WithClock sets the clock by which webhooks and events are dated, the windows of
+// the rate limit begin and end, and tokens expire. The default is [time.Now]. The
 // function must be safe for concurrent use. NewServer panics if it is nil.
 func WithClock(now func() time.Time) Option {
 	return func(c *config) { c.now = now }
@@ -86,18 +88,19 @@ func WithPageBeyondEnd(status int) Option {
 // The caller should call Close when finished. NewServer panics when it can't
 // listen.
 func NewServer(opts ...Option) *Server {
-	c := config{webhookLimit: 10, reads: 100, writes: 40, now: time.Now, pageBeyondEnd: http.StatusOK}
+	c := config{
+		webhookLimit: 10, reads: 100, writes: 40, now: time.Now, pageBeyondEnd: http.StatusOK,
+		deliveryRetries: 3, deliveryInterval: 3 * time.Second, deliveryTimeout: 10 * time.Second,
+	}
 	for _, opt := range opts {
 		opt(&c)
 	}
 	c.check()
 	key := randomText(43)
-	closing := make(chan struct{})
 	s := &Server{
 		APIKey:  key,
 		service: newService(c, key),
-		closing: closing,
-		close:   sync.OnceFunc(func() { close(closing) }),
+		sender:  newSender(c.deliveryTimeout),
 	}
 	s.listener = httptest.NewServer(s)
 	s.URL = s.listener.URL
@@ -112,6 +115,12 @@ func (c config) check() {
 	if c.now == nil {
 		panic("facadetest: WithClock needs a clock")
 	}
+	if c.deliveryRetries < 0 || c.deliveryInterval < 0 {
+		panic("facadetest: the retries of a delivery and the time between them are zero or more")
+	}
+	if c.deliveryTimeout <= 0 {
+		panic("facadetest: an attempt to deliver takes more than no time")
+	}
 	switch c.pageBeyondEnd {
 	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
 	default:
@@ -121,9 +130,9 @@ func (c config) check() {
 
 // Close shuts the server down. It breaks off the requests and answers that are
 // still under way, also those of other listeners, and waits until they have
-// ended. Calling it again does nothing.
+// ended. It breaks off deliveries, too. Calling it again does nothing.
 func (s *Server) Close() {
-	s.close()
+	s.closing.begin()
 	s.listener.Close()
 }
 
@@ -151,10 +160,11 @@ func (s *Server) Webhooks() []facade.Webhook {
 // test may also serve it over a listener of its own.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
-	var watch sync.WaitGroup
-	watch.Go(func() { s.breakOffOnClose(ctx, cancel, w) })
-	defer watch.Wait() // w must not be used any longer
 	defer cancel()
+	defer s.closing.call(func() {
+		breakOff(w)
+		cancel()
+	})()
 
 	entry := s.requests.add(r)
 	fault := s.faults.take(r)
@@ -189,18 +199,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(ctx, w, a, fault)
 }
 
-// breakOffOnClose cancels a request and breaks off reading and writing when the
-// server closes, so that a client that does neither can't keep it from closing.
-// It returns when the context ends.
-func (s *Server) breakOffOnClose(ctx context.Context, cancel func(), w http.ResponseWriter) {
-	select {
-	case <-s.closing:
-		now, control := time.Now(), http.NewResponseController(w)
-		_ = control.SetReadDeadline(now)
-		_ = control.SetWriteDeadline(now)
-		cancel()
-	case <-ctx.Done():
-	}
+// breakOff ends reading and writing, so that a client that does neither can't
+// keep the server from closing.
+func breakOff(w http.ResponseWriter) {
+	now, control := time.Now(), http.NewResponseController(w)
+	// Writing first: once reading fails, net/http ends the context of the request,
+	// and the answer would be sent after all.
+	_ = control.SetWriteDeadline(now)
+	_ = control.SetReadDeadline(now)
 }
 
 // An answer is held back until every fault has been applied to it.

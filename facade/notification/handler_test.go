@@ -1,0 +1,709 @@
+package notification_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+// unexpected is a function that mustn't be called.
+func unexpected(t *testing.T) func(context.Context, *notification.Notification) error {
+	t.Helper()
+	return func(context.Context, *notification.Notification) error {
+		t.Error("the function was called")
+		return nil
+	}
+}
+
+func TestHandlerAnswers202OnceHandled(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	type contextKey struct{}
+	var got *notification.Notification
+	handler := notification.NewHandler(newVerifier(t), func(ctx context.Context, n *notification.Notification) error {
+		assert.Equal(t, "of the request", ctx.Value(contextKey{}))
+		got = n
+		return nil
+	}, notification.WithHandlerLogger(logger))
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), contextKey{}, "of the request"), http.MethodPost, "/", strings.NewReader(vectorBody))
+	r.Header = signed(webhookID, vectorBody, secret)
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	assert.Equal(t, http.StatusAccepted, w.Code)
+	assert.Equal(t, "Accepted\n", w.Body.String())
+	require.NotNil(t, got)
+	assert.Equal(t, webhookID, got.WebhookID)
+	assert.IsType(t, &notification.VideoEncodingQualityCompleted{}, got.Event)
+	assert.Empty(t, log.String(), "there is nothing to tell")
+}
+
+func TestHandlerTakesTypesOfTomorrow(t *testing.T) {
+	t.Parallel()
+	const body = `{"type":"video.new"}`
+	handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
+		assert.Nil(t, n.Event)
+		assert.Equal(t, body, string(n.Raw))
+		return nil
+	})
+	assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, body, secret), body).Code)
+}
+
+// Every refusal: the status, what the sender reads, and that the logger is told
+// the reason with the id.
+func TestHandlerRefuses(t *testing.T) {
+	t.Parallel()
+	source := func(secrets []facade.Secret, err error) notification.SecretSource {
+		return sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return secrets, err })
+	}
+	vector := source([]facade.Secret{secret}, nil)
+	forged := signed(webhookID, vectorBody, facade.NewSecret("sig_sec_1"))
+	twice := signed(webhookID, vectorBody, secret)
+	twice.Add(notification.HeaderSignature, vectorSignature)
+	unsigned := signed(webhookID, vectorBody, secret)
+	unsigned.Del(notification.HeaderSignature)
+	tests := map[string]struct {
+		source notification.SecretSource
+		header http.Header
+		body   string
+		status int
+		text   string
+		level  string
+		reason string
+	}{
+		"forged":        {vector, forged, vectorBody, 401, "Unauthorized", "INFO", "bad signature: no secret"},
+		"bit-flipped":   {vector, signed(webhookID, vectorBody, secret), strings.Replace(vectorBody, "720p", "724p", 1), 401, "Unauthorized", "INFO", "bad signature: no secret"},
+		"cut":           {vector, signed(webhookID, vectorBody, secret), vectorBody[:100], 401, "Unauthorized", "INFO", "bad signature: no secret"},
+		"empty":         {vector, signed(webhookID, vectorBody, secret), "", 401, "Unauthorized", "INFO", "bad signature: no secret"},
+		"unsigned":      {vector, unsigned, vectorBody, 401, "Unauthorized", "INFO", "unsigned"},
+		"signed twice":  {vector, twice, vectorBody, 401, "Unauthorized", "INFO", "more than once"},
+		"stale":         {vector, signed(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "stale"},
+		"no secret":     {source(nil, nil), signed(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "no signature secret"},
+		"signed HTML":   {vector, signed(webhookID, "<html>", secret), "<html>", 400, "Bad Request", "WARN", "malformed notification: invalid character"},
+		"sealed secret": {source(nil, errSource), signed(webhookID, vectorBody, secret), vectorBody, 503, "Service Unavailable", "ERROR", "the vault is sealed"},
+		"too large":     {vector, signed(webhookID, vectorBody, secret), strings.Repeat("x", 1<<20+1), 413, "Request Entity Too Large", "INFO", "too large"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, err := notification.NewVerifier(tt.source, notification.WithMaxAge(time.Hour))
+			require.NoError(t, err)
+			logger, log := newLog(t)
+			w := post(notification.NewHandler(v, unexpected(t), notification.WithHandlerLogger(logger)), tt.header, tt.body)
+			assert.Equal(t, tt.status, w.Code)
+			assert.Equal(t, tt.text+"\n", w.Body.String())
+			assert.Equal(t, http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}}, w.Header())
+			line := log.String()
+			assert.Contains(t, line, `"level":"`+tt.level+`"`)
+			assert.Contains(t, line, fmt.Sprintf(`"status":%d,"webhook_id":%q`, tt.status, webhookID))
+			assert.Contains(t, line, tt.reason)
+			assert.Equal(t, 1, strings.Count(line, "\n"))
+		})
+	}
+}
+
+func TestHandlerTakesPostOnly(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithHandlerLogger(logger))
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, "post", "POST2"} {
+		r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(vectorBody))
+		r.Header = signed(webhookID, vectorBody, secret)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusMethodNotAllowed, w.Code, method)
+		assert.Equal(t, []string{"POST"}, w.Header()["Allow"])
+	}
+	assert.Contains(t, log.String(), "the method isn't POST")
+}
+
+// counted counts what is read of it, and never ends.
+type counted struct{ n atomic.Int64 }
+
+func (c *counted) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func TestHandlerBoundsTheBody(t *testing.T) {
+	t.Parallel()
+	handler := notification.NewHandler(newVerifier(t), unexpected(t))
+	for name, length := range map[string]int64{"64 MiB": 64 << 20, "endless": -1} {
+		body := new(counted)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
+		r.ContentLength = length
+		r.Header = signed(webhookID, vectorBody, secret)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusRequestEntityTooLarge, w.Code, name)
+		if length > 0 {
+			assert.Zero(t, body.n.Load(), "it was announced")
+		} else {
+			assert.Less(t, body.n.Load(), int64(2<<20), name)
+		}
+	}
+}
+
+// The same over a connection: the answer comes while the sender still sends.
+func TestHandlerEndsEndlessBodiesOverTheWire(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, notification.NewHandler(newVerifier(t), unexpected(t)))
+	for name, head := range map[string]string{
+		"64 MiB":  fmt.Sprintf("Content-Length: %d\r\n\r\n", 64<<20),
+		"endless": "Transfer-Encoding: chunked\r\n\r\n",
+	} {
+		conn := dial(t, server)
+		_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\n"+head)
+		require.NoError(t, err)
+		var sent atomic.Int64
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			chunk := []byte(strings.Repeat("x", 1<<16))
+			if name == "endless" {
+				chunk = []byte("10000\r\n" + string(chunk) + "\r\n")
+			}
+			for {
+				n, err := conn.Write(chunk)
+				sent.Add(int64(n))
+				if err != nil || sent.Load() > 64<<20 {
+					return
+				}
+			}
+		})
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, name)
+		assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode, name)
+		assert.True(t, resp.Close, "the connection isn't used any longer")
+		resp.Body.Close()
+		conn.Close()
+		sender.Wait()
+		assert.Less(t, sent.Load(), int64(64<<20), name)
+	}
+}
+
+func newServer(t *testing.T, handler http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+func dial(t *testing.T, server *httptest.Server) net.Conn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestHandlerMeetsABodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithHandlerLogger(logger))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.MultiReader(strings.NewReader(vectorBody), &failing{io.ErrUnexpectedEOF}))
+	r.Header = signed(webhookID, vectorBody, secret)
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	assert.Equal(t, http.StatusBadRequest, w.Code)
+	assert.Contains(t, log.String(), `"level":"INFO"`)
+	assert.Contains(t, log.String(), "unexpected EOF")
+}
+
+type failing struct{ err error }
+
+func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+func TestHandlerSaysNothingOfAFailure(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	long := fmt.Errorf("%w: line\x1b[31m\n%s", errHandling, strings.Repeat("é", 5000))
+	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error { return long },
+		notification.WithHandlerLogger(logger))
+	w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+	assert.Equal(t, http.StatusInternalServerError, w.Code)
+	assert.Equal(t, "Internal Server Error\n", w.Body.String())
+	assert.Contains(t, log.String(), `"level":"ERROR"`)
+	assert.Contains(t, log.String(), "handling failed: line")
+	assert.Less(t, len(log.String()), 3000)
+	assert.NotContains(t, log.String(), `\u001b`)
+}
+
+func TestHandlerClipsTheID(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), accept, notification.WithHandlerLogger(logger))
+	header := signed("w\x1b[31m"+strings.Repeat("x", 1<<16), vectorBody, facade.NewSecret("another"))
+	assert.Equal(t, http.StatusUnauthorized, post(handler, header, vectorBody).Code)
+	assert.Less(t, len(log.String()), 500)
+	assert.NotContains(t, log.String(), `\u001b`)
+}
+
+func TestHandlerSurvivesAPanic(t *testing.T) {
+	t.Parallel()
+	for _, value := range []any{"a word", errHandling, 5, []int{1}, func() {}} {
+		logger, log := newLog(t)
+		d := notification.NewMemoryDeduplicator(time.Hour, 10)
+		panics := true
+		handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+			if panics {
+				panic(value)
+			}
+			return nil
+		}, notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
+		w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+		assert.Equal(t, http.StatusInternalServerError, w.Code)
+		assert.Equal(t, "Internal Server Error\n", w.Body.String())
+		assert.Contains(t, log.String(), `"reason":"panic: `)
+		assert.Contains(t, log.String(), "TestHandlerSurvivesAPanic", "the stack")
+		panics = false
+		assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code, "the key is free again")
+	}
+}
+
+// Nor need it be the function that panics.
+func TestHandlerSurvivesAPanicOfItsParts(t *testing.T) {
+	t.Parallel()
+	source := notification.StaticSecrets(secret)
+	panicking := sourceFunc(func(context.Context, string) ([]facade.Secret, error) { panic("in the source") })
+	done := &fakeDeduplicator{begin: notification.StateNew, settle: func(context.Context, string) error { panic("in the deduplicator") }}
+	for name, tt := range map[string]struct {
+		source notification.SecretSource
+		dedup  notification.Deduplicator
+		stack  string
+	}{
+		"in the source":       {panicking, notification.NewMemoryDeduplicator(time.Hour, 10), "sourceFunc.Secrets"},
+		"in the deduplicator": {source, done, "fakeDeduplicator).Done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, err := notification.NewVerifier(tt.source)
+			require.NoError(t, err)
+			logger, log := newLog(t)
+			handler := notification.NewHandler(v, accept, notification.WithDeduplicator(tt.dedup), notification.WithHandlerLogger(logger))
+			w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+			assert.Equal(t, http.StatusInternalServerError, w.Code)
+			assert.Equal(t, "Internal Server Error\n", w.Body.String())
+			line := log.String()
+			assert.Contains(t, line, `"level":"ERROR","msg":"apivideo: notification not handled"`)
+			assert.Contains(t, line, `"reason":"panic: `+name+`"`)
+			_, stack, _ := strings.Cut(line, `"stack":`)
+			assert.Contains(t, stack, tt.stack)
+			assert.Equal(t, 1, strings.Count(line, "\n"))
+		})
+	}
+}
+
+// nilError is an error whose methods need a value.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+func TestHandlerSurvivesAnErrorThatIsANilPointer(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+		return (*nilError)(nil)
+	}, notification.WithHandlerLogger(logger))
+	w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+	assert.Equal(t, http.StatusInternalServerError, w.Code)
+	assert.Equal(t, "Internal Server Error\n", w.Body.String())
+	assert.Contains(t, log.String(), `"status":500`)
+	assert.Contains(t, log.String(), `"reason":"<nil>"`)
+	assert.Equal(t, 1, strings.Count(log.String(), "\n"))
+}
+
+func TestHandlerPassesAnAbortOn(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	d := notification.NewMemoryDeduplicator(time.Hour, 10)
+	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+		panic(http.ErrAbortHandler)
+	}, notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
+	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { post(handler, signed(webhookID, vectorBody, secret), vectorBody) })
+	assert.Zero(t, notification.Entries(d))
+	assert.Empty(t, log.String())
+}
+
+// t.FailNow in somebody's test ends the goroutine.
+func TestHandlerFreesTheKeyOfAGoroutineThatEnds(t *testing.T) {
+	t.Parallel()
+	d := notification.NewMemoryDeduplicator(time.Hour, 10)
+	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+		runtime.Goexit()
+		return nil
+	}, notification.WithDeduplicator(d))
+	var ends sync.WaitGroup
+	ends.Go(func() { post(handler, signed(webhookID, vectorBody, secret), vectorBody) })
+	ends.Wait()
+	assert.Zero(t, notification.Entries(d))
+}
+
+// The client leaves while the function runs: its context ends, and although the
+// request's is over the deduplicator learns how it went.
+func TestHandlerWhileTheClientLeaves(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]error{"it fails": context.Canceled, "it finishes": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			started, settled := make(chan struct{}), make(chan string, 1)
+			d := &fakeDeduplicator{begin: notification.StateNew, settle: func(ctx context.Context, how string) error {
+				if deadline, ok := ctx.Deadline(); !ok || ctx.Err() != nil || time.Until(deadline) > 5*time.Second {
+					how = "with the wrong context"
+				}
+				settled <- how
+				return nil
+			}}
+			server := newServer(t, notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
+				close(started)
+				<-ctx.Done()
+				if want == nil {
+					return nil
+				}
+				return ctx.Err()
+			}, notification.WithDeduplicator(d)))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader(vectorBody))
+			require.NoError(t, err)
+			r.Header = signed(webhookID, vectorBody, secret)
+			go func() {
+				<-started
+				cancel()
+			}()
+			_, err = server.Client().Do(r)
+			require.ErrorIs(t, err, context.Canceled)
+			if want == nil {
+				assert.Equal(t, "done", <-settled)
+			} else {
+				assert.Equal(t, "forgotten", <-settled)
+			}
+		})
+	}
+}
+
+// farDeduplicator is one over a network: a claim is made at once, and the answer
+// takes a second.
+type farDeduplicator struct{ notification.Deduplicator }
+
+func (d farDeduplicator) Begin(ctx context.Context, key string) (notification.State, error) {
+	state, err := d.Deduplicator.Begin(ctx, key)
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(time.Second):
+		return state, err
+	}
+}
+
+// The sender leaves while the answer to a claim is on its way. What was claimed
+// and not handled would be lost, since each repetition were a duplicate.
+func TestHandlerWhileTheClientLeavesDuringAClaim(t *testing.T) {
+	t.Parallel()
+	for name, minds := range map[string]bool{"the function minds": true, "the function goes on": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				handled := 0
+				d := farDeduplicator{notification.NewMemoryDeduplicator(time.Hour, 10)}
+				handler := notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
+					if minds && ctx.Err() != nil {
+						return ctx.Err()
+					}
+					handled++
+					return nil
+				}, notification.WithDeduplicator(d))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+				defer cancel()
+				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
+				r.Header = signed(webhookID, vectorBody, secret)
+				handler.ServeHTTP(httptest.NewRecorder(), r)
+				assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+				assert.Equal(t, 1, handled)
+			})
+		})
+	}
+}
+
+// A store that is stuck holds no request for ever.
+func TestHandlerDoesNotWaitForEverForAClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDeduplicator{wait: true}
+		handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithDeduplicator(d))
+		begin := time.Now()
+		assert.Equal(t, http.StatusServiceUnavailable, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+		assert.Equal(t, 5*time.Second, time.Since(begin))
+	})
+}
+
+func TestHandlerWhoseFunctionIsOutOfReachOfSomething(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+		return fmt.Errorf("%w: no quorum", notification.ErrUnavailable)
+	}, notification.WithHandlerLogger(logger))
+	w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, "Service Unavailable\n", w.Body.String())
+	assert.Contains(t, log.String(), `"level":"ERROR"`)
+	assert.Contains(t, log.String(), "no quorum")
+}
+
+// The sender leaves while the secret is looked for, which is nobody's failure.
+func TestHandlerWhileTheClientLeavesEarly(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) { return nil, ctx.Err() }))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
+	r.Header = signed(webhookID, vectorBody, secret)
+	w := httptest.NewRecorder()
+	notification.NewHandler(v, unexpected(t), notification.WithHandlerLogger(logger)).ServeHTTP(w, r)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Contains(t, log.String(), `"level":"INFO"`)
+}
+
+// fakeDeduplicator is one that a test makes fail.
+type fakeDeduplicator struct {
+	begin  notification.State
+	err    error // of Begin
+	wait   bool  // that is how long Begin takes: as long as it may
+	settle func(ctx context.Context, how string) error
+	key    string
+}
+
+func (d *fakeDeduplicator) Begin(ctx context.Context, key string) (notification.State, error) {
+	d.key = key
+	if d.wait {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return d.begin, d.err
+}
+
+func (d *fakeDeduplicator) Done(ctx context.Context, key string) error {
+	return d.end(ctx, key, "done")
+}
+
+func (d *fakeDeduplicator) Forget(ctx context.Context, key string) error {
+	return d.end(ctx, key, "forgotten")
+}
+
+func (d *fakeDeduplicator) end(ctx context.Context, key, how string) error {
+	if key != d.key {
+		return errors.New("another key")
+	}
+	return d.settle(ctx, how)
+}
+
+func TestHandlerWithADeduplicatorThatFails(t *testing.T) {
+	t.Parallel()
+	errStore := errors.New("the store is away")
+	fails := func(context.Context, string) error { return errStore }
+	tests := map[string]struct {
+		dedup  *fakeDeduplicator
+		handle error
+		status int
+		level  string
+		reason []string
+	}{
+		"to begin":         {&fakeDeduplicator{err: errStore}, nil, 503, "ERROR", []string{"the deduplicator failed: the store is away"}},
+		"without a state":  {&fakeDeduplicator{}, nil, 503, "ERROR", []string{"state 0"}},
+		"with an odd one":  {&fakeDeduplicator{begin: 99}, nil, 503, "ERROR", []string{"state 99"}},
+		"to note success":  {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, nil, 202, "ERROR", []string{"how it ended: the store is away"}},
+		"to forget":        {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, errHandling, 500, "ERROR", []string{"handling failed", "the store is away"}},
+		"no: a duplicate":  {&fakeDeduplicator{begin: notification.StateHandled}, nil, 202, "INFO", []string{"was handled"}},
+		"no: one too soon": {&fakeDeduplicator{begin: notification.StateInProgress}, nil, 503, "INFO", []string{"is being handled"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			logger, log := newLog(t)
+			called := false
+			handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+				called = true
+				return tt.handle
+			}, notification.WithDeduplicator(tt.dedup), notification.WithHandlerLogger(logger))
+			assert.Equal(t, tt.status, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+			assert.Equal(t, tt.dedup.settle != nil, called)
+			assert.Contains(t, log.String(), `"level":"`+tt.level+`"`)
+			for _, reason := range tt.reason {
+				assert.Contains(t, log.String(), reason)
+			}
+		})
+	}
+}
+
+func TestDeduplicationIsByWebhookAndBody(t *testing.T) {
+	t.Parallel()
+	d := &fakeDeduplicator{begin: notification.StateHandled}
+	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithDeduplicator(d))
+	seen := make(map[string]string)
+	// Of the id "a " the space may not count as the beginning of a body.
+	for _, id := range []string{"", "a", "a ", "ab", strings.Repeat("a", 1<<16)} {
+		for _, body := range []string{vectorBody, " " + vectorBody, vectorBody + " ", `{"type":"b"}`} {
+			for range 2 {
+				post(handler, signed(id, body, secret), body)
+				assert.Regexp(t, "^[0-9a-f]{64}$", d.key)
+				if was, ok := seen[d.key]; ok {
+					assert.Equal(t, was, id+"|"+body)
+				}
+				seen[d.key] = id + "|" + body
+			}
+		}
+	}
+	assert.Len(t, seen, 20)
+}
+
+// A duplicate that comes while the first one is being handled isn't taken, since
+// the first may fail, and then the duplicate's repetition is the only one left.
+func TestADuplicateOfOneBeingHandled(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]error{"that fails": errHandling, "that succeeds": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			started, finish := make(chan struct{}), make(chan error)
+			var calls atomic.Int64
+			handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+				if calls.Add(1) > 1 {
+					return nil
+				}
+				close(started)
+				return <-finish
+			}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 10)))
+			var firstStatus int
+			var all sync.WaitGroup
+			all.Go(func() { firstStatus = post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code })
+			<-started
+			assert.Equal(t, http.StatusServiceUnavailable, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+			assert.Equal(t, http.StatusAccepted, post(handler, signed("another webhook", vectorBody, secret), vectorBody).Code)
+			finish <- first
+			all.Wait()
+			assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+			if first == nil {
+				assert.Equal(t, http.StatusAccepted, firstStatus)
+				assert.Equal(t, int64(2), calls.Load(), "with that for the other webhook")
+			} else {
+				assert.Equal(t, http.StatusInternalServerError, firstStatus)
+				assert.Equal(t, int64(3), calls.Load())
+			}
+		})
+	}
+}
+
+// 10,000 deliveries at once, repeated as the service does. One in ten is a
+// duplicate, and one in twenty of the notifications fails at first. With the race
+// detector it is 5,000 at once, and a duplicate comes at the same time or later.
+func TestEveryEventIsHandledOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const deliveries, events = 10_000, 9000
+		var mu sync.Mutex
+		tries, handled := make(map[string]int), make(map[string]int)
+		handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
+			<-time.After(100 * time.Millisecond)
+			e := n.Event.(*notification.VideoSummaryGenerated)
+			id := e.VideoID
+			mu.Lock()
+			defer mu.Unlock()
+			if tries[id]++; tries[id] == 1 && e.SummaryID == "fails" {
+				return errHandling
+			}
+			handled[id]++
+			return nil
+		}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 20_000)))
+		var lost, tooSoon atomic.Int64
+		var all sync.WaitGroup
+		senders := deliveries
+		if raced {
+			senders /= 2
+		}
+		for sender := range senders {
+			all.Go(func() {
+				var turns []int
+				for i := sender; i < deliveries; i += senders {
+					turns = append(turns, i)
+				}
+				if sender%2 == 0 {
+					slices.Reverse(turns) // so that a duplicate comes at the same time
+				}
+				for _, i := range turns {
+					summary := "works"
+					if i%events%20 == 0 {
+						summary = "fails"
+					}
+					body := fmt.Sprintf(`{"type":"video.summary.generated","emittedAt":%q,"videoId":"vi%d","summaryId":%q}`, vectorTime, i%events, summary)
+					header := signed(webhookID, body, secret)
+					taken := false
+					for try := 0; try < 4 && !taken; try++ {
+						if try > 0 {
+							<-time.After(3 * time.Second)
+						}
+						status := post(handler, header, body).Code
+						taken = status == http.StatusAccepted
+						if status == http.StatusServiceUnavailable {
+							tooSoon.Add(1)
+						}
+					}
+					if !taken {
+						lost.Add(1)
+					}
+				}
+			})
+		}
+		all.Wait()
+		failed := 0
+		assert.Positive(t, tooSoon.Load())
+		for id, n := range handled {
+			if n != 1 {
+				t.Errorf("%s was handled %d times", id, n)
+			}
+			if tries[id] == 2 {
+				failed++
+			}
+		}
+		assert.Zero(t, lost.Load())
+		assert.Len(t, handled, events)
+		assert.Equal(t, events/20, failed)
+	})
+}
+
+func TestNewHandlerNeedsItsParts(t *testing.T) {
+	t.Parallel()
+	v := newVerifier(t)
+	for name, call := range map[string]func(){
+		"no verifier":     func() { notification.NewHandler(nil, accept) },
+		"no function":     func() { notification.NewHandler(v, nil) },
+		"no option":       func() { notification.NewHandler(v, accept, nil) },
+		"no logger":       func() { notification.WithHandlerLogger(nil) },
+		"no deduplicator": func() { notification.WithDeduplicator(nil) },
+	} {
+		assert.Panics(t, call, name)
+	}
+}

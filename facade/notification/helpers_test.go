@@ -1,0 +1,134 @@
+package notification_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+// The vector that the service has published.
+const (
+	vectorSecret    = "sig_sec_0000000000000000000000"
+	vectorBody      = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi0000000000000000000000","liveStreamId":"li0000000000000000000000","encoding":"hls","quality":"720p"}`
+	vectorSignature = "27a77d3a7fc626854886b5dbfae4e32c8b0170c1ea1b714c91ba77f1e7774e8c"
+)
+
+const webhookID = "webhook_4XbQpGz7mWkT2nVr8sYcLd"
+
+var secret = facade.NewSecret(vectorSecret)
+
+// signed returns the header of a delivery.
+func signed(id, body string, secret facade.Secret) http.Header {
+	header := make(http.Header)
+	header.Set(notification.HeaderWebhookID, id)
+	header.Set(notification.HeaderSignature, notification.Sign([]byte(body), secret))
+	return header
+}
+
+// newVerifier returns one for the vector's secret.
+func newVerifier(tb testing.TB, opts ...notification.Option) *notification.Verifier {
+	tb.Helper()
+	v, err := notification.NewVerifier(notification.StaticSecrets(secret), opts...)
+	require.NoError(tb, err)
+	return v
+}
+
+// sourceFunc is a SecretSource.
+type sourceFunc func(ctx context.Context, webhookID string) ([]facade.Secret, error)
+
+func (f sourceFunc) Secrets(ctx context.Context, webhookID string) ([]facade.Secret, error) {
+	return f(ctx, webhookID)
+}
+
+// post has handler answer a delivery.
+func post(handler http.Handler, header http.Header, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/apivideo", strings.NewReader(body))
+	r.Header = header
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w
+}
+
+func accept(context.Context, *notification.Notification) error { return nil }
+
+var errHandling = errors.New("handling failed")
+
+// logged is a log that can be written and read at once.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// newLog returns a logger of everything, and what it has written.
+func newLog(t *testing.T) (*slog.Logger, *logged) {
+	t.Helper()
+	l := new(logged)
+	t.Cleanup(func() { assertNoSecrets(t, l.String()) })
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})), l
+}
+
+// assertNoSecrets looks for what nothing that is printed may hold.
+func assertNoSecrets(t *testing.T, text string) {
+	t.Helper()
+	assert.NotContains(t, text, vectorSecret)
+	assert.NotContains(t, strings.ToLower(text), vectorSignature)
+	assert.NotContains(t, text, "sig_sec_")
+}
+
+// newClient returns a client that transport answers, without a network.
+func newClient(t *testing.T, transport func(*http.Request) (*http.Response, error)) *facade.Client {
+	t.Helper()
+	client, err := facade.NewClient("testkey-Zm9yZ2V0bWVub3Q",
+		facade.WithHTTPClient(&http.Client{Transport: roundTripper(transport)}),
+		facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1}),
+	)
+	require.NoError(t, err)
+	return client
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// listOf answers a list request for so many webhooks, whose ids and secrets
+// idOf and secretOf tell.
+func listOf(r *http.Request, total int) *http.Response {
+	page, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
+	var items []string
+	for i := (page - 1) * 100; i < min(page*100, total); i++ {
+		items = append(items, fmt.Sprintf(`{"webhookId":%q,"signatureSecret":%q}`, idOf(i), secretOf(i).Reveal()))
+	}
+	body := fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%d,"currentPageItems":%d,"pageSize":100,"pagesTotal":%d,"itemsTotal":%d}}`,
+		strings.Join(items, ","), page, len(items), max(1, (total+99)/100), total)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
+}
+
+func idOf(i int) string            { return fmt.Sprintf("webhook_%022d", i) }
+func secretOf(i int) facade.Secret { return facade.NewSecret(fmt.Sprintf("sig_sec_%022d", i)) }
