@@ -6,7 +6,8 @@ GOLANGCI_VERSION    := v2.15.0
 BENCHSTAT_VERSION   := v0.0.0-20260908200009-22c9c6c9d4da
 GOVULNCHECK_VERSION := v1.9.0
 
-# What one may want to set: make bench BENCH_COUNT=3, make fuzz FUZZTIME=5m.
+# What one may want to set: make bench BENCH_COUNT=3, make fuzz FUZZTIME=5m,
+# make demo-receiver RECEIVER_FLAGS='-url https://hooks.example.com'.
 BENCH_COUNT  ?= 10
 FUZZTIME     ?= 30s
 COVERAGE_MIN ?= 95
@@ -23,13 +24,16 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
+.PHONY: help demo demo-receiver test generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run examples/quickstart
 	go run ./examples/quickstart
+
+demo-receiver: ## run examples/receiver
+	go run ./examples/receiver $(RECEIVER_FLAGS)
 
 test: ## run all tests, with the race detector and in random order
 	go test $(RACE) -shuffle=on -timeout 10m ./...
@@ -70,20 +74,23 @@ cover: ## measure the coverage of each package in facade/, fail below COVERAGE_M
 # The benchmarks take turns BENCH_COUNT times, so that a machine that gets
 # slower meanwhile does so for all of them. Those that come in variants, via=...,
 # are put side by side; the others follow.
-bench: ## compare facade, generated client and plain net/http
+bench: ## compare facade, generated client and plain net/http, and receiving with plain code
 	@mkdir -p .out
-	go test -c -o .out/facade.test ./facade
+	go test -c -o .out/ ./facade ./facade/notification
 	@rm -f .out/bench.txt; i=0; while [ $$i -lt $(BENCH_COUNT) ]; do \
 		i=$$((i + 1)); echo "run $$i of $(BENCH_COUNT)"; \
-		(cd facade && ../.out/facade.test -test.run '^$$' -test.bench . -test.benchmem -test.count 1) >>.out/bench.txt || \
-			{ cat .out/bench.txt; exit 1; }; \
+		for test in facade notification; do \
+			.out/$$test.test -test.run '^$$' -test.bench . -test.benchmem -test.count 1 >>.out/bench.txt || \
+				{ cat .out/bench.txt; exit 1; }; \
+		done; \
 	done
 	$(BENCHSTAT) -filter '/via:/./' -col /via -row .name .out/bench.txt
 	$(BENCHSTAT) -filter '-/via:/./' -row .name .out/bench.txt
 
-smoke: ## run each benchmark once, and the demo in memory
-	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./facade
+smoke: ## run each benchmark once, and the demos in memory
+	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./facade ./facade/notification
 	APIVIDEO_API_KEY= go run ./examples/quickstart >/dev/null
+	APIVIDEO_API_KEY= go run ./examples/receiver >/dev/null
 
 fuzz: ## run every fuzz test for FUZZTIME
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz

@@ -1,7 +1,7 @@
 // Command quickstart creates, gets, lists and deletes webhooks and tells what
 // it does. With APIVIDEO_API_KEY set it does so in api.video's sandbox, and
 // removes what it made, also when interrupted; otherwise against a server in
-// its own memory.
+// its own memory, which then sends it a notification.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
 func main() {
@@ -33,7 +35,10 @@ func run(ctx context.Context, out io.Writer, apiKey string) error {
 		server := facadetest.NewServer()
 		defer server.Close()
 		fmt.Fprintf(out, "APIVIDEO_API_KEY is not set: using a server in memory, %s\n", server.URL)
-		return tour(ctx, out, server.Client())
+		if err := tour(ctx, out, server.Client()); err != nil {
+			return err
+		}
+		return receive(ctx, out, server)
 	}
 	client, err := facade.NewClient(apiKey, facade.WithSandbox(), facade.WithApplication("quickstart", "1"))
 	if err != nil {
@@ -131,6 +136,39 @@ func tour(ctx context.Context, out io.Writer, client *facade.Client) (err error)
 	if rl, ok := client.RateLimit(); ok {
 		step(out, "What the service said of its rate limit")
 		fmt.Fprintf(out, "  %d of %d requests left in this minute\n", rl.Remaining, rl.Limit)
+	}
+	return nil
+}
+
+// receive subscribes to an event and has it happen, which only a server in memory
+// does on demand. A program that is to receive for long is in examples/receiver.
+func receive(ctx context.Context, out io.Writer, server *facadetest.Server) error {
+	step(out, "Receive a notification, and verify it")
+	client := server.Client()
+	verifier, err := notification.NewVerifier(notification.ClientSecrets(client))
+	if err != nil {
+		return err
+	}
+	receiver := httptest.NewServer(notification.NewHandler(verifier, func(_ context.Context, n *notification.Notification) error {
+		if event, ok := n.Event.(*notification.VideoEncodingQualityCompleted); ok {
+			fmt.Fprintf(out, "  %s  %s is there as %s in %s\n", n.WebhookID, event.VideoID, event.Encoding, event.Quality)
+		}
+		return nil
+	}))
+	defer receiver.Close()
+	wh, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{
+		URL:    receiver.URL,
+		Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
+	})
+	if err != nil {
+		return err
+	}
+	show(out, wh)
+	for _, d := range server.Deliver(ctx, &notification.VideoEncodingQualityCompleted{VideoID: "vi1", Encoding: "hls", Quality: "720p"}) {
+		if !d.Delivered() {
+			return fmt.Errorf("the notification is lost: %+v", d)
+		}
+		fmt.Fprintf(out, "  %s  answered %d\n", d.WebhookID, d.Attempts[len(d.Attempts)-1].Status)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ func TestTourInMemory(t *testing.T) {
 		"- url: This attribute is required.",
 		"- events: This attribute is required.",
 		"of 40 requests left",
+		"vi1 is there as hls in 720p",
+		"answered 202",
 	} {
 		assert.Contains(t, out.String(), part)
 	}
