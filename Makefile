@@ -24,7 +24,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver test generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy test generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: ## run examples/quickstart
 
 demo-receiver: ## run examples/receiver
 	go run ./examples/receiver $(RECEIVER_FLAGS)
+
+demo-deploy: ## run examples/deploy, in memory whatever key is set
+	APIVIDEO_API_KEY= go run ./examples/deploy -apply examples/deploy/webhooks.json
 
 test: ## run all tests, with the race detector and in random order
 	go test $(RACE) -shuffle=on -timeout 10m ./...
@@ -91,6 +94,7 @@ smoke: ## run each benchmark once, and the demos in memory
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./facade ./facade/notification
 	APIVIDEO_API_KEY= go run ./examples/quickstart >/dev/null
 	APIVIDEO_API_KEY= go run ./examples/receiver >/dev/null
+	APIVIDEO_API_KEY= go run ./examples/deploy -apply examples/deploy/webhooks.json >/dev/null
 
 fuzz: ## run every fuzz test for FUZZTIME
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz

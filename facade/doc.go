@@ -15,6 +15,15 @@
 // choose the sandbox, bearer tokens, another server, an http client, a timeout,
 // a retry policy or a logger.
 //
+// # What there should be
+//
+// [Client.EnsureWebhook] returns the webhook of a url with exactly some events, and
+// creates it if there is none, so that a program can call it whenever it starts.
+// [Client.PlanWebhooks] compares all that there should be with what there is, and
+// [Client.ApplyPlan] makes the one into the other. After an error, call
+// EnsureWebhook again, or plan and apply anew: that finishes the work, also beside
+// other programs that do the same.
+//
 // # Lists
 //
 // [Client.Webhooks] ranges over all webhooks, each exactly once, also while
@@ -34,7 +43,7 @@
 //	case errors.Is(err, facade.ErrTooManyRequests):
 //		// errors.As gives the *Error, its RetryAfter how long to wait
 //	case errors.Is(err, facade.ErrUnconfirmed):
-//		// created or not? look before creating it again
+//		// created or not? look before creating it again, as EnsureWebhook does
 //	case errors.Is(err, context.DeadlineExceeded):
 //		// the context's deadline, or the timeout of the attempt
 //	}

@@ -34,11 +34,12 @@ var (
 	// option can't be right.
 	ErrInvalidArgument = errors.New("invalid argument")
 	// ErrUnexpectedResponse means that an answer came and can't be used: it is
-	// cut, too large, not the JSON it should be, a redirect, or a list that
-	// contradicts itself.
+	// cut, too large, not the JSON it should be, a redirect, a list that
+	// contradicts itself, or a new webhook that isn't the one that was sent.
 	ErrUnexpectedResponse = errors.New("unexpected response")
 	// ErrUnconfirmed means that a webhook may or may not have been created. Look
-	// with Webhooks before creating it again: the service removes no duplicates.
+	// before creating it again, as EnsureWebhook does: the service removes no
+	// duplicates.
 	ErrUnconfirmed = errors.New("creation unconfirmed")
 )
 

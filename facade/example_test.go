@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -127,6 +128,89 @@ func ExampleClient_DeleteWebhook() {
 	// Output:
 	// <nil> <nil>
 	// 0 left
+}
+
+func ExampleClient_EnsureWebhook() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+
+	subscribe := func(ctx context.Context) error {
+		wh, created, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{
+			URL:    "https://hooks.example.com/apivideo",
+			Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Println(created, wh.URL, wh.SignatureSecret)
+		return nil
+	}
+	for range 2 { // a program that starts twice
+		if err := subscribe(context.Background()); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// true https://hooks.example.com/apivideo [REDACTED]
+	// false https://hooks.example.com/apivideo [REDACTED]
+}
+
+// anyID is what no example can know before.
+var anyID = regexp.MustCompile("webhook_[0-9A-Za-z]{22}")
+
+func ExampleClient_PlanWebhooks() {
+	ctx := context.Background()
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+	for _, url := range []string{"https://hooks.example.com/encoded", "https://hooks.example.com/live", "https://example.org"} {
+		if _, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{URL: url, Events: params.Events}); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	plan, err := client.PlanWebhooks(ctx, []facade.CreateWebhookParams{
+		{URL: "https://hooks.example.com/encoded", Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted}},
+		{URL: "https://hooks.example.com/live", Events: []facade.EventType{facade.EventLiveStreamBroadcastStarted}},
+	}, facade.PlanOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(anyID.ReplaceAllString(plan.String(), "webhook_…"))
+	// Output:
+	// = https://hooks.example.com/encoded [video.encoding.quality.completed] (webhook_…)
+	// - https://hooks.example.com/live [video.encoding.quality.completed] (webhook_…)
+	// + https://hooks.example.com/live [live-stream.broadcast.started]
+	// 1 to create, 1 to delete, 1 to keep
+}
+
+func ExampleClient_ApplyPlan() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+
+	deploy := func(ctx context.Context, desired []facade.CreateWebhookParams) error {
+		plan, err := client.PlanWebhooks(ctx, desired, facade.PlanOptions{})
+		if err != nil {
+			return err
+		}
+		fmt.Print(plan)
+		done, err := client.ApplyPlan(ctx, plan)
+		fmt.Println(len(done.Created), "created,", len(done.Deleted), "deleted")
+		return err
+	}
+	desired := []facade.CreateWebhookParams{{
+		URL:    "https://hooks.example.com/live",
+		Events: []facade.EventType{facade.EventLiveStreamBroadcastStarted, facade.EventLiveStreamBroadcastEnded},
+	}}
+	if err := deploy(context.Background(), desired); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// + https://hooks.example.com/live [live-stream.broadcast.started live-stream.broadcast.ended]
+	// 1 to create, 0 to delete, 0 to keep
+	// 1 created, 0 deleted
 }
 
 func ExampleError() {

@@ -30,7 +30,7 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 	code := b.String()
 	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
 	assert.Len(t, blocks, strings.Count(string(readme), "```go"))
-	require.GreaterOrEqual(t, len(blocks), 9)
+	require.GreaterOrEqual(t, len(blocks), 11)
 	for _, block := range blocks {
 		assert.Contains(t, code, indent.ReplaceAllString(block[1], ""))
 	}

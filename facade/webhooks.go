@@ -22,7 +22,7 @@ type CreateWebhookParams struct {
 
 // CreateWebhook subscribes p.URL to p.Events and returns the new webhook, its
 // signature secret included. The service takes the same subscription twice and
-// then notifies twice; nothing here prevents that.
+// then notifies twice. Nothing here prevents that; EnsureWebhook looks first.
 //
 // The request is sent again only if the attempt before provably did nothing.
 // Whatever else than a readable 201 comes of it is an error: with a status from
