@@ -108,7 +108,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if o.stack != nil {
 			attrs = append(attrs, slog.String("stack", string(o.stack)))
 		}
-		h.logger.LogAttrs(r.Context(), o.level, "apivideo: notification not handled", attrs...)
+		h.logger.LogAttrs(r.Context(), o.level, "apivideo: notification answered", attrs...)
 	}
 	http.Error(w, http.StatusText(o.status), o.status)
 }

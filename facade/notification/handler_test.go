@@ -308,7 +308,7 @@ func TestHandlerSurvivesAPanicOfItsParts(t *testing.T) {
 			assert.Equal(t, http.StatusInternalServerError, w.Code)
 			assert.Equal(t, "Internal Server Error\n", w.Body.String())
 			line := log.String()
-			assert.Contains(t, line, `"level":"ERROR","msg":"apivideo: notification not handled"`)
+			assert.Contains(t, line, `"level":"ERROR","msg":"apivideo: notification answered"`)
 			assert.Contains(t, line, `"reason":"panic: `+name+`"`)
 			_, stack, _ := strings.Cut(line, `"stack":`)
 			assert.Contains(t, stack, tt.stack)
