@@ -24,7 +24,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy test generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,16 @@ demo-receiver: ## run examples/receiver
 demo-deploy: ## run examples/deploy, in memory whatever key is set
 	APIVIDEO_API_KEY= go run ./examples/deploy -apply examples/deploy/webhooks.json
 
+# examples/ingest is a module of its own, so that its dependencies stay there.
+demo-ingest: ## run examples/ingest: receiver, stream and worker, with a fake api.video
+	go -C examples/ingest run . demo
+
 test: ## run all tests, with the race detector and in random order
 	go test $(RACE) -shuffle=on -timeout 10m ./...
+
+# A cluster of NATS servers in which one is killed takes its time to elect another.
+test-ingest: ## run the tests of examples/ingest, on clusters of real NATS servers
+	go -C examples/ingest test $(RACE) -shuffle=on -timeout 10m ./...
 
 generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml or api/
 	@for part in models client server; do \
@@ -51,6 +59,7 @@ check-generated: ## fail if gen/ isn't what generate would write
 
 lint: $(GOLANGCI) ## check the Go code's style, format and imports
 	$(GOLANGCI) run ./...
+	cd examples/ingest && ../../$(GOLANGCI) run --config ../../.golangci.yml ./...
 
 lint-spec: $(REDOCLY) ## check openapi.yaml
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
@@ -61,13 +70,16 @@ check-deps: ## fail if a program that imports this module gets more modules than
 
 vet: ## fail if go.mod isn't tidy, a package doesn't build or go vet complains
 	go mod tidy -diff
+	go -C examples/ingest mod tidy -diff
 	go build ./...
 	go vet ./...
+	go -C examples/ingest vet ./...
 
 # It asks the database of vulnerabilities over the network, whose answer changes
 # without a change here. Therefore ci leaves it out.
 vuln: ## fail if code that is used here is known to be vulnerable
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+	go -C examples/ingest run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 cover: ## measure the coverage of each package in facade/, fail below COVERAGE_MIN percent
 	@mkdir -p .out
@@ -101,9 +113,11 @@ fuzz: ## run every fuzz test for FUZZTIME
 
 tidy: $(GOLANGCI) ## tidy go.mod and format the Go code
 	go mod tidy
+	go -C examples/ingest mod tidy
 	$(GOLANGCI) fmt
+	cd examples/ingest && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 
-ci: check-generated lint-spec lint check-deps vet cover test smoke ## run every check but vuln
+ci: check-generated lint-spec lint check-deps vet cover test test-ingest smoke ## run every check but vuln
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/$(GOLANGCI_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi1","encoding":"hls","quality":"720p"}`
+
+// serve starts a receiver and returns its address.
+func serve(tb testing.TB, r *receiver) (address string, run *running) {
+	tb.Helper()
+	l := listen(tb, "127.0.0.1:0")
+	return l.Addr().String(), start(tb, func(ctx context.Context) error { return r.serve(ctx, l) })
+}
+
+// send posts a notification and returns how it was answered.
+func send(tb testing.TB, address, webhookID, body string, secret facade.Secret) int {
+	tb.Helper()
+	status, err := post(tb.Context(), &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+address+"/apivideo", webhookID, []byte(body), secret)
+	require.NoError(tb, err)
+	return status
+}
+
+// get returns the status of a GET.
+func get(tb testing.TB, address, path string) int {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
+	require.NoError(tb, err)
+	req.Close = true
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	require.NoError(tb, err)
+	require.NoError(tb, resp.Body.Close())
+	return resp.StatusCode
+}
+
+func TestReceiveStoresOnce(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	first, _ := serve(t, testReceiver(t, s, secrets))
+	second, _ := serve(t, testReceiver(t, s, secrets))
+
+	for _, address := range []string{first, second, first} {
+		assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
+	}
+	require.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").Msgs)
+	stream, err := s.js.Stream(t.Context(), "APIVIDEO")
+	require.NoError(t, err)
+	m, err := stream.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	assert.Equal(t, "apivideo.video.encoding.quality.completed", m.Subject)
+	assert.Equal(t, body, string(m.Data))
+	assert.Equal(t, wh.ID, m.Header.Get(headerWebhookID))
+	assert.Equal(t, "video.encoding.quality.completed", m.Header.Get(headerType))
+	assert.Equal(t, "2021-01-29T15:46:25.217Z", m.Header.Get(headerEmittedAt))
+	assert.Equal(t, idOf(wh.ID, []byte(body)), m.Header.Get(jetstream.MsgIDHeader))
+}
+
+func TestReceiveStoresTheSameAtOnceOnce(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	address, _ := serve(t, testReceiver(t, s, secrets))
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
+		})
+	}
+	group.Wait()
+	assert.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").LastSeq)
+}
+
+func TestReceiveRefuses(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	address, _ := serve(t, testReceiver(t, s, secrets))
+	guess := facade.NewSecret("a guess")
+	large := `{"type":"x","pad":"` + strings.Repeat("x", maxBody) + `"}`
+	for name, test := range map[string]struct {
+		id, body string
+		secret   facade.Secret
+		status   int
+	}{
+		"forged":          {wh.ID, body, guess, http.StatusUnauthorized},
+		"unknown webhook": {"webhook_unknown", body, wh.SignatureSecret, http.StatusUnauthorized},
+		"too large":       {wh.ID, large, wh.SignatureSecret, http.StatusRequestEntityTooLarge},
+		"not JSON":        {wh.ID, "hello", wh.SignatureSecret, http.StatusBadRequest},
+	} {
+		assert.Equal(t, test.status, send(t, address, test.id, test.body, test.secret), name)
+	}
+	assert.Zero(t, stateOf(t, s, "APIVIDEO").LastSeq)
+}
+
+func TestReceiveStoresWhatIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	address, _ := serve(t, testReceiver(t, s, secrets))
+	largest := `{"type":"x","pad":"` + strings.Repeat("x", maxBody-25) + `"}`
+	for _, test := range []struct{ body, subject string }{
+		{`{"type":"video.of.tomorrow"}`, "apivideo.video.of.tomorrow"},
+		{`{"type":"video.*"}`, "apivideo.other"},
+		{`{"type":"video.>"}`, "apivideo.other"},
+		{`{"type":"a b\r\nNats-Msg-Id: c"}`, "apivideo.other"},
+		{`{"type":".a..b."}`, "apivideo.other"},
+		{`{"type":"` + strings.Repeat("long.", 1000) + `"}`, "apivideo.other"},
+		{`{"type":"` + strings.Repeat("x", 70_000) + `"}`, "apivideo.other"},
+		{`{"type":"vidéo","emittedAt":"yesterday"}`, "apivideo.other"},
+		{largest, "apivideo.x"},
+	} {
+		assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, test.body, wh.SignatureSecret))
+		stream, err := s.js.Stream(t.Context(), "APIVIDEO")
+		require.NoError(t, err)
+		m, err := stream.GetMsg(t.Context(), stream.CachedInfo().State.LastSeq)
+		require.NoError(t, err)
+		assert.Equal(t, test.subject, m.Subject)
+		assert.Equal(t, test.body, string(m.Data))
+		assert.Equal(t, []string{idOf(wh.ID, []byte(test.body))}, m.Header[jetstream.MsgIDHeader])
+		assert.LessOrEqual(t, len(m.Header.Get(headerType)), maxReason+len("…"))
+	}
+}
+
+func TestReceiveAnswers503WhenTheStreamIsFull(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]func(t *testing.T) *streams{
+		"its own bound": func(t *testing.T) *streams {
+			t.Helper()
+			s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
+			s.maxBytes = 64 << 10
+			return s
+		},
+		"the server's bound": func(t *testing.T) *streams {
+			t.Helper()
+			small := newServer(t, &server.Options{DontListen: true, StoreDir: t.TempDir(), JetStreamMaxStore: 64 << 10})
+			return connect(t, "apivideo", "", nats.InProcessServer(small))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := limit(t)
+			require.NoError(t, s.ensure(t.Context()))
+			fillUp(t, s, 10)
+		})
+	}
+}
+
+// fillUp sends until a receiver answers 503, which has to come, and checks that
+// what it answered 202 is stored and nothing else. Then it makes room and the
+// receiver takes again.
+func fillUp(t *testing.T, s *streams, most int) {
+	t.Helper()
+	wh, secrets := subscribe(t)
+	address, _ := serve(t, testReceiver(t, s, secrets))
+	accepted, status := uint64(0), 0
+	for i := range most {
+		status = send(t, address, wh.ID, `{"type":"x","n":"`+strings.Repeat(string(rune('a'+i%26)), 10_000+i/26)+`"}`, wh.SignatureSecret)
+		if status != http.StatusAccepted {
+			break
+		}
+		accepted++
+	}
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Positive(t, accepted)
+	assert.Equal(t, accepted, stateOf(t, s, "APIVIDEO").Msgs)
+
+	book := newBook()
+	start(t, testWorker(t, s, book.handle).run)
+	require.Eventually(t, func() bool { return stateOf(t, s, "APIVIDEO").Msgs == 0 }, 10*time.Second, 20*time.Millisecond)
+	assert.Equal(t, int(accepted), book.len())
+	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
+}
+
+func TestReceiveAnswers503WithoutQuorum(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t)
+	for _, n := range nodes {
+		n.start(t)
+	}
+	s := connect(t, "apivideo", urls(nodes))
+	require.NoError(t, s.ensure(t.Context()))
+	wh, secrets := subscribe(t)
+	address, _ := serve(t, testReceiver(t, s, secrets))
+	require.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
+	require.Equal(t, http.StatusOK, get(t, address, "/readyz"))
+
+	nodes[1].kill()
+	nodes[2].kill()
+	for i := range 3 {
+		assert.Equal(t, http.StatusServiceUnavailable, send(t, address, wh.ID, string(loadBody(i)), wh.SignatureSecret))
+	}
+	assert.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusServiceUnavailable }, 30*time.Second, 100*time.Millisecond)
+	assert.Equal(t, http.StatusOK, get(t, address, "/healthz"))
+
+	nodes[1].start(t)
+	assert.Eventually(t, func() bool {
+		return send(t, address, wh.ID, string(loadBody(0)), wh.SignatureSecret) == http.StatusAccepted
+	}, time.Minute, 100*time.Millisecond, "it takes again once there is a quorum")
+	assert.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusOK }, 30*time.Second, 100*time.Millisecond)
+}
+
+// held is a source of secrets that holds a request until it is let go.
+type held struct {
+	notification.SecretSource
+	entered, release chan struct{}
+	once             sync.Once
+}
+
+func (h *held) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
+	if id == nobody { // the receiver starts
+		return nil, nil
+	}
+	h.once.Do(func() { close(h.entered) })
+	<-h.release
+	return h.SecretSource.Secrets(context.WithoutCancel(ctx), id)
+}
+
+func TestReceiveFinishesWhatItAcceptedWhenItStops(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	address, run := serve(t, testReceiver(t, s, source))
+
+	var status atomic.Int64
+	var group sync.WaitGroup
+	group.Go(func() { status.Store(int64(send(t, address, wh.ID, body, wh.SignatureSecret))) })
+	<-source.entered
+	group.Go(run.stop)
+	require.Eventually(t, func() bool { // nothing new is taken
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	}, 10*time.Second, 10*time.Millisecond)
+	close(source.release)
+	group.Wait()
+	assert.Equal(t, int64(http.StatusAccepted), status.Load())
+	assert.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").Msgs)
+}
+
+func TestReceiveIsUnreadyBeforeItStops(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	r := testReceiver(t, s, secrets)
+	r.drain = 3 * time.Second
+	address, run := serve(t, r)
+	require.Equal(t, http.StatusOK, get(t, address, "/readyz"))
+	var group sync.WaitGroup
+	group.Go(run.stop)
+	require.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusServiceUnavailable }, 10*time.Second, 10*time.Millisecond)
+	assert.Equal(t, http.StatusOK, get(t, address, "/healthz"))
+	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/healthz", http.NoBody)
+	require.NoError(t, err)
+	client := &http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.True(t, resp.Close, "no connection is kept that would break later")
+	group.Wait()
+}
+
+// late is a source that can't list at first.
+type late struct {
+	notification.SecretSource
+	failures atomic.Int64
+}
+
+func (l *late) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
+	if l.failures.Add(-1) >= 0 {
+		return nil, facade.ErrServer
+	}
+	return l.SecretSource.Secrets(ctx, id)
+}
+
+func TestReceiveIsUnreadyWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	source := &late{SecretSource: secrets}
+	source.failures.Store(2) // at the start and at the request below
+	address, _ := serve(t, testReceiver(t, s, source))
+	assert.Equal(t, http.StatusServiceUnavailable, send(t, address, wh.ID, body, wh.SignatureSecret))
+	assert.Equal(t, http.StatusServiceUnavailable, get(t, address, "/readyz"))
+	require.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusOK }, 20*time.Second, 50*time.Millisecond)
+	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
+}
+
+func TestReceiveRefusesWhatIsTooOldIfAsked(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	r := testReceiver(t, s, secrets)
+	r.maxAge = 5 * time.Minute
+	address, _ := serve(t, r)
+	assert.Equal(t, http.StatusUnauthorized, send(t, address, wh.ID, body, wh.SignatureSecret), "it is of 2021")
+	now := `{"type":"x","emittedAt":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
+	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, now, wh.SignatureSecret))
+}
+
+func TestReceiveStoresForASenderThatLeft(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	address, _ := serve(t, testReceiver(t, s, source))
+	ctx, leave := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		_, err := post(ctx, new(http.Client), "http://"+address+"/apivideo", wh.ID, []byte(body), wh.SignatureSecret)
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+	<-source.entered
+	leave()
+	group.Wait()
+	close(source.release)
+	assert.Eventually(t, func() bool { return stateOf(t, s, "APIVIDEO").Msgs == 1 }, 10*time.Second, 10*time.Millisecond)
+}

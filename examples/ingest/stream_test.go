@@ -1,0 +1,221 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+func TestEnsureCreatesAndChecks(t *testing.T) {
+	t.Parallel()
+	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
+	var group errgroup.Group
+	for range 4 { // as many processes that start at once
+		group.Go(func() error { return s.ensure(t.Context()) })
+	}
+	require.NoError(t, group.Wait())
+
+	stream, err := s.js.Stream(t.Context(), "APIVIDEO")
+	require.NoError(t, err)
+	config := stream.CachedInfo().Config
+	assert.Equal(t, []string{"apivideo.>"}, config.Subjects)
+	assert.Equal(t, jetstream.FileStorage, config.Storage)
+	assert.Equal(t, jetstream.DiscardNew, config.Discard)
+	assert.Equal(t, jetstream.WorkQueuePolicy, config.Retention)
+	assert.Equal(t, minDuplicates, config.Duplicates)
+	assert.Zero(t, config.MaxAge)
+	dead, err := s.js.Stream(t.Context(), "APIVIDEO_DEAD")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"apivideo-dead.>"}, dead.CachedInfo().Config.Subjects)
+}
+
+func TestEnsureRefusesWhatWouldLoseEvents(t *testing.T) {
+	t.Parallel()
+	embedded := newEmbedded(t, t.TempDir())
+	for name, test := range map[string]struct {
+		change func(*jetstream.StreamConfig)
+		want   int // replicas, 0: one
+		reason string
+	}{
+		"memory":     {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, 0, "its storage is memory"},
+		"replicas":   {func(*jetstream.StreamConfig) {}, 3, "it has 1 replicas and 3 are wanted"},
+		"duplicates": {func(c *jetstream.StreamConfig) { c.Duplicates = time.Minute }, 0, "its duplicate window of 1m0s is shorter than 2m0s"},
+		"interest":   {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, 0, "its retention is by interest"},
+		"age":        {func(c *jetstream.StreamConfig) { c.MaxAge = 24 * time.Hour }, 0, "it drops what is older than 24h0m0s"},
+		"bytes": {func(c *jetstream.StreamConfig) {
+			c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20
+		}, 0, "over 1048576 bytes it drops what is old"},
+		"messages": {func(c *jetstream.StreamConfig) {
+			c.Discard, c.MaxMsgs = jetstream.DiscardOld, 1000
+		}, 0, "over 1000 messages it drops what is old"},
+		"messages-of-a-subject": {func(c *jetstream.StreamConfig) {
+			c.Discard, c.MaxMsgsPerSubject = jetstream.DiscardOld, 10
+		}, 0, "over 10 messages of a subject it drops what is old"},
+		"limits with bytes": {func(c *jetstream.StreamConfig) {
+			c.Retention, c.MaxBytes = jetstream.LimitsPolicy, 1<<20
+		}, 0, "it keeps what is handled, until it is full"},
+		"limits with messages": {func(c *jetstream.StreamConfig) {
+			c.Retention, c.MaxMsgs = jetstream.LimitsPolicy, 1000
+		}, 0, "it keeps what is handled, until it is full"},
+		"size":     {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 }, 0, "it takes no message over 1000 bytes"},
+		"async":    {func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }, 0, "it acknowledges what isn't written yet"},
+		"no-ack":   {func(c *jetstream.StreamConfig) { c.NoAck = true }, 0, "it acknowledges nothing"},
+		"subjects": {func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere.>"} }, 0, "it doesn't listen on subjects.>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := connect(t, strings.ReplaceAll(name, " ", "-"), "", nats.InProcessServer(embedded))
+			config, _ := s.configs()
+			test.change(&config)
+			_, err := s.js.CreateStream(t.Context(), config)
+			require.NoError(t, err)
+			s.replicas = max(1, test.want)
+			if test.want > 1 { // so that the other one isn't refused by the server
+				_, dead := s.configs()
+				dead.Replicas = 1
+				_, err := s.js.CreateStream(t.Context(), dead)
+				require.NoError(t, err)
+			}
+			err = s.ensure(t.Context())
+			require.ErrorIs(t, err, errLoses)
+			assert.ErrorContains(t, err, test.reason)
+			t.Log(err)
+		})
+	}
+}
+
+func TestEnsureTakesAStreamThatKeepsMore(t *testing.T) {
+	t.Parallel()
+	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
+	config, _ := s.configs()
+	config.Retention, config.MaxAge, config.Duplicates = jetstream.LimitsPolicy, 30*24*time.Hour, time.Hour
+	config.Subjects = append(config.Subjects, "other.>")
+	_, err := s.js.CreateStream(t.Context(), config)
+	require.NoError(t, err)
+	require.NoError(t, s.ensure(t.Context()))
+}
+
+func TestReady(t *testing.T) {
+	t.Parallel()
+	embedded := newEmbedded(t, t.TempDir())
+	s := connect(t, "apivideo", "", nats.InProcessServer(embedded))
+	require.Error(t, s.ready(t.Context()), "there is no stream")
+	require.NoError(t, s.ensure(t.Context()))
+	require.NoError(t, s.ready(t.Context()))
+
+	stream, err := s.js.Stream(t.Context(), s.events())
+	require.NoError(t, err)
+	config := stream.CachedInfo().Config
+	config.MaxAge = time.Hour
+	_, err = s.js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.ready(t.Context()), errLoses, "somebody has changed it")
+	config.MaxAge = 0
+	_, err = s.js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	require.NoError(t, s.ready(t.Context()))
+
+	embedded.stop()
+	require.Error(t, s.ready(t.Context()), "there is no server")
+}
+
+func TestConsumerIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	for _, ackWait := range []time.Duration{time.Minute, time.Second} {
+		consumer, err := s.consumer(t.Context(), ackWait)
+		require.NoError(t, err)
+		config := consumer.CachedInfo().Config
+		assert.Equal(t, time.Minute, config.AckWait, "the first one's")
+		assert.Equal(t, -1, config.MaxDeliver)
+		assert.Equal(t, 20_000, config.MaxAckPending, "what failed doesn't keep others waiting")
+		assert.Equal(t, 10_000, config.MaxWaiting)
+	}
+}
+
+func TestConsumerThatWouldMissEventsIsRefused(t *testing.T) {
+	t.Parallel()
+	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
+	stream, _ := s.configs()
+	stream.Retention = jetstream.LimitsPolicy // which lets one have more kinds of consumers
+	_, err := s.js.CreateStream(t.Context(), stream)
+	require.NoError(t, err)
+	for want, change := range map[string]func(*jetstream.ConsumerConfig){
+		"acknowledgements": func(c *jetstream.ConsumerConfig) { c.AckPolicy = jetstream.AckAllPolicy },
+		"max deliver":      func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 },
+		"back-off": func(c *jetstream.ConsumerConfig) {
+			c.BackOff = []time.Duration{time.Second}
+		},
+		"filter":  func(c *jetstream.ConsumerConfig) { c.FilterSubject = "apivideo.video.>" },
+		"headers": func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
+	} {
+		config := consumerConfig(time.Minute)
+		change(&config)
+		_, err := s.js.CreateConsumer(t.Context(), s.events(), config)
+		require.NoError(t, err)
+		_, err = s.consumer(t.Context(), time.Minute)
+		require.ErrorIs(t, err, errLoses)
+		require.ErrorContains(t, err, want)
+		require.NoError(t, s.js.DeleteConsumer(t.Context(), s.events(), consumerName))
+	}
+}
+
+// A stream for copies may listen on the same subjects in another place.
+func TestPublishTakesNoOtherStreamsWord(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	m := nats.NewMsg("apivideo.x")
+	_, err := s.publish(t.Context(), m, s.dead())
+	require.ErrorContains(t, err, "expected stream does not match")
+	assert.Zero(t, stateOf(t, s, s.events()).Msgs)
+}
+
+// What is stored survives the server, and so does the memory of it, but for a work
+// queue's memory of what was handled: that is what README.md says of the two.
+func TestWhatAStreamKnowsAfterARestart(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		retention jetstream.RetentionPolicy
+		again     bool // what was handled is stored again
+	}{
+		"work queue": {jetstream.WorkQueuePolicy, true},
+		"limits":     {jetstream.LimitsPolicy, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			embedded := newEmbedded(t, dir)
+			s := connect(t, "apivideo", "", nats.InProcessServer(embedded))
+			config, _ := s.configs()
+			config.Retention = test.retention
+			_, err := s.js.CreateStream(t.Context(), config)
+			require.NoError(t, err)
+			require.NoError(t, s.ensure(t.Context()))
+			handled, waiting := string(loadBody(1)), string(loadBody(2))
+			put(t, s, "webhook_1", handled)
+			put(t, s, "webhook_1", waiting)
+			consumer, err := s.consumer(t.Context(), time.Minute)
+			require.NoError(t, err)
+			m, err := consumer.Next()
+			require.NoError(t, err)
+			require.NoError(t, m.DoubleAck(t.Context()))
+
+			for _, body := range []string{handled, waiting} {
+				put(t, s, "webhook_1", body)
+			}
+			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "it knows both")
+			embedded.stop()
+			s = connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, dir)))
+			put(t, s, "webhook_1", waiting)
+			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "it knows what isn't handled")
+			put(t, s, "webhook_1", handled)
+			assert.Equal(t, test.again, stateOf(t, s, s.events()).LastSeq == 3)
+		})
+	}
+}
