@@ -5,12 +5,18 @@
 GOLANGCI_VERSION    := v2.15.0
 BENCHSTAT_VERSION   := v0.0.0-20260908200009-22c9c6c9d4da
 GOVULNCHECK_VERSION := v1.9.0
+OASDIFF_VERSION     := v1.36.0
 
 # What one may want to set: make bench BENCH_COUNT=3, make fuzz FUZZTIME=5m,
-# make demo-receiver RECEIVER_FLAGS='-url https://hooks.example.com'.
+# make spec-diff BASE=v1.2.3, make demo-receiver RECEIVER_FLAGS='-url
+# https://hooks.example.com'. BASE is the latest tag, or HEAD if there is none.
+BASE         ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
 BENCH_COUNT  ?= 10
 FUZZTIME     ?= 30s
 COVERAGE_MIN ?= 95
+
+# The module, and those within it that its users never get.
+MODULES := . bench examples/ingest internal/consumer
 
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -24,7 +30,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest generate check-generated lint lint-spec check-deps vet vuln cover bench smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest generate check-generated api check-api spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,29 +63,38 @@ generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml
 check-generated: ## fail if gen/ isn't what generate would write
 	@.ci/check-generated
 
+api: ## write each api.txt anew: the one thing to do after a change of what users can call
+	@for package in $$(go list ./facade/...); do \
+		go run ./internal/surface $$package >$$(go list -f '{{.Dir}}' $$package)/api.txt || exit 1; \
+	done
+
+check-api: ## fail if an api.txt isn't what api would write, or internal/consumer leaves out a name
+	@.ci/check-api
+
+# What oasdiff warns of counts too: it takes a notification, which the service
+# sends, for a request, where a member that goes breaks nobody for sure.
+spec-diff: ## tell what openapi.yaml breaks compared with BASE, fail if anything
+	go run github.com/oasdiff/oasdiff@$(OASDIFF_VERSION) breaking --fail-on WARN '$(BASE):openapi.yaml' openapi.yaml
+
 lint: $(GOLANGCI) ## check the Go code's style, format and imports
-	$(GOLANGCI) run ./...
-	cd examples/ingest && ../../$(GOLANGCI) run --config ../../.golangci.yml ./...
+	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 lint-spec: $(REDOCLY) ## check openapi.yaml
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		$(REDOCLY) lint --config api/redocly.yaml --max-problems 1000 openapi.yaml
 
-check-deps: ## fail if a program that imports this module gets more modules than it should
+check-deps: ## fail if internal/consumer doesn't run, or gets more modules than it should
 	@.ci/check-deps
 
-vet: ## fail if go.mod isn't tidy, a package doesn't build or go vet complains
-	go mod tidy -diff
-	go -C examples/ingest mod tidy -diff
-	go build ./...
-	go vet ./...
-	go -C examples/ingest vet ./...
+vet: ## fail if a go.mod isn't tidy, a package doesn't build or go vet complains
+	@for module in $(MODULES); do \
+		(cd $$module && go mod tidy -diff && go build -o /dev/null ./... && go vet ./...) || exit 1; \
+	done
 
 # It asks the database of vulnerabilities over the network, whose answer changes
 # without a change here. Therefore ci leaves it out.
 vuln: ## fail if code that is used here is known to be vulnerable
-	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
-	go -C examples/ingest run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+	@for module in $(MODULES); do (cd $$module && go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...) || exit 1; done
 
 cover: ## measure the coverage of each package in facade/, fail below COVERAGE_MIN percent
 	@mkdir -p .out
@@ -102,8 +117,27 @@ bench: ## compare facade, generated client and plain net/http, and receiving wit
 	$(BENCHSTAT) -filter '/via:/./' -col /via -row .name .out/bench.txt
 	$(BENCHSTAT) -filter '-/via:/./' -row .name .out/bench.txt
 
+# The same with others in it, and the sizes of one program made three ways. All
+# that was measured stays in .out/bench-peers.txt, for benchstat to tell more of.
+bench-peers: ## compare with other libraries, the generated client and plain code
+	@mkdir -p .out/size
+	cd bench && go test -c -o ../.out/ .
+	cd bench && go build -trimpath -ldflags='-s -w' -o ../.out/size/ ./size/...
+	@rm -f .out/bench-peers.txt; i=0; while [ $$i -lt $(BENCH_COUNT) ]; do \
+		i=$$((i + 1)); echo "run $$i of $(BENCH_COUNT)"; \
+		.out/bench.test -test.run '^$$' -test.bench . -test.benchmem -test.benchtime 0.5s >>.out/bench-peers.txt || \
+			{ cat .out/bench-peers.txt; exit 1; }; \
+	done
+	@$(BENCHSTAT) -format csv -col '/via@(floor gen facade stripe svix hmac)' -row .name .out/bench-peers.txt \
+		>.out/bench-peers.csv 2>.out/bench-peers.log || { cat .out/bench-peers.log; exit 1; }
+	@for pair in floor/nethttp gen/gen facade/webhooks; do \
+		echo "binary,$${pair%/*},$$(wc -c <.out/size/$${pair#*/})"; \
+	done >>.out/bench-peers.csv
+	@awk -f .ci/peers.awk .out/bench-peers.csv
+
 smoke: ## run each benchmark once, and the demos in memory
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./facade ./facade/notification
+	cd bench && go test -run '^$$' -bench . -benchtime 1x -timeout 10m .
 	APIVIDEO_API_KEY= go run ./examples/quickstart >/dev/null
 	APIVIDEO_API_KEY= go run ./examples/receiver >/dev/null
 	APIVIDEO_API_KEY= go run ./examples/deploy -apply examples/deploy/webhooks.json >/dev/null
@@ -111,13 +145,11 @@ smoke: ## run each benchmark once, and the demos in memory
 fuzz: ## run every fuzz test for FUZZTIME
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
-tidy: $(GOLANGCI) ## tidy go.mod and format the Go code
-	go mod tidy
-	go -C examples/ingest mod tidy
-	$(GOLANGCI) fmt
-	cd examples/ingest && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
+tidy: $(GOLANGCI) ## tidy each go.mod and format the Go code
+	@for module in $(MODULES); do (cd $$module && go mod tidy) || exit 1; done
+	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml) || exit 1; done
 
-ci: check-generated lint-spec lint check-deps vet cover test test-ingest smoke ## run every check but vuln
+ci: check-generated check-api lint-spec lint check-deps vet cover test test-ingest smoke ## run every check but vuln
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/$(GOLANGCI_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
