@@ -48,17 +48,28 @@
 //		// the context's deadline, or the timeout of the attempt
 //	}
 //
+// # Credentials and transport
+//
+// Basic authentication sends the API key with each request. With
+// [WithTokenExchange] it is sent only to be exchanged for tokens that last an
+// hour, and those authenticate the requests.
+//
+// A proxy, certificates of an authority of one's own, limits of connections and
+// tracing, OpenTelemetry's for instance, belong into the transport of the http
+// client that [WithHTTPClient] is given; its examples show each. [WithLogger]
+// tells of requests and repetitions without headers and bodies.
+//
 // # What it keeps to
 //
-// A request is sent up to four times, see [RetryPolicy], as long as that can't
+// A request is tried up to four times, see [RetryPolicy], as long as that can't
 // do anything twice. A create is repeated only after a 429, once after a 401 that
-// another token may mend, or if no connection came about, so that not a byte of
-// it was written. Get, list and delete are also repeated after 408, 500 to 599,
-// and when the transport fails, in the middle of the body too. A delete that
-// meets 404 after an attempt which may have reached the service has succeeded.
-// After a 429 the wait is what the service asks for and a little more; otherwise
-// it is a random part of a bound that doubles. A wait longer than a minute, or
-// than the context allows, isn't slept: the error comes back at once.
+// another token may mend, or if there was no connection or no token, so that not
+// a byte of it was written. Get, list and delete are also repeated after 408, 500
+// to 599, and when the transport fails, in the middle of the body too. A delete
+// that meets 404 after an attempt which may have reached the service has
+// succeeded. After a 429 the wait is what the service asks for and a little more;
+// otherwise it is a random part of a bound that doubles. A wait longer than a
+// minute, or than the context allows, isn't slept: the error comes back at once.
 //
 // An attempt takes 30 seconds at most, see [WithTimeout]; the context of a call
 // ends all of them. A body is read up to 10 MiB, that of an error up to 64 KiB,

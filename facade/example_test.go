@@ -2,13 +2,20 @@ package facade_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -42,6 +49,243 @@ func ExampleNewClient_options() {
 	// Output: true apivideo: NewClient: invalid argument: the API key must be printable ASCII without spaces and colons
 }
 
+// told is a transport that tells of a request in place of sending it.
+type told struct{}
+
+func (told) RoundTrip(r *http.Request) (*http.Response, error) {
+	fmt.Println(r.Method, r.URL, r.Header.Get("AV-Origin-App"))
+	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody}, nil
+}
+
+func ExampleWithSandbox() {
+	client, err := facade.NewClient("a-key-of-the-sandbox",
+		facade.WithSandbox(),
+		facade.WithHTTPClient(&http.Client{Transport: told{}}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = client.GetWebhook(context.Background(), "webhook_1")
+	// Output: GET https://sandbox.api.video/webhooks/webhook_1
+}
+
+// A gateway of one's own, below a path. The key never leaves this machine over http.
+func ExampleWithBaseURL() {
+	_, err := facade.NewClient("some-key", facade.WithBaseURL("http://gateway.example.com/video"))
+	fmt.Println(err)
+
+	client, err := facade.NewClient("some-key",
+		facade.WithBaseURL("https://gateway.example.com/video"),
+		facade.WithHTTPClient(&http.Client{Transport: told{}}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = client.GetWebhook(context.Background(), "webhook_1")
+	// Output:
+	// apivideo: NewClient: invalid argument: the base url must begin with https://, because its host is not this machine
+	// GET https://gateway.example.com/video/webhooks/webhook_1
+}
+
+func ExampleWithApplication() {
+	client, err := facade.NewClient("some-key",
+		facade.WithApplication("shop", "1.4"),
+		facade.WithHTTPClient(&http.Client{Transport: told{}}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = client.GetWebhook(context.Background(), "webhook_1")
+	// Output: GET https://ws.api.video/webhooks/webhook_1 shop:1.4
+}
+
+// The timeout is that of one attempt. What a call may take as a whole its context says.
+func ExampleWithTimeout() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client(facade.WithTimeout(20 * time.Millisecond))
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	server.Inject(facadetest.Fault{Delay: time.Hour}) // the first attempt gets no answer
+	_, err := client.ListWebhooks(ctx, facade.ListOptions{})
+	fmt.Println(err, len(server.Requests()))
+
+	server.Inject(facadetest.Fault{Delay: time.Hour})
+	_, err = client.CreateWebhook(ctx, params) // is not sent again: it may have happened
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), errors.Is(err, facade.ErrUnconfirmed))
+	// Output:
+	// <nil> 2
+	// true true
+}
+
+// A program that somebody waits for gives up early.
+func ExampleWithRetry() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client(facade.WithRetry(facade.RetryPolicy{
+		MaxAttempts: 3,
+		MinDelay:    10 * time.Millisecond,
+		MaxDelay:    2 * time.Second,
+	}))
+
+	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable, Times: 2})
+	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
+	fmt.Println(err, len(server.Requests()))
+
+	// A wait beyond MaxDelay isn't slept.
+	server.Inject(facadetest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"X-RateLimit-Retry-After": "3"}})
+	_, err = client.ListWebhooks(context.Background(), facade.ListOptions{})
+	var e *facade.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Attempts, e.RetryAfter)
+	}
+	// Output:
+	// <nil> 3
+	// 1 3s
+}
+
+// Each request is sent a single time.
+func ExampleWithRetry_off() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client(facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1}))
+
+	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
+	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
+	fmt.Println(errors.Is(err, facade.ErrServer), len(server.Requests()))
+	// Output: true 1
+}
+
+// The key is exchanged once, and the tokens serve all requests that follow.
+func ExampleWithTokenExchange() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client(facade.WithTokenExchange())
+
+	for range 2 {
+		if _, err := client.ListWebhooks(context.Background(), facade.ListOptions{}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for _, r := range server.Requests() {
+		fmt.Println(r.Method, r.Path, strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "))
+	}
+	// Output:
+	// POST /auth/api-key false
+	// GET /webhooks true
+	// GET /webhooks true
+}
+
+// withoutTime leaves out what differs from run to run.
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey || a.Key == "duration" || a.Key == "wait" {
+		return slog.Attr{}
+	}
+	return a
+}
+
+func ExampleWithLogger() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level:       slog.LevelDebug, // above it nothing is told
+		ReplaceAttr: withoutTime,
+	}))
+	client := server.Client(facade.WithLogger(logger))
+
+	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
+	_, _ = client.ListWebhooks(context.Background(), facade.ListOptions{Page: 1})
+	// Output:
+	// level=DEBUG msg="apivideo: retry" method=GET path=/webhooks attempt=1 status=503
+	// level=DEBUG msg="apivideo: request" method=GET path=/webhooks query="currentPage=1" status=200
+}
+
+func ExampleWithHTTPClient() {
+	server := facadetest.NewServer()
+	defer server.Close()
+
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	defer transport.CloseIdleConnections()
+	transport.MaxConnsPerHost = 4
+	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: transport, Timeout: 5 * time.Second}))
+
+	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// traced stands for otelhttp.NewTransport(http.DefaultTransport), which this
+// module doesn't depend on: a span for each attempt, and its id on the wire.
+type traced struct{ next http.RoundTripper }
+
+func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	resp, err := t.next.RoundTrip(r)
+	if err == nil {
+		fmt.Println("span:", r.Method, r.URL.Path, resp.StatusCode)
+	}
+	return resp, err
+}
+
+// OpenTelemetry is a transport: put otelhttp.NewTransport where traced is. The
+// context that a method is given is that of each request, so spans have parents.
+func ExampleWithHTTPClient_openTelemetry() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: traced{http.DefaultTransport}}))
+
+	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
+	if _, err := client.ListWebhooks(context.Background(), facade.ListOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range server.Requests() {
+		fmt.Println(r.Header.Get("Traceparent"))
+	}
+	// Output:
+	// span: GET /webhooks 503
+	// span: GET /webhooks 200
+	// 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+	// 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+}
+
+// A proxy whose certificate is signed by an authority of one's own. Without Proxy
+// the environment decides, as http.DefaultTransport has it.
+func ExampleWithHTTPClient_proxyAndCertificates() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	proxy := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("the proxy is asked to", r.Method, r.URL.Path)
+		server.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}) // in a file, usually
+
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if !roots.AppendCertsFromPEM(authority) {
+		log.Fatal("no certificate")
+	}
+	proxyURL, err := url.Parse(proxy.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	defer transport.CloseIdleConnections()
+	transport.Proxy = http.ProxyURL(proxyURL)
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: transport}))
+
+	_, err = client.ListWebhooks(context.Background(), facade.ListOptions{})
+	fmt.Println(err)
+	// Output:
+	// the proxy is asked to GET /webhooks
+	// <nil>
+}
+
 func ExampleClient_CreateWebhook() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -66,6 +310,119 @@ func ExampleClient_CreateWebhook() {
 	// Output:
 	// https://hooks.example.com/apivideo [REDACTED]
 	// saved 30 characters
+}
+
+// The service carried the create out, and its answer was lost on the way.
+func ExampleClient_CreateWebhook_unconfirmed() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+
+	create := func(ctx context.Context, p facade.CreateWebhookParams) (*facade.Webhook, error) {
+		wh, err := client.CreateWebhook(ctx, p)
+		if !errors.Is(err, facade.ErrUnconfirmed) {
+			return wh, err
+		}
+		for wh, listErr := range client.Webhooks(ctx, facade.ListOptions{}) {
+			if listErr != nil {
+				return nil, errors.Join(err, listErr)
+			}
+			if wh.URL == p.URL { // of a url that nothing else uses
+				return wh, nil
+			}
+		}
+		return nil, err // not there so far: create it again, or ask somebody
+	}
+
+	server.Inject(facadetest.Fault{Handled: true, Reset: facadetest.ResetAfterRead})
+	wh, err := create(context.Background(), params)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(wh.URL, len(server.Webhooks()))
+	// Output: https://hooks.example.com/apivideo 1
+}
+
+func ExampleClient_GetWebhook() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+	ctx := context.Background()
+	created, err := client.CreateWebhook(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	wh, err := client.GetWebhook(ctx, created.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(wh.URL, wh.Events)
+
+	_, err = client.GetWebhook(ctx, "..") // would be another route
+	fmt.Println(err)
+	// Output:
+	// https://hooks.example.com/apivideo [video.encoding.quality.completed]
+	// apivideo: GetWebhook: invalid argument: ".." is no webhook id
+}
+
+func ExampleClient_ListWebhooks() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+	ctx := context.Background()
+	for range 3 {
+		if _, err := client.CreateWebhook(ctx, params); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	page, err := client.ListWebhooks(ctx, facade.ListOptions{Page: 2, PageSize: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("page %d of %d: %d of %d webhooks\n", page.Number, page.TotalPages, len(page.Webhooks), page.TotalItems)
+	// Output: page 2 of 2: 1 of 3 webhooks
+}
+
+func ExampleClient_WebhookPages() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+	ctx := context.Background()
+	for range 3 {
+		if _, err := client.CreateWebhook(ctx, params); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	for page, err := range client.WebhookPages(ctx, facade.ListOptions{PageSize: 2}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(page.Number, len(page.Webhooks))
+	}
+	// Output:
+	// 1 2
+	// 2 1
+}
+
+func ExampleClient_RateLimit() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+
+	_, known := client.RateLimit()
+	fmt.Println(known)
+	if _, err := client.ListWebhooks(context.Background(), facade.ListOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	if rl, ok := client.RateLimit(); ok {
+		fmt.Println(rl.Remaining, "of", rl.Limit)
+	}
+	// Output:
+	// false
+	// 99 of 100
 }
 
 func ExampleClient_Webhooks() {
@@ -185,6 +542,24 @@ func ExampleClient_PlanWebhooks() {
 	// 1 to create, 1 to delete, 1 to keep
 }
 
+// A plan can be made by hand, too, or looked at by a program before it is applied.
+func ExamplePlan() {
+	plan := &facade.Plan{
+		Keep:   []*facade.Webhook{{ID: "webhook_1", URL: "https://hooks.example.com/live", Events: []facade.EventType{"live-stream.broadcast.started"}}},
+		Delete: []*facade.Webhook{{ID: "webhook_2", URL: "https://hooks.example.com/old", Events: params.Events}},
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	if !plan.Empty() {
+		logger.Info("pending", slog.Any("plan", plan.LogValue()))
+		fmt.Print(plan.String())
+	}
+	// Output:
+	// level=INFO msg=pending plan.create=[] plan.delete="[https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)]" plan.keep=1
+	// = https://hooks.example.com/live [live-stream.broadcast.started] (webhook_1)
+	// - https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)
+	// 0 to create, 1 to delete, 1 to keep
+}
+
 func ExampleClient_ApplyPlan() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -244,6 +619,41 @@ func ExampleError() {
 	// try again in 42s
 	// apivideo: ListWebhooks: 403 Suspended account
 	// fine
+}
+
+// An Error in a log is a group, without what the service wrote beside its reason.
+func ExampleError_LogValue() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+
+	server.Inject(facadetest.Fault{Status: http.StatusForbidden})
+	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
+	logger.Error("no list", slog.Any("err", err))
+	// Output:
+	// level=ERROR msg="no list" err.op=ListWebhooks err.status=403 err.attempts=1 err.msg="apivideo: ListWebhooks: 403 Suspended account" err.type=authorization-suspended-account
+}
+
+func ExampleSecret() {
+	secret := facade.NewSecret("sig_sec_0000000000000000000000")
+	fmt.Printf("%v %+v %x\n", secret, struct{ Secret facade.Secret }{secret}, secret)
+	text, err := json.Marshal(secret)
+	fmt.Println(string(text), err)
+	fmt.Println(secret.IsZero(), len(secret.Reveal()))
+	// Output:
+	// [REDACTED] {Secret:[REDACTED]} [REDACTED]
+	// "[REDACTED]" <nil>
+	// false 30
+}
+
+// A secret that was kept elsewhere since its webhook was created.
+func ExampleNewSecret() {
+	secret := facade.NewSecret(os.Getenv("APIVIDEO_SIGNATURE_SECRET"))
+	if secret.IsZero() {
+		fmt.Println("there is none")
+	}
+	// Output: there is none
 }
 
 func ExampleClient_Raw() {

@@ -52,6 +52,9 @@
 // StaticSecrets the id can be made up as well, which makes it another notification
 // to a deduplicator; ClientSecrets ties it to the secret.
 //
+// The service has no operation that changes a secret. A second webhook takes over,
+// and both secrets hold until the first is deleted: see the example Rotation.
+//
 // # Handle
 //
 // [NewHandler] verifies and answers, 202 only once the function returned nil. The
