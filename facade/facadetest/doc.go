@@ -14,6 +14,12 @@
 // the service's retries, to whoever is subscribed. [NewNotificationRequest] makes
 // a notification for a handler to be called with, without any server.
 //
+// Like the real one it has limits, and a test that goes over them meets them: ten
+// webhooks ([WithWebhookLimit]), 100 reads and 40 writes a minute
+// ([WithRateLimit]; after a 429 a client waits for the minute to end), a delivery
+// that fails tried three times more, three seconds apart ([WithDeliveryRetries]).
+// [WithClock] lets time pass.
+//
 // Not all is known of the service. The order of lists and the answer for a page
 // beyond the end are options here; a program that works with each of their
 // values doesn't depend on a guess. Elsewhere the server does one of the things

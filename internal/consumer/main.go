@@ -1,11 +1,12 @@
-// Command consumer uses every name that the module exports, as a program outside
-// of it would: it is a module of its own that knows this one by its import paths
-// alone. It talks to a server in memory, and fails if that goes otherwise than
-// expected.
+// Command consumer uses every name that the packages below facade/ export, as a
+// program outside of this module would: it is a module of its own that knows this
+// one by its import paths alone. It talks to a server in memory, and fails if that
+// goes otherwise than expected.
 //
 // It is compiled and run to see three things: what users write still compiles,
-// no exported name is of no use to anyone, and no program gains other modules
-// than modules.txt has. A new name needs a line in the file of its package.
+// for each exported name there is a use that one can think of, and no program
+// gains other modules than modules.txt has. A new name needs a line in the file of
+// its package.
 package main
 
 import (
@@ -34,7 +35,7 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	fmt.Println("The program that uses every exported name works.")
+	fmt.Println("The program that uses every name exported below facade/ works.")
 }
 
 // unexpected is an error unless ok.

@@ -34,12 +34,12 @@ func (s *secrets) Secrets(ctx context.Context, webhookID string) ([]facade.Secre
 
 // states counts what another deduplicator knows.
 type states struct {
-	notification.Deduplicator
+	known                                       notification.Deduplicator
 	isNew, inProgress, handled, done, forgotten atomic.Int32
 }
 
 func (s *states) Begin(ctx context.Context, key string) (notification.State, error) {
-	state, err := s.Deduplicator.Begin(ctx, key)
+	state, err := s.known.Begin(ctx, key)
 	switch state {
 	case notification.StateNew:
 		s.isNew.Add(1)
@@ -53,12 +53,12 @@ func (s *states) Begin(ctx context.Context, key string) (notification.State, err
 
 func (s *states) Done(ctx context.Context, key string) error {
 	s.done.Add(1)
-	return s.Deduplicator.Done(ctx, key)
+	return s.known.Done(ctx, key)
 }
 
 func (s *states) Forget(ctx context.Context, key string) error {
 	s.forgotten.Add(1)
-	return s.Deduplicator.Forget(ctx, key)
+	return s.known.Forget(ctx, key)
 }
 
 // receive is subscribed to everything, and takes one event of each type twice.
@@ -83,7 +83,7 @@ func receive(ctx context.Context) error {
 		}
 		return read(n)
 	}
-	seen := &states{Deduplicator: notification.NewMemoryDeduplicator(10*time.Minute, 1000)}
+	seen := &states{known: notification.NewMemoryDeduplicator(10*time.Minute, 1000)}
 	receiver := httptest.NewServer(notification.NewHandler(verifier, handle, []notification.HandlerOption{
 		notification.WithDeduplicator(seen),
 		notification.WithHandlerLogger(slog.New(slog.DiscardHandler)),

@@ -136,6 +136,12 @@ func (p *packages) usedBy(dir string) (map[types.Object]bool, error) {
 	}
 	used := make(map[types.Object]bool)
 	for _, object := range info.Uses {
+		switch o := object.(type) { // of a generic type, rather than of an instance
+		case *types.Var:
+			object = o.Origin()
+		case *types.Func:
+			object = o.Origin()
+		}
 		used[object] = true
 	}
 	return used, nil
@@ -185,14 +191,19 @@ func exported(pkg *types.Package) []name {
 			add(key, o, "func %s%s", key, signature(o))
 		case *types.TypeName:
 			t := types.Unalias(o.Type())
+			key := key + parameters(t, text)
 			switch u := t.Underlying().(type) {
 			case *types.Struct:
 				add(key, o, "type %s%s struct%s", key, alias(o, text(t)), comparability(t))
 				for field := range u.Fields() {
-					add(key+"."+field.Name(), field, "field %s.%s %s", key, field.Name(), text(field.Type()))
+					kind := "field"
+					if field.Embedded() {
+						kind = "embedded"
+					}
+					add(key+"."+field.Name(), field, "%s %s.%s %s", kind, key, field.Name(), text(field.Type()))
 				}
 			case *types.Interface:
-				add(key, o, "type %s%s interface", key, alias(o, text(t)))
+				add(key, o, "type %s%s interface%s", key, alias(o, text(t)), sealed(u))
 			default:
 				add(key, o, "type %s%s %s", key, alias(o, text(t)), text(u))
 			}
@@ -216,6 +227,29 @@ var unnamed = regexp.MustCompile(`#rv[0-9]+ `)
 func alias(o *types.TypeName, of string) string {
 	if o.IsAlias() {
 		return " = " + of + ","
+	}
+	return ""
+}
+
+// parameters are those of a generic type, with their constraints.
+func parameters(t types.Type, text func(types.Type) string) string {
+	named, ok := t.(*types.Named)
+	if !ok || named.TypeParams().Len() == 0 {
+		return ""
+	}
+	var all []string
+	for p := range named.TypeParams().TypeParams() {
+		all = append(all, p.Obj().Name()+" "+text(p.Constraint()))
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+// sealed says that nobody else can implement an interface.
+func sealed(i *types.Interface) string {
+	for method := range i.Methods() {
+		if !method.Exported() {
+			return ", sealed"
+		}
 	}
 	return ""
 }

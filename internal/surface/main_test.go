@@ -28,6 +28,16 @@ type Same = http.Cookie
 
 type Source interface{ Next() (string, error) }
 
+type Sum interface {
+	Source
+	sealed()
+}
+
+type Tree[T comparable] struct {
+	Point
+	Leaf T
+}
+
 type Option func(*Shape)
 
 const Max = 3
@@ -58,6 +68,10 @@ func main() {
 	var _ library.Option = func(s *library.Shape) { s.Area(2) }
 	_, _ = library.Map([]int{shape.Sides})
 	_ = library.Point{1}
+	tree := library.Tree[int]{Leaf: 1}
+	_, _ = tree.Leaf, tree.Point
+	var sum library.Sum
+	_, _ = sum.Next()
 }
 `
 
@@ -81,6 +95,9 @@ func TestSurface(t *testing.T) {
 	assert.Contains(t, rest, "method (*http.Cookie) String() string\n")
 	assert.Contains(t, rest, "type Shape struct, not comparable\nmethod (*Shape) Area(scale float64) float64\nfield Shape.Sides int\n")
 	assert.Contains(t, rest, "type Source interface\nmethod (Source) Next() (string, error)\n")
+	assert.Contains(t, rest, "type Sum interface, sealed\n")
+	assert.Contains(t, rest, "type Tree[T comparable] struct")
+	assert.Contains(t, rest, "embedded Tree[T comparable].Point Point\n")
 	assert.NotContains(t, rest, "hidden")
 	assert.NotContains(t, rest, "names")
 }
