@@ -175,7 +175,7 @@ func isFinal(err error) bool {
 // unusable reports an answer whose status is right and whose body is not.
 func unusable(op string, t *tries, resp *http.Response, why string) *Error {
 	e := newError(op, t, resp, nil)
-	e.cause = finalError{fmt.Errorf("%w: %s", ErrUnexpectedResponse, why)}
+	e.cause = finalError{fmt.Errorf("%w: %s", ErrUnexpectedResponse, blanker(resp.Request).Replace(why))}
 	return e
 }
 

@@ -384,6 +384,11 @@ func TestErrorThatEchoesTheCredentialsOtherwise(t *testing.T) {
 		{"for a query", answer(403, `{"title":"`+url.QueryEscape(basic)+` `+url.QueryEscape(key)+`"}`)},
 		{"for a path", answer(403, `{"title":"`+url.PathEscape(basic)+` `+url.PathEscape(key)+`"}`)},
 		{"in a header", header("Basic " + basic)},
+		{"as the type of a success", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "Basic "+basic)
+			w.WriteHeader(successOf(r))
+			_, _ = io.WriteString(w, "<html>")
+		}},
 		{"in a header that is none", raw("HTTP/1.1 200 OK\r\nAuthorization Basic " + basic + "\r\n\r\n")},
 		{"in a redirect that is none", answerWith(302, "", "Location", "http://["+basic)},
 	}

@@ -177,6 +177,12 @@ func TestFailedRenewalIsNotHurried(t *testing.T) {
 			synctest.Wait()
 		}
 		assert.Equal(t, 3, service.count(), "once by refresh token, once by key, then a pause")
+		for _, want := range []int{3, 4} { // after 5 and 10 s
+			<-time.After(5 * time.Second)
+			require.NoError(t, getOne(t.Context(), client))
+			synctest.Wait()
+			assert.Equal(t, want, service.count())
+		}
 		<-time.After(time.Minute)
 		require.ErrorIs(t, getOne(t.Context(), client), facade.ErrServer)
 	})
@@ -756,27 +762,6 @@ func TestRenewalWaitsAsTheServiceAsks(t *testing.T) {
 			synctest.Wait()
 			assert.Equal(t, want, refreshes)
 			<-time.After(9 * time.Second)
-		}
-	})
-}
-
-func TestFailedRenewalIsTriedAgainAfterAPause(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{exchange: func(n int) (int, string) {
-			if n > 1 {
-				return http.StatusServiceUnavailable, ""
-			}
-			return 0, ""
-		}}
-		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
-		require.NoError(t, getOne(t.Context(), client))
-		<-time.After(59*time.Minute + time.Millisecond)
-		for _, want := range []int{3, 3, 4} { // by refresh token and by key, then by key
-			require.NoError(t, getOne(t.Context(), client))
-			synctest.Wait()
-			assert.Equal(t, want, service.count())
-			<-time.After(5 * time.Second)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,7 +136,12 @@ func (s *clientSecrets) list(ctx context.Context, l *listing) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	defer close(l.done)
-	defer func() { l.ended = time.Now() }()
+	defer func() {
+		if p := recover(); p != nil { // in the client's transport, which is no reason to end the program
+			l.err = fmt.Errorf("the listing ended in a panic with a %T", p)
+		}
+		l.ended = time.Now()
+	}()
 	before, known := *s.known.Load(), make(map[string][]facade.Secret)
 	for wh, err := range s.client.Webhooks(ctx, facade.ListOptions{}) {
 		if err != nil {

@@ -264,6 +264,19 @@ func TestAnOutageRejectsNobody(t *testing.T) {
 	})
 }
 
+// The listing has a goroutine of its own, where nobody else recovers.
+func TestAListingThatPanicsIsAFailure(t *testing.T) {
+	t.Parallel()
+	transport := roundTripper(func(*http.Request) (*http.Response, error) { panic("no: " + vectorSignature) })
+	client, err := facade.NewClient("key", facade.WithHTTPClient(&http.Client{Transport: transport}),
+		facade.WithTimeout(time.Millisecond)) // net/http waits for that long beside a transport that never returns
+	require.NoError(t, err)
+	source := notification.ClientSecrets(client)
+	_, err = source.Secrets(t.Context(), webhookID)
+	require.ErrorContains(t, err, "ended in a panic with a string")
+	assert.NotContains(t, err.Error(), vectorSignature)
+}
+
 // A list that breaks off in the middle changes nothing.
 func TestHalfAListIsNone(t *testing.T) {
 	t.Parallel()
