@@ -107,13 +107,15 @@ cover: ## measure the coverage of each package in facade/, fail below COVERAGE_M
 # The benchmarks take turns BENCH_COUNT times, so that a machine that gets
 # slower meanwhile does so for all of them. Those that come in variants, via=...,
 # are put side by side; the others follow.
-bench: ## compare facade, raw client and plain net/http, and receiving with plain code
+bench: ## compare calls and receiving with plain code and the generated client
 	@mkdir -p .out
 	go test -c -o .out/ ./facade ./facade/notification
+	cd bench && go test -c -o ../.out/ .
 	@rm -f .out/bench.txt; i=0; while [ $$i -lt $(BENCH_COUNT) ]; do \
 		i=$$((i + 1)); echo "run $$i of $(BENCH_COUNT)"; \
-		for test in facade notification; do \
-			.out/$$test.test -test.run '^$$' -test.bench . -test.benchmem -test.count 1 >>.out/bench.txt || \
+		for test in 'bench.test -test.bench ^Benchmark(Get|Create|List100|Get64)$$' \
+			'facade.test -test.bench .' 'notification.test -test.bench .'; do \
+			.out/$$test -test.run '^$$' -test.benchmem -test.count 1 >>.out/bench.txt || \
 				{ cat .out/bench.txt; exit 1; }; \
 		done; \
 	done

@@ -101,7 +101,7 @@ func call(op string, want int, model any, t *tries, resp *http.Response, err err
 		case resp != nil:
 			e = newError(op, t, resp, bodyOf(resp))
 			e.cause = err
-		case isUnsent(err) && errors.As(err, &e): // of the token exchange
+		case holds[unsentError](err) && errors.As(err, &e): // of the token exchange
 			exchange := *e
 			exchange.Attempts = t.n
 			e = &exchange
@@ -164,12 +164,13 @@ type finalError struct{ error }
 
 func (e finalError) Unwrap() error { return e.error }
 
-func isFinal(err error) bool {
-	if err == nil {
+// holds tells whether err is a T or wraps one.
+func holds[T error](err error) bool {
+	if err == nil { // as it mostly is, and the search for a T would allocate one
 		return false
 	}
-	var final finalError
-	return errors.As(err, &final)
+	var target T
+	return errors.As(err, &target)
 }
 
 // unusable reports an answer whose status is right and whose body is not.

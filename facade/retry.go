@@ -66,7 +66,7 @@ func (o outcome) uncertain() bool {
 // so only if this attempt provably did nothing.
 func (p RetryPolicy) repeats(o outcome) bool {
 	switch {
-	case o.n >= p.MaxAttempts || isFinal(o.err):
+	case o.n >= p.MaxAttempts || holds[finalError](o.err):
 		return false
 	case o.method == http.MethodPost && o.uncertain():
 		return false
@@ -184,7 +184,7 @@ func (d *retryDoer) try(req *http.Request, n int, t *tries) (*http.Response, out
 	req = req.WithContext(ctx)
 	resp, err := d.next.Do(req)
 	o.unsent = resp == nil && t.asked.Load() && !t.got.Load()
-	if isUnsent(err) {
+	if holds[unsentError](err) {
 		closeBody(req)
 	}
 	return resp, o.of(resp, err)
@@ -213,7 +213,7 @@ func (o outcome) of(resp *http.Response, err error) outcome {
 		}
 		return o
 	}
-	if !isUnsent(err) {
+	if !holds[unsentError](err) {
 		return o
 	}
 	o.unsent = true

@@ -63,14 +63,6 @@ type unsentError struct{ error }
 
 func (e unsentError) Unwrap() error { return e.error }
 
-func isUnsent(err error) bool {
-	if err == nil {
-		return false
-	}
-	var unsent unsentError
-	return errors.As(err, &unsent)
-}
-
 // tokenDoer authenticates requests with a token, which it gets and renews.
 type tokenDoer struct {
 	next   gen.HttpRequestDoer

@@ -19,7 +19,7 @@ func TestSecretsGoToAPipe(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	require.NoError(t, os.Chmod(pipe, 0o644)) // whatever the umask is
+	require.NoError(t, os.Chmod(pipe, 0o644))   // whatever the umask is
 	end, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that nobody has to wait for the other end
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, end.Close()) })
