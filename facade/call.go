@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +126,8 @@ func call(op string, want int, model any, t *tries, resp *http.Response, err err
 	}
 	body := bodyOf(resp)
 	if err := json.Unmarshal(body, model); err != nil {
-		return unusable(op, t, resp, fmt.Sprintf("%d bytes of %q: %v", len(body), clip(resp.Header.Get("Content-Type"), 200), err))
+		contentType := blanker(resp.Request).Replace(resp.Header.Get("Content-Type")) // before half of it is clipped
+		return unusable(op, t, resp, fmt.Sprintf("%d bytes of %q: %v", len(body), clip(contentType, 200), err))
 	}
 	return nil
 }
@@ -231,7 +233,11 @@ func blanker(req *http.Request) *strings.Replacer {
 		if len(credential) < 16 {
 			continue
 		}
-		for _, form := range []string{credential, url.QueryEscape(credential), url.PathEscape(credential), strings.ReplaceAll(credential, "/", `\/`)} {
+		quoted := strconv.Quote(credential)
+		for _, form := range []string{
+			credential, url.QueryEscape(credential), url.PathEscape(credential),
+			strings.ReplaceAll(credential, "/", `\/`), quoted[1 : len(quoted)-1],
+		} {
 			pairs = append(pairs, form, redacted)
 		}
 	}

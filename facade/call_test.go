@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -365,7 +366,7 @@ func TestErrorThatEchoesTheCredentials(t *testing.T) {
 // There are many ways to show them, and some keys make more of them than others.
 func TestErrorThatEchoesTheCredentialsOtherwise(t *testing.T) {
 	t.Parallel()
-	const key = "???>>>~~~key/with?all~thats"
+	const key = `???>>>~~~key/with?all"that\s`
 	basic := base64.StdEncoding.EncodeToString([]byte(key + ":"))
 	require.Contains(t, basic, "/")
 	require.Contains(t, basic, "=")
@@ -382,6 +383,7 @@ func TestErrorThatEchoesTheCredentialsOtherwise(t *testing.T) {
 		{"slashes escaped", answer(403, `{"title":"`+slashed+`","problems":[{"name":"`+slashed+`","title":"`+slashed+`","type":"`+slashed+`"}]}`)},
 		{"all escaped", answer(403, `{"title":"`+unicode.String()+`","name":"`+unicode.String()+`","detail":"`+unicode.String()+`","type":"/`+unicode.String()+`"}`)},
 		{"for a query", answer(403, `{"title":"`+url.QueryEscape(basic)+` `+url.QueryEscape(key)+`"}`)},
+		{"quoted, in a header that is none", raw("HTTP/1.1 200 OK\r\nAuthorization " + key + "\r\n\r\n")},
 		{"for a path", answer(403, `{"title":"`+url.PathEscape(basic)+` `+url.PathEscape(key)+`"}`)},
 		{"in a header", header("Basic " + basic)},
 		{"as the type of a success", func(w http.ResponseWriter, r *http.Request) {
@@ -390,6 +392,14 @@ func TestErrorThatEchoesTheCredentialsOtherwise(t *testing.T) {
 			_, _ = io.WriteString(w, "<html>")
 		}},
 		{"in a header that is none", raw("HTTP/1.1 200 OK\r\nAuthorization Basic " + basic + "\r\n\r\n")},
+		{"where the type of a success is cut", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", strings.Repeat("x", 190)+basic)
+			w.WriteHeader(successOf(r))
+			_, _ = io.WriteString(w, "<html>")
+		}},
+		{"as the time of a success", func(w http.ResponseWriter, r *http.Request) {
+			answer(successOf(r), `{"webhookId":"w","createdAt":"`+basic+`","data":[{"createdAt":"`+basic+`"}]}`)(w, r)
+		}},
 		{"in a redirect that is none", answerWith(302, "", "Location", "http://["+basic)},
 	}
 	for _, test := range tests {
@@ -409,7 +419,8 @@ func TestErrorThatEchoesTheCredentialsOtherwise(t *testing.T) {
 				encoded, jsonErr := json.Marshal(err)
 				require.NoError(t, jsonErr)
 				for _, text := range []string{err.Error(), fmt.Sprintf("%+v %+v %#v", e, *e, *e), string(encoded), logged.String()} {
-					for _, secret := range []string{key, basic, slashed, url.QueryEscape(key), url.PathEscape(key), url.QueryEscape(basic), url.PathEscape(basic)} {
+					assert.NotContains(t, text, basic[:10], "nor the beginning of it")
+					for _, secret := range []string{key, strings.Trim(strconv.Quote(key), `"`), basic, slashed, url.QueryEscape(key), url.PathEscape(key), url.QueryEscape(basic), url.PathEscape(basic)} {
 						assert.NotContains(t, text, secret)
 					}
 				}
