@@ -30,7 +30,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest generate check-generated api check-api spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,16 +62,6 @@ generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml
 
 check-generated: ## fail if gen/ isn't what generate would write
 	@.ci/check-generated
-
-api: ## write each api.txt anew: the one thing to do after a change of what users can call
-	@mkdir -p .out
-	@for package in $$(go list ./gen ./facade/...); do \
-		go run ./internal/surface $$package >.out/api.txt || exit 1; \
-		mv .out/api.txt $$(go list -f '{{.Dir}}' $$package)/api.txt; \
-	done
-
-check-api: ## fail if an api.txt isn't what api would write, or internal/consumer leaves out a name
-	@.ci/check-api
 
 # What oasdiff warns of counts too: it takes a notification, which the service
 # sends, for a request, where a member that goes breaks nobody for sure. A commit
@@ -154,7 +144,7 @@ tidy: $(GOLANGCI) ## tidy each go.mod and format the Go code
 	@for module in $(MODULES); do (cd $$module && go mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml) || exit 1; done
 
-ci: check-generated check-api lint-spec lint check-deps vet cover test test-ingest smoke ## run every check but vuln
+ci: check-generated lint-spec lint check-deps vet cover test test-ingest smoke ## run every check but vuln
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/$(GOLANGCI_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

@@ -179,7 +179,7 @@ func (c generated) walk(ctx context.Context) (int, error) {
 			return n, err
 		}
 		n += len(list.Data)
-		last = list.Pagination.PagesTotal
+		last = int(list.Pagination.PagesTotal)
 	}
 	return n, nil
 }

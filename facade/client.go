@@ -1,140 +1,112 @@
 package facade
 
 import (
-	"cmp"
-	"context"
-	"encoding/base64"
 	"fmt"
-	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
+	"github.com/apivideo-community/webhooks-go/facade/internal/transport"
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
+// Limits of response bodies. A page of 100 webhooks has about 30 KiB.
+const (
+	maxBody      = 10 << 20
+	maxErrorBody = 64 << 10
+)
+
 // Client calls the webhook operations of one api.video environment with one API
-// key. It is safe for concurrent use and meant to be kept: connections are
-// reused, and there is nothing to close.
+// key. It is safe for concurrent use. Create it once and keep it, so that its
+// connections are reused. It needs no closing.
 type Client struct {
-	low       *gen.Client
+	server    string // with a slash at the end
+	base      *url.URL
+	transport *transport.Client
 	rateLimit *latestRateLimit
+	validator validator
 }
 
-// NewClient returns a client for production, or for what the options say. It
-// sends nothing. Every fault of the key or an option is reported here, as
-// ErrInvalidArgument, without the key in it.
+// NewClient returns a client for production, unless an option selects another
+// server. It sends no request. An invalid key or option is ErrInvalidArgument. The
+// error does not contain the key.
 func NewClient(apiKey string, opts ...Option) (*Client, error) {
-	if !validKey(apiKey) {
-		return nil, invalid("NewClient", "the API key must be printable ASCII without spaces and colons")
+	const op = "NewClient"
+	if err := checkKey(apiKey); err != nil {
+		return nil, invalid(op, err)
 	}
-	cfg := config{baseURL: productionURL, retry: defaultRetry, logger: slog.New(slog.DiscardHandler)}
-	for _, opt := range opts {
-		if opt == nil {
-			return nil, invalid("NewClient", "an option is nil")
-		}
-		if err := opt(&cfg); err != nil {
-			return nil, invalid("NewClient", "%v", err)
-		}
-	}
-
-	// The order that a request goes through: log, retry, token, bounds, the http client.
-	rateLimit := new(latestRateLimit)
-	var doer gen.HttpRequestDoer = &boundedDoer{client: newHTTPClient(&cfg), rateLimit: rateLimit}
-	identify := identify(cfg.application)
-	authorize := gen.WithRequestEditorFn(basicAuth(apiKey))
-	if cfg.tokens {
-		tokens, err := newTokenDoer(doer, apiKey, &cfg, identify)
-		if err != nil {
-			return nil, invalid("NewClient", "%v", err)
-		}
-		doer, authorize = tokens, func(*gen.Client) error { return nil }
-	}
-	doer = &retryDoer{next: doer, policy: cfg.retry, logger: cfg.logger}
-	doer = &logDoer{next: doer, logger: cfg.logger}
-	low, err := gen.NewClient(cfg.baseURL, gen.WithHTTPClient(doer), gen.WithRequestEditorFn(identify), authorize)
+	redactor := redact.New(apiKey)
+	cfg, err := newConfig(opts)
 	if err != nil {
-		return nil, invalid("NewClient", "%v", err)
+		return nil, redactor.Error(invalid(op, err))
 	}
-	return &Client{low: low, rateLimit: rateLimit}, nil
+	c := &Client{
+		server:    strings.TrimSuffix(cfg.baseURL.String(), "/") + "/",
+		base:      cfg.baseURL,
+		rateLimit: new(latestRateLimit),
+		validator: validator{unknownEvents: cfg.unknownEvents, loopback: !isService(cfg.baseURL)},
+	}
+	c.transport = &transport.Client{
+		Sender: &transport.Sender{
+			RoundTripper: cfg.roundTripper(),
+			Timeout:      cfg.attemptTimeout(),
+			MaxBody:      maxBody,
+			MaxErrorBody: maxErrorBody,
+			Header:       identification(cfg.application),
+			Redactor:     redactor,
+			OnResponse:   c.rateLimit.observe,
+		},
+		Auth:   transport.Basic(apiKey),
+		Retry:  transport.Policy(cfg.retry),
+		Logger: cfg.logger,
+	}
+	if cfg.tokens {
+		c.transport.Auth = newTokenCache(c.transport, c.server, NewSecret(apiKey))
+	}
+	return c, nil
 }
 
-// Raw returns the generated client, for what this package has no method for. It
-// sends with the same key through the same chain: repeated and bounded alike, a
-// body over its bound is ErrUnexpectedResponse. It takes any id, though, and "",
-// "." and ".." reach another route than meant.
+// isService reports whether base is a server of api.video.
+func isService(base *url.URL) bool {
+	return slices.Contains([]string{productionURL, sandboxURL}, "https://"+strings.ToLower(base.Hostname()))
+}
+
+// identification returns the headers of each request.
+func identification(application string) http.Header {
+	h := make(http.Header)
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", "apivideo-webhooks-go/"+version)
+	h.Set("AV-Origin-Client", "webhooks-go:"+version)
+	if application != "" {
+		h.Set("AV-Origin-App", application)
+	}
+	return h
+}
+
+// Raw returns a new generated client, for operations that Client has no method
+// for. It uses the same credentials, retries and limits. Credentials are sent to
+// the server of c only, also if the Server of the generated client is changed. A
+// body over its limit is ErrUnexpectedResponse. Request bodies are read into
+// memory. IDs are not checked: "", "." and ".." reach another route.
 func (c *Client) Raw() *gen.ClientWithResponses {
-	return &gen.ClientWithResponses{ClientInterface: c.low}
+	return &gen.ClientWithResponses{ClientInterface: &gen.Client{
+		Server: c.server,
+		Client: transport.Doer{Client: c.transport, Base: c.base},
+	}}
 }
 
-// RateLimit returns what the latest answer said about the rate limit, and false
-// as long as none has said anything.
+// RateLimit returns the rate limit in the latest response that contained one. It
+// returns false if there is none yet.
 func (c *Client) RateLimit() (RateLimit, bool) { return c.rateLimit.load() }
 
-// validKey refuses what a copied key has around it by mistake, and the colon,
-// where Basic authentication would end the user name.
-func validKey(key string) bool {
-	for i := range len(key) {
-		if key[i] <= ' ' || key[i] > '~' || key[i] == ':' {
-			return false
-		}
-	}
-	return key != ""
+// invalid returns the error for an invalid argument, which may contain a credential.
+func (c *Client) invalid(op string, reason error) error {
+	return c.transport.Redactor.Error(invalid(op, reason))
 }
 
-// basicAuth sets the Authorization header on the request and not in a transport,
-// which would set it on a redirect to another host as well.
-func basicAuth(apiKey string) gen.RequestEditorFn {
-	header := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(apiKey+":"))}}
-	return func(_ context.Context, req *http.Request) error {
-		maps.Copy(req.Header, header) // values are shared, nobody writes into them
-		return nil
-	}
-}
-
-// identify says who is calling.
-func identify(application string) gen.RequestEditorFn {
-	header := make(http.Header)
-	header.Set("Accept", "application/json")
-	header.Set("User-Agent", "apivideo-webhooks-go/"+version)
-	header.Set("AV-Origin-Client", "webhooks-go:"+version)
-	if application != "" {
-		header.Set("AV-Origin-App", application)
-	}
-	return func(_ context.Context, req *http.Request) error {
-		maps.Copy(req.Header, header)
-		return nil
-	}
-}
-
-// newHTTPClient bounds a copy of the caller's client and keeps the key at home.
-func newHTTPClient(cfg *config) *http.Client {
-	hc := cfg.httpClient
-	if hc.Timeout <= 0 { // none, as net/http has it
-		hc.Timeout = cmp.Or(cfg.timeout, defaultTimeout)
-	} else if cfg.timeout != 0 {
-		hc.Timeout = min(hc.Timeout, cfg.timeout)
-	}
-	check := hc.CheckRedirect
-	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if check == nil || isExchange(via[0].URL) {
-			return http.ErrUseLastResponse // the body of an exchange holds the key itself
-		}
-		if !sameOrigin(req.URL, via[0].URL) {
-			req.Header.Del("Authorization") // net/http keeps it for subdomains, other ports and http
-		}
-		if err := check(req, via); err != nil {
-			return err
-		}
-		if was := via[0].Method; req.Method != was {
-			return finalError{fmt.Errorf("%w: a redirect that makes %s of %s", ErrUnexpectedResponse, req.Method, was)}
-		}
-		return nil
-	}
-	return &hc
-}
-
-func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+// errorf returns an Error about responses that were decoded before.
+func (c *Client) errorf(op string, status int, format string, args ...any) *Error {
+	return &Error{Op: op, StatusCode: status, Attempts: 1, cause: c.transport.Redactor.Error(fmt.Errorf(format, args...))}
 }

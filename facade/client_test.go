@@ -165,11 +165,8 @@ func TestRedirectsAreRefused(t *testing.T) {
 		name string
 		opts []facade.Option
 	}{
-		{"without http client", nil},
-		{"with an http client that has no policy", []facade.Option{facade.WithHTTPClient(&http.Client{})}},
-		{"with an http client that takes the redirect for the answer", []facade.Option{facade.WithHTTPClient(&http.Client{
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		})}},
+		{"default transport", nil},
+		{"HTTP client", []facade.Option{facade.WithHTTPClient(&http.Client{})}},
 	}
 	for _, c := range clients {
 		for _, status := range redirects {
@@ -187,7 +184,7 @@ func TestRedirectsAreRefused(t *testing.T) {
 						if r.URL.Path == "/elsewhere" {
 							followed.Add(1)
 						}
-						w.Header().Set("Location", target)
+						w.Header().Set("Location", target+"?token=query-secret")
 						w.WriteHeader(status)
 						// A body keeps net/http from giving the connection back to the pool,
 						// where servers that close would end it, before the answer is there.
@@ -199,9 +196,10 @@ func TestRedirectsAreRefused(t *testing.T) {
 					for _, op := range operations {
 						err := op.call(t.Context(), client)
 						require.ErrorIs(t, err, facade.ErrUnexpectedResponse, op.name)
-						require.NotErrorIs(t, err, facade.ErrUnconfirmed, op.name)
+						assert.Equal(t, op.name == "create", errors.Is(err, facade.ErrUnconfirmed), op.name)
 						assert.Equal(t, status, asError(t, err).StatusCode, op.name)
-						assert.Contains(t, err.Error(), "redirect", op.name)
+						assert.Contains(t, err.Error(), "a redirect to "+target+", which is not followed", op.name)
+						assert.NotContains(t, err.Error(), "query-secret", op.name)
 					}
 					for _, op := range rawOperations {
 						assert.NoError(t, op.call(t.Context(), client), op.name) // the caller sees the status
@@ -210,91 +208,6 @@ func TestRedirectsAreRefused(t *testing.T) {
 				})
 			}
 		}
-	}
-}
-
-func TestRedirectsThatTheCallerFollows(t *testing.T) {
-	t.Parallel()
-	const home = "https://api.example.com"
-	tests := []struct {
-		name string
-		hops []string
-		want []string // the Authorization of each request
-	}{
-		{"the same host", []string{home + "/a"}, []string{basicKey, basicKey}},
-		{"a relative location", []string{"/a"}, []string{basicKey, basicKey}},
-		{"another port", []string{"https://api.example.com:8443/a"}, []string{basicKey, ""}},
-		{"http, where everyone could read it", []string{"http://api.example.com/a"}, []string{basicKey, ""}},
-		{"another host", []string{"https://example.net/a"}, []string{basicKey, ""}},
-		{"a subdomain, which net/http would trust", []string{"https://sub.api.example.com/a"}, []string{basicKey, ""}},
-		{"the parent domain", []string{"https://example.com/a"}, []string{basicKey, ""}},
-		{"a host that begins like it", []string{"https://api.example.com.example.net/a"}, []string{basicKey, ""}},
-		{"its name as a user", []string{"https://api.example.com:x@example.net/a"}, []string{basicKey, "Basic YXBpLmV4YW1wbGUuY29tOng="}},
-		{"the same host, then another", []string{"/a", "https://example.net/a"}, []string{basicKey, basicKey, ""}},
-		{"another port, then yet another", []string{"https://api.example.com:8443/a", "https://api.example.com:8444/a"}, []string{basicKey, "", ""}},
-		{"another port, then a relative location there", []string{"https://api.example.com:8443/a", "/b"}, []string{basicKey, "", ""}},
-	}
-	for _, test := range tests {
-		for _, status := range redirects {
-			t.Run(fmt.Sprintf("%s/%d", test.name, status), func(t *testing.T) {
-				t.Parallel()
-				for _, op := range allOperations {
-					transport := new(recorder)
-					transport.answer = func(*http.Request) *http.Response {
-						if n := len(transport.urls()); n <= len(test.hops) {
-							return reply(status, "", http.Header{"Location": {test.hops[n-1]}})
-						}
-						return reply(op.status, listJSON(1, 100, 1), nil)
-					}
-					var vias []int
-					hc := &http.Client{Transport: transport, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-						vias = append(vias, len(via))
-						return nil
-					}}
-					client, err := facade.NewClient(testKey, once, facade.WithBaseURL(home), facade.WithHTTPClient(hc))
-					require.NoError(t, err)
-					_ = op.call(t.Context(), client) // what became of it is not the point
-
-					var sent []string
-					for _, r := range transport.requests {
-						sent = append(sent, r.Header.Get("Authorization"))
-					}
-					hops := len(test.hops)
-					if status <= http.StatusSeeOther && transport.requests[0].Method != http.MethodGet {
-						hops = 0 // for it would go on as a get
-					}
-					assert.Equal(t, test.want[:hops+1], sent, op.name)
-					assert.Equal(t, []int{1, 2}[:max(1, hops)], vias, "the caller's policy is asked each time")
-				}
-			})
-		}
-	}
-}
-
-func TestCheckRedirectOfTheCaller(t *testing.T) {
-	t.Parallel()
-	policy := errors.New("not there")
-	for _, op := range allOperations {
-		t.Run(op.name, func(t *testing.T) {
-			t.Parallel()
-			transport := &recorder{answer: func(*http.Request) *http.Response {
-				return reply(http.StatusFound, "", http.Header{"Location": {"https://example.net/a"}})
-			}}
-			var asked []string
-			hc := &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-				asked = append(asked, req.URL.String())
-				for _, v := range via {
-					assert.Equal(t, basicKey, v.Header.Get("Authorization"), "what was sent stays as it was")
-					asked = append(asked, v.URL.Host)
-				}
-				return policy
-			}}
-			client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc))
-			require.NoError(t, err)
-			require.ErrorIs(t, op.call(t.Context(), client), policy)
-			assert.Equal(t, []string{"https://example.net/a", "ws.api.video"}, asked)
-			assert.Len(t, transport.urls(), 1)
-		})
 	}
 }
 
@@ -400,4 +313,80 @@ func TestConcurrency(t *testing.T) {
 	}
 	wg.Wait()
 	assert.EqualValues(t, 64*(len(allOperations)+1), n.Load(), "each request was sent once")
+}
+
+// A recorder of HTTP exchanges deletes the credentials of the request that it has
+// sent, as the documented hook of go-vcr does.
+func TestClient_transportDeletesHeaders(t *testing.T) {
+	t.Parallel()
+	var sent []string
+	transport := newTransport(t)
+	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(r)
+		sent = append(sent, r.Header.Get("Authorization"))
+		delete(r.Header, "Authorization")
+		return resp, err
+	})}
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		key, _, _ := r.BasicAuth()
+		answer(http.StatusServiceUnavailable, `{"title":"No `+key+`."}`)(w, r)
+	}, facade.WithHTTPClient(hc), quickly)
+	_, err := client.GetWebhook(t.Context(), "w")
+	require.ErrorIs(t, err, facade.ErrServer)
+	assert.NotContains(t, err.Error(), testKey)
+	assert.Equal(t, []string{basicKey, basicKey, basicKey, basicKey}, sent)
+}
+
+// A transport masks credentials in place, for a log.
+func TestClient_transportChangesHeaderValues(t *testing.T) {
+	t.Parallel()
+	transport := newTransport(t)
+	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(r)
+		for name, values := range r.Header {
+			for i := range values {
+				r.Header[name][i] = "masked"
+			}
+		}
+		return resp, err
+	})}
+	for _, opt := range []facade.Option{quickly, facade.WithTokenExchange()} {
+		service := &tokenService{}
+		client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+			assert.NotContains(t, fmt.Sprint(r.Header), "masked")
+			service.ServeHTTP(w, r)
+		}, facade.WithHTTPClient(hc), opt)
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				for _, op := range operations {
+					assert.NoError(t, op.call(t.Context(), client))
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+func TestRaw_changedServer(t *testing.T) {
+	t.Parallel()
+	var authorization []string
+	transport := &recorder{answer: func(r *http.Request) *http.Response {
+		authorization = append(authorization, r.URL.Host+" "+r.Header.Get("Authorization"))
+		return nil
+	}}
+	client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(&http.Client{Transport: transport}))
+	require.NoError(t, err)
+	raw, ok := client.Raw().ClientInterface.(*gen.Client)
+	require.True(t, ok)
+	raw.Server = "http://ws.api.video/" // another origin: without TLS
+	_, err = raw.GetWebhook(t.Context(), "w")
+	require.NoError(t, err)
+	raw.Server = "https://other.example/"
+	_, err = raw.GetWebhook(t.Context(), "w")
+	require.NoError(t, err)
+	get(t, client)
+	_, err = client.Raw().GetWebhookWithResponse(t.Context(), "w")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"ws.api.video ", "other.example ", "ws.api.video " + basicKey, "ws.api.video " + basicKey}, authorization)
 }

@@ -1,89 +1,120 @@
-// Package facade is a client for the webhooks of api.video: it creates, gets,
-// deletes and lists them.
+// Package facade is a client for the webhooks of api.video.
 //
 //	client, err := facade.NewClient(os.Getenv("APIVIDEO_API_KEY"))
 //	if err != nil {
 //		return err
 //	}
-//	wh, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{
+//	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{
 //		URL:    "https://hooks.example.com/apivideo",
 //		Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
 //	})
 //
-// A [Client] is safe for concurrent use and meant to be kept for the life of a
-// program. [NewClient] talks to production with Basic authentication; options
-// choose the sandbox, bearer tokens, another server, an http client, a timeout,
-// a retry policy or a logger.
+// [NewClient] returns a [Client] for production with Basic authentication. Options
+// select the sandbox, bearer tokens, another server, a transport, a timeout, a retry
+// policy or a logger. A Client is safe for concurrent use.
 //
-// # What there should be
+// Package notification receives the notifications of webhooks. Package facadetest
+// provides a fake server for tests. [Client.Raw] returns the generated client for
+// edge cases.
 //
-// [Client.EnsureWebhook] returns the webhook of a url with exactly some events, and
-// creates it if there is none, so that a program can call it whenever it starts.
-// [Client.PlanWebhooks] compares all that there should be with what there is, and
-// [Client.ApplyPlan] makes the one into the other. After an error, call
-// EnsureWebhook again, or plan and apply anew: that finishes the work, also beside
-// other programs that do the same.
+// # Authentication
 //
-// # Lists
+// Basic authentication sends the API key with each request. With [WithTokenExchange]
+// the key is sent only to get an access token, which authenticates the requests for
+// an hour. The token is renewed in the background a minute before it expires. At
+// most one token request is in flight. It has the timeout of an attempt and does not
+// end with the context of a caller. A failed token request fails the call with an
+// [Error] whose Op is "CreateAccessToken" or "RefreshAccessToken". A 401 causes one
+// more attempt with a new token.
 //
-// [Client.Webhooks] ranges over all webhooks, each exactly once, also while
-// others are created and deleted, as far as page counts can show.
-// [Client.ListWebhooks] gets a single page and [Client.WebhookPages] ranges over
-// pages as the service serves them. [Collect] turns an iterator into a slice.
+// The API key is sent over https, or over http to this machine or with
+// [WithPlainHTTP]. Redirects are never followed. Keys, tokens and signature secrets
+// are in no error, no log and no output of package fmt; see [Secret].
+//
+// # Retries
+//
+// A request has at most four attempts, with exponential backoff and full jitter; see
+// [RetryPolicy]. Get, list and delete are idempotent. They are retried after 408,
+// 429, 5xx, a transport error and an incomplete body. A 404 for a delete is a
+// success after an attempt that may have deleted the webhook.
+//
+// A create is not idempotent. It is retried only if the service cannot have
+// processed it: after a 429, and after a connection error before the request was
+// written. net/http retries requests on its own. The client prevents this for a
+// create whose request may have been processed, over HTTP/1 and HTTP/2.
+//
+// After a 429 the delay is the one in X-RateLimit-Retry-After or Retry-After, after a
+// 503 the one in Retry-After. A request is not retried if the delay exceeds
+// [RetryPolicy].MaxDelay or the deadline of the context. [Error].RetryAfter then has
+// the delay. Each retry is logged at warn level; see [WithLogger].
+//
+// An attempt takes at most 30 seconds; see [WithTimeout]. A response body has at most
+// 10 MiB, or 64 KiB for an error. A larger body is an error.
 //
 // # Errors
 //
-// An argument that can't be right is [ErrInvalidArgument], and nothing was sent.
-// Every other failure of a method is an [*Error], with the status, what the
-// service said and how long it asks to wait. errors.Is tells the cases apart:
+// An invalid argument is [ErrInvalidArgument], and no request is sent. Every other
+// failure is an [*Error] with the status, the description by the service and the
+// number of attempts:
 //
 //	switch {
 //	case errors.Is(err, facade.ErrNotFound):
 //		// there is no such webhook
 //	case errors.Is(err, facade.ErrTooManyRequests):
-//		// errors.As gives the *Error, its RetryAfter how long to wait
+//		// errors.As returns the *Error, which has RetryAfter
 //	case errors.Is(err, facade.ErrUnconfirmed):
-//		// created or not? look before creating it again, as EnsureWebhook does
+//		// the webhook may exist: look for it, as EnsureWebhook does
 //	case errors.Is(err, context.DeadlineExceeded):
-//		// the context's deadline, or the timeout of the attempt
+//		// the deadline of the context, or the timeout of an attempt
 //	}
 //
-// # Credentials and transport
+// The error of [Client.CreateWebhook] is [ErrUnconfirmed] after a lost connection, a
+// timeout, a 3xx, a 408, a 5xx, and a 2xx without a readable webhook. Every other
+// error means that no webhook was created.
 //
-// Basic authentication sends the API key with each request. With
-// [WithTokenExchange] it is sent only to be exchanged for tokens that last an
-// hour, and those authenticate the requests.
+// Responses are read leniently. A field of another JSON type and a date that cannot
+// be parsed are zero, and unknown fields and events are accepted. Only the ID of a
+// webhook and sound page numbers are required.
 //
-// A proxy, certificates of an authority of one's own, limits of connections and
-// tracing, OpenTelemetry's for instance, belong into the transport of the http
-// client that [WithHTTPClient] is given; its examples show each. [WithLogger]
-// tells of requests and repetitions without headers and bodies.
+// # Pagination
 //
-// # What it keeps to
+// [Client.Webhooks] iterates over all webhooks, and [Client.ListWebhooks] returns a
+// single page. [Collect] turns an iterator into a slice.
 //
-// A request is tried up to four times, see [RetryPolicy], as long as that can't
-// do anything twice. A create is repeated only after a 429, once after a 401 that
-// another token may mend, or if there was no connection or no token, so that not
-// a byte of it was written. Get, list and delete are also repeated after 408, 500
-// to 599, and when the transport fails, in the middle of the body too. A delete
-// that meets 404 after an attempt which may have reached the service has
-// succeeded. After a 429 the wait is what the service asks for and a little more;
-// otherwise it is a random part of a bound that doubles. A wait longer than a
-// minute, or than the context allows, isn't slept: the error comes back at once.
+// Webhooks move between pages when others are created or deleted. An iteration
+// therefore scans a list of several pages until two scans contain the same webhooks.
+// It costs one request for fewer than 100 webhooks, and else at least two for each
+// 100. Each webhook is yielded when a scan first finds it. Nothing is fetched ahead.
+// A webhook that is created or deleted during the iteration may be yielded or not.
 //
-// An attempt takes 30 seconds at most, see [WithTimeout]; the context of a call
-// ends all of them. A body is read up to 10 MiB, that of an error up to 64 KiB,
-// and what is larger is an error rather than cut. Answers that aren't what they
-// should be, HTML with a 200 for instance, are [ErrUnexpectedResponse].
+// # Desired state
 //
-// The API key goes over https only, or over http to this machine. Redirects are
-// refused unless an http client with a redirect policy is given, and then the
-// key stays with scheme, host and port. No key and no signature secret shows up
-// in an error, in a log or in anything that package fmt prints; see [Secret].
+// The service has no operation to change a webhook. [Client.EnsureWebhook] returns
+// the webhook of a URL with exactly the given events, or creates it, so that a
+// program can call it at each start. [Client.PlanWebhooks] compares all desired
+// webhooks with the existing ones, and [Client.ApplyPlan] creates and deletes the
+// difference.
 //
-// # Beyond
+// EnsureWebhook needs one request if the webhook exists and two if not. It needs one
+// more request if the service omits the signature secret. If the secret is omitted
+// again, it is zero. After ErrUnconfirmed and [ErrWebhookLimitReached] it lists the
+// webhooks once more, and returns the webhook if it exists. After ErrUnconfirmed
+// created is then true, although a concurrent client may have created it. If the
+// list fails, the error wraps both errors.
 //
-// [Client.Raw] is the client generated from the contract, for edge cases. Package
-// notification in the folder below receives what the service sends to a webhook's
-// url, and package facadetest is an api.video to test against.
+// If the service stores another URL or other events, for example with a slash at the
+// end, the error is [ErrUnexpectedResponse]. Use the stored values from then on,
+// because each call with the old ones creates another webhook.
+//
+// A plan is based on one listing, so apply it once and soon. A create that was
+// ambiguous may appear after the listing. The next plan deletes the duplicate. After
+// ErrUnconfirmed the webhook in question is the first of Applied.Remaining.Create.
+// After ErrUnexpectedResponse it is the last of Applied.Created.
+//
+// Concurrent programs may ensure, plan and apply the same desired webhooks. Each may
+// create a duplicate, which causes duplicate notifications for a while. After all
+// have finished, one more plan and apply leaves exactly the desired webhooks. If an
+// error occurred or the account is full, run these last ones one after the other.
+// Take signature secrets from Applied.Remaining.Keep of the last run, because it
+// decides which duplicate stays.
 package facade

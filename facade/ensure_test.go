@@ -305,7 +305,7 @@ func TestEnsureWhoseContextEnds(t *testing.T) {
 	wh, created, err := client.EnsureWebhook(ctx, validParams)
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, facade.ErrUnconfirmed, "it has been created")
-	require.ErrorContains(t, err, "looking for it failed too")
+	require.ErrorContains(t, err, "looking for the webhook failed")
 	assert.Nil(t, wh)
 	assert.False(t, created)
 	assert.Equal(t, []string{listing, creation}, account.requests())
@@ -331,6 +331,7 @@ func TestEnsureFindsWhatAnotherCreated(t *testing.T) {
 					_, err := account.server.Client().CreateWebhook(t.Context(), validParams)
 					require.NoError(t, err)
 					if test.limit == 0 {
+						_, _ = io.Copy(io.Discard, r.Body)
 						return nil, io.ErrUnexpectedEOF
 					}
 				}
@@ -465,8 +466,8 @@ func TestEnsureAndApplyNoticeWhatIsStored(t *testing.T) {
 			}
 			done, err := newClient(t, creationAnswered(test.members).ServeHTTP).ApplyPlan(t.Context(), plan)
 			require.Len(t, done.Created, 1)
-			assert.Equal(t, done.Created, done.Left.Keep)
-			assert.Equal(t, plan.Create[1:], done.Left.Create)
+			assert.Equal(t, done.Created, done.Remaining.Keep)
+			assert.Equal(t, plan.Create[1:], done.Remaining.Create)
 			assertAnswered(t, test.isGood, done.Created[0], err)
 		})
 	}

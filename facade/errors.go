@@ -7,123 +7,143 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
+	"github.com/apivideo-community/webhooks-go/facade/internal/transport"
 )
 
-// What errors.Is tells apart. Those that stand for a status hold for an [Error]
-// with that status, whatever its body was.
+// Errors for errors.Is. Those that stand for a status match an [Error] with that
+// status, independent of its body.
 var (
-	// ErrBadRequest is status 400; Error.Problems names each fault.
+	// ErrBadRequest is status 400. Error.Problems lists the invalid fields.
 	ErrBadRequest = errors.New("bad request")
-	// ErrUnauthorized is status 401: the API key is wrong, or one of the other
+	// ErrUnauthorized is status 401: the API key is invalid or belongs to another
 	// environment.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden is status 403: the account is suspended.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound is status 404: there is no webhook of that id, or the base url
-	// isn't that of the service.
+	// ErrNotFound is status 404: there is no webhook with the ID, or the base URL
+	// is not that of the service.
 	ErrNotFound = errors.New("not found")
-	// ErrTooManyRequests is status 429; Error.RetryAfter says how long to wait.
+	// ErrTooManyRequests is status 429. Error.RetryAfter is the delay that the
+	// service asks for.
 	ErrTooManyRequests = errors.New("too many requests")
-	// ErrServer is any status from 500 to 599.
+	// ErrServer is a status from 500 to 599.
 	ErrServer = errors.New("server error")
-	// ErrWebhookLimitReached is the 400 of an account that holds as many
-	// webhooks as it may, about ten. It is an ErrBadRequest too.
+	// ErrWebhookLimitReached is the 400 of an account that has the maximum number
+	// of webhooks, about ten. It is an ErrBadRequest, too.
 	ErrWebhookLimitReached = errors.New("webhook limit reached")
-	// ErrInvalidArgument means that nothing was sent, because an argument or
-	// option can't be right.
+	// ErrInvalidArgument means that an argument or option is invalid. No request
+	// was sent.
 	ErrInvalidArgument = errors.New("invalid argument")
-	// ErrUnexpectedResponse means that an answer came and can't be used: it is
-	// cut, too large, not the JSON it should be, a redirect, a list that
-	// contradicts itself, or a new webhook that isn't the one that was sent.
-	ErrUnexpectedResponse = errors.New("unexpected response")
-	// ErrUnconfirmed means that a webhook may or may not have been created. Look
-	// before creating it again, as EnsureWebhook does: the service removes no
-	// duplicates.
+	// ErrUnexpectedResponse means that a response is unusable: truncated, too
+	// large, not the expected JSON, a redirect, an inconsistent list, or a new
+	// webhook that differs from the request.
+	ErrUnexpectedResponse = transport.ErrUnexpectedResponse
+	// ErrUnconfirmed means that a webhook may have been created although no
+	// response confirms it. Look for it before creating it again, as EnsureWebhook
+	// does, because the service accepts duplicates.
 	ErrUnconfirmed = errors.New("creation unconfirmed")
 )
 
-// Error is the failure of a request that was sent, or was about to be. With
-// errors.As it gives the details, and errors.Is tells the sentinels of this
-// package apart, and also context.Canceled, context.DeadlineExceeded and
-// whatever else the cause holds.
-//
-// Its text holds no key, token or secret, and neither does its LogValue. Body
-// and Header are what the service sent and appear in neither; from Body and what
-// is read from it the credentials of the request are blanked out.
+// Error is the failure of a request. Its text and its LogValue contain no key,
+// token or secret. The credentials of the client are redacted in all of its fields.
+// errors.Is finds the errors of this package, and also context.Canceled,
+// context.DeadlineExceeded and the cause of the context.
 type Error struct {
-	// Op is the method of Client that failed. A walk fails as "ListWebhooks".
+	// Op is the method of Client that failed. For an iterator it is
+	// "ListWebhooks", for a token request "CreateAccessToken" or
+	// "RefreshAccessToken".
 	Op string
-	// StatusCode is the answer's, or 0 if none came.
+	// StatusCode is the status of the last response. Zero means that there was no
+	// response.
 	StatusCode int
-	// Type names the problem by a url. Only its last segment holds still: the
-	// service has changed the rest several times.
+	// Type is a URL that identifies the problem. Only its last segment is stable.
 	Type string
-	// Title is the problem in the service's words.
+	// Title is the description of the problem by the service.
 	Title string
-	// Name is the parameter at fault, if the service named a single one.
+	// Name is the invalid parameter if the service names a single one.
 	Name string
-	// Detail is more about this occurrence, which the service gives rarely.
+	// Detail is additional information, which the service rarely sends.
 	Detail string
-	// Problems are the single faults of a 400.
+	// Problems lists the invalid fields of a 400.
 	Problems []Problem
-	// RetryAfter is how long a 429 asks to wait; 0 if it doesn't say, and for
-	// every other status.
+	// RetryAfter is the delay that a 429 or 503 asks for. Zero means that the
+	// response does not contain one.
 	RetryAfter time.Duration
-	// RateLimit is what the answer said about it, or zero.
+	// RateLimit is the rate limit in the response. Zero means that there is none.
 	RateLimit RateLimit
-	// Attempts is how often it was sent, or tried to be.
+	// Attempts is the number of attempts.
 	Attempts int
-	// Header is the answer's, or nil if none came.
+	// Header is the header of the response, or nil.
 	Header http.Header
-	// Body is what came with a status that says failure, up to 64 KiB. That of a
-	// success which can't be used isn't kept, since it may hold secrets.
+	// Body is the body of an error response, at most 64 KiB. It is nil for a 2xx
+	// response, which may contain secrets.
 	Body []byte
 
+	host  string // of the request
 	cause error
 }
 
-// Problem is one fault of several in a request.
+// Problem is one invalid field of a request.
 type Problem struct {
-	// Name is the parameter at fault.
+	// Name is the invalid parameter.
 	Name string
-	// Title is the fault in the service's words.
+	// Title is the description of the problem by the service.
 	Title string
-	// Type names it by a url, as in Error.
+	// Type is a URL that identifies the problem, as in Error.
 	Type string
 }
 
-// Error returns one line of bounded length: the operation, the status, what the
-// service said and the cause, in that order and as far as they are known.
+// Error returns one line of limited length: the operation, the status, the
+// description by the service, the cause and hints.
 func (e *Error) Error() string {
-	const most = 10 // problems
+	const maxProblems = 10
 	var b strings.Builder
 	b.WriteString("apivideo: " + e.Op)
 	if e.StatusCode != 0 {
-		b.WriteString(strings.TrimRight(fmt.Sprintf(": %d %s", e.StatusCode, clip(e.title(), 200)), " "))
+		b.WriteString(strings.TrimRight(fmt.Sprintf(": %d %s", e.StatusCode, redact.Clip(e.title(), 200)), " "))
 	}
-	for _, p := range e.Problems[:min(len(e.Problems), most)] {
-		b.WriteString("; " + strings.Trim(clip(p.Name, 200)+": "+clip(p.Title, 200), ": "))
+	for _, p := range e.Problems[:min(len(e.Problems), maxProblems)] {
+		b.WriteString("; " + strings.Trim(redact.Clip(p.Name, 200)+": "+redact.Clip(p.Title, 200), ": "))
 	}
-	if more := len(e.Problems) - most; more > 0 {
+	if more := len(e.Problems) - maxProblems; more > 0 {
 		fmt.Fprintf(&b, "; and %d more", more)
 	}
 	if e.Name != "" && len(e.Problems) == 0 {
-		b.WriteString(" (" + clip(e.Name, 200) + ")")
+		b.WriteString(" (" + redact.Clip(e.Name, 200) + ")")
 	}
 	if e.Detail != "" {
-		b.WriteString(": " + clip(e.Detail, 200))
+		b.WriteString(": " + redact.Clip(e.Detail, 200))
 	}
 	if e.cause != nil {
-		b.WriteString(": " + clip(e.cause.Error(), 1000))
+		b.WriteString(": " + redact.Clip(e.cause.Error(), 1000))
 	}
-	return printable(b.String())
+	if hints := e.hints(); len(hints) > 0 {
+		b.WriteString(" (" + strings.Join(hints, "; ") + ")")
+	}
+	return redact.OneLine(b.String())
 }
 
-// Unwrap returns the cause, or nil if the answer itself is all there is.
+// hints returns what the caller needs to know beside the response.
+func (e *Error) hints() []string {
+	var hints []string
+	if e.StatusCode == http.StatusUnauthorized && e.host != "" {
+		hints = append(hints, "host "+redact.Clip(e.host, 200)+"; production and sandbox have different API keys")
+	}
+	if e.RetryAfter > 0 {
+		hints = append(hints, fmt.Sprintf("retry after %v", e.RetryAfter))
+	}
+	if e.Attempts > 1 {
+		hints = append(hints, fmt.Sprintf("%d attempts", e.Attempts))
+	}
+	return hints
+}
+
+// Unwrap returns the cause, or nil if there is none beside the response.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is reports whether target is the sentinel of e's status or slug.
+// Is reports whether target is the error for the status or type of e.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrBadRequest:
@@ -144,7 +164,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// LogValue returns what a log needs as a group, without header and body.
+// LogValue returns a group with the operation, status, number of attempts, text and
+// type of e, and with the delay that the service asks for.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("op", e.Op),
@@ -153,15 +174,15 @@ func (e *Error) LogValue() slog.Value {
 		slog.String("msg", e.Error()),
 	}
 	if slug := e.slug(); slug != "" {
-		attrs = append(attrs, slog.String("type", printable(clip(slug, 200))))
+		attrs = append(attrs, slog.String("type", redact.OneLine(redact.Clip(slug, 200))))
 	}
 	if e.RetryAfter > 0 {
-		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
+		attrs = append(attrs, slog.String("retry_after", e.RetryAfter.String()))
 	}
 	return slog.GroupValue(attrs...)
 }
 
-// slug is the part of Type that holds still.
+// slug returns the last segment of Type.
 func (e *Error) slug() string {
 	t := strings.TrimRight(e.Type, "/")
 	return t[strings.LastIndexByte(t, '/')+1:]
@@ -174,25 +195,7 @@ func (e *Error) title() string {
 	return http.StatusText(e.StatusCode)
 }
 
-// clip shortens what comes from outside to a number of characters.
-func clip(s string, most int) string {
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
-}
-
-// printable makes one line of s that a terminal shows as it is.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-}
-
-// invalid says why an argument was refused before anything was sent.
-func invalid(op, format string, args ...any) error {
-	return fmt.Errorf("apivideo: %s: %w: %s", op, ErrInvalidArgument, fmt.Sprintf(format, args...))
+// invalid returns the error for an invalid argument.
+func invalid(op string, reason error) error {
+	return fmt.Errorf("apivideo: %s: %w: %w", op, ErrInvalidArgument, reason)
 }

@@ -226,7 +226,7 @@ func TestErrorBodyAtItsBoundAndOverIt(t *testing.T) {
 		var tooLarge *http.MaxBytesError
 		assert.NotErrorAs(t, e, &tooLarge, "of the library's own making")
 		assert.Equal(t, body[:bound], string(e.Body))
-		assert.Equal(t, "apivideo: GetWebhook: 404 Not Found: unexpected response: its body is larger than 65536 bytes", e.Error())
+		assert.Equal(t, "apivideo: GetWebhook: 404 Not Found: unexpected response: body larger than 65536 bytes", e.Error())
 	})
 }
 
@@ -258,7 +258,7 @@ func TestErrorText(t *testing.T) {
 		want   string
 	}{
 		{"title and name", 404, `{"title":"The requested resource was not found.","name":"webhookId"}`, "404 The requested resource was not found. (webhookId)"},
-		{"title alone", 401, `{"title":"The API key is invalid.","name":null}`, "401 The API key is invalid."},
+		{"title alone", 403, `{"title":"Suspended account","name":null}`, "403 Suspended account"},
 		{"problems in place of the name", 400, required, "400 This attribute is required.; url: This attribute is required.; events: This attribute must be an array."},
 		{"a problem without name", 400, `{"title":"No.","problems":[{"title":"Bad.","name":null}]}`, "400 No.; Bad."},
 		{"a problem without title", 400, `{"title":"No.","problems":[{"name":"url"}]}`, "400 No.; url"},
@@ -306,7 +306,6 @@ func TestErrorTextIsOneLine(t *testing.T) {
 		{"no HTTP", raw("\x1b[31mred\n\n")},
 		{"a content type with controls", answerWith(200, "x", "Content-Type", "a\tb"+strings.Repeat("c", 5000))},
 		{"a number that is very long", answer(200, `{"webhookId":`+strings.Repeat("1", 100_000)+`}`)},
-		{"a date that is very long", answer(200, `{"webhookId":"w","createdAt":"`+strings.Repeat("1", 100_000)+`"}`)},
 		{"a great many problems", answer(400, `{"problems":[`+strings.Repeat(`{"name":"url","title":"No."},`, 2000)+`{}]}`)},
 		{"a redirect to a place with controls", raw("HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[\x1b[31m\r\n\r\n")},
 	}
@@ -370,7 +369,7 @@ func TestErrorLogValue(t *testing.T) {
 		{
 			"429", answerWith(429, `{"type":"https://docs.api.video/reference/too-many-requests","title":"Too many requests."}`,
 				"Content-Type", "application/json", "X-RateLimit-Retry-After", "42"),
-			`{"op":"GetWebhook","status":429,"attempts":1,"msg":"apivideo: GetWebhook: 429 Too many requests.","type":"too-many-requests","retry_after":42000000000}`,
+			`{"op":"GetWebhook","status":429,"attempts":1,"msg":"apivideo: GetWebhook: 429 Too many requests. (retry after 42s)","type":"too-many-requests","retry_after":"42s"}`,
 		},
 		{
 			"a type with controls", answer(400, `{"type":"https://docs.api.video/\u001b[31m\n","title":"No."}`),
@@ -402,37 +401,38 @@ func TestRetryAfter(t *testing.T) {
 		name    string
 		headers []string
 		want    time.Duration
+		want503 time.Duration
 	}{
-		{"the service's own", []string{own, "42"}, 42 * time.Second},
-		{"zero", []string{own, "0"}, 0},
-		{"leading zeros", []string{own, "007"}, 7 * time.Second},
-		{"the most that 31 bits hold", []string{own, "2147483647"}, 2147483647 * time.Second},
-		{"more than 31 bits", []string{own, "2147483648"}, 0},
-		{"more than 64 bits", []string{own, "99999999999999999999"}, 0},
-		{"negative", []string{own, "-1"}, 0},
-		{"signed", []string{own, "+1"}, 0},
-		{"a float", []string{own, "1.5"}, 0},
-		{"with a unit", []string{own, "1s"}, 0},
-		{"hexadecimal", []string{own, "0x10"}, 0},
-		{"two in one", []string{own, "1, 2"}, 0},
-		{"empty", []string{own, ""}, 0},
-		{"garbage", []string{own, "soon"}, 0},
-		{"the service's own never is a date", []string{own, "Sat, 01 Jan 2000 00:01:30 GMT"}, 0},
-		{"the standard one in seconds", []string{standard, "7"}, 7 * time.Second},
-		{"the standard one as a date to come", []string{standard, "Sat, 01 Jan 2000 00:01:30 GMT"}, 90 * time.Second},
-		{"the standard one as a date of RFC 850", []string{standard, "Saturday, 01-Jan-00 00:01:30 GMT"}, 90 * time.Second},
-		{"the standard one as a date that is past", []string{standard, "Fri, 31 Dec 1999 23:59:59 GMT"}, 0},
-		{"the standard one as a date that is no HTTP date", []string{standard, "2000-01-01T00:01:30Z"}, 0},
-		{"the standard one negative", []string{standard, "-1"}, 0},
-		{"the standard one garbled", []string{standard, "soon"}, 0},
-		{"both: the service's own wins, longer", []string{own, "42", standard, "7"}, 42 * time.Second},
-		{"both: the service's own wins, shorter", []string{own, "7", standard, "42"}, 7 * time.Second},
-		{"both: the service's own wins over a date", []string{own, "7", standard, "Sat, 01 Jan 2000 00:01:30 GMT"}, 7 * time.Second},
-		{"both: the service's own wins, zero", []string{own, "0", standard, "42"}, 0},
-		{"its own garbled, then the standard one", []string{own, "soon", standard, "7"}, 7 * time.Second},
-		{"its own garbled, then the standard date", []string{own, "-1", standard, "Sat, 01 Jan 2000 00:01:30 GMT"}, 90 * time.Second},
-		{"both garbled", []string{own, "soon", standard, "later"}, 0},
-		{"neither", nil, 0},
+		{"the service's own", []string{own, "42"}, 42 * time.Second, 0},
+		{"zero", []string{own, "0"}, 0, 0},
+		{"leading zeros", []string{own, "007"}, 7 * time.Second, 0},
+		{"the most that 31 bits hold", []string{own, "2147483647"}, 2147483647 * time.Second, 0},
+		{"more than 31 bits", []string{own, "2147483648"}, 0, 0},
+		{"more than 64 bits", []string{own, "99999999999999999999"}, 0, 0},
+		{"negative", []string{own, "-1"}, 0, 0},
+		{"signed", []string{own, "+1"}, 0, 0},
+		{"a float", []string{own, "1.5"}, 0, 0},
+		{"with a unit", []string{own, "1s"}, 0, 0},
+		{"hexadecimal", []string{own, "0x10"}, 0, 0},
+		{"two in one", []string{own, "1, 2"}, 0, 0},
+		{"empty", []string{own, ""}, 0, 0},
+		{"garbage", []string{own, "soon"}, 0, 0},
+		{"the service's own never is a date", []string{own, "Sat, 01 Jan 2000 00:01:30 GMT"}, 0, 0},
+		{"the standard one in seconds", []string{standard, "7"}, 7 * time.Second, 7 * time.Second},
+		{"the standard one as a date to come", []string{standard, "Sat, 01 Jan 2000 00:01:30 GMT"}, 90 * time.Second, 90 * time.Second},
+		{"the standard one as a date of RFC 850", []string{standard, "Saturday, 01-Jan-00 00:01:30 GMT"}, 90 * time.Second, 90 * time.Second},
+		{"the standard one as a date that is past", []string{standard, "Fri, 31 Dec 1999 23:59:59 GMT"}, 0, 0},
+		{"the standard one as a date that is no HTTP date", []string{standard, "2000-01-01T00:01:30Z"}, 0, 0},
+		{"the standard one negative", []string{standard, "-1"}, 0, 0},
+		{"the standard one garbled", []string{standard, "soon"}, 0, 0},
+		{"both: the service's own wins, longer", []string{own, "42", standard, "7"}, 42 * time.Second, 7 * time.Second},
+		{"both: the service's own wins, shorter", []string{own, "7", standard, "42"}, 7 * time.Second, 42 * time.Second},
+		{"both: the service's own wins over a date", []string{own, "7", standard, "Sat, 01 Jan 2000 00:01:30 GMT"}, 7 * time.Second, 90 * time.Second},
+		{"both: the service's own wins, zero", []string{own, "0", standard, "42"}, 0, 42 * time.Second},
+		{"its own garbled, then the standard one", []string{own, "soon", standard, "7"}, 7 * time.Second, 7 * time.Second},
+		{"its own garbled, then the standard date", []string{own, "-1", standard, "Sat, 01 Jan 2000 00:01:30 GMT"}, 90 * time.Second, 90 * time.Second},
+		{"both garbled", []string{own, "soon", standard, "later"}, 0, 0},
+		{"neither", nil, 0, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -443,13 +443,44 @@ func TestRetryAfter(t *testing.T) {
 					for _, op := range operations {
 						e := asError(t, op.call(t.Context(), client))
 						require.Equal(t, status, e.StatusCode)
-						if status == 429 {
+						switch status {
+						case 429:
 							assert.Equal(t, test.want, e.RetryAfter, op.name)
-						} else {
-							assert.Zero(t, e.RetryAfter, "only a 429 asks to wait, not a %d", status)
+						case 503: // has the standard header only
+							assert.Equal(t, test.want503, e.RetryAfter, op.name)
+						default:
+							assert.Zero(t, e.RetryAfter, "a %d", status)
 						}
 					}
 				}
+			})
+		})
+	}
+}
+
+func TestError_hints(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		opt     facade.Option
+		want    string
+	}{
+		{"401", answer(401, `{"title":"The API key is invalid."}`), once, "401 The API key is invalid. (host localhost; production and sandbox have different API keys)"},
+		{"429", answerWith(429, `{"title":"Too many requests."}`, "X-RateLimit-Retry-After", "42"), once, "429 Too many requests. (retry after 42s)"},
+		{"429 beyond MaxDelay", answerWith(429, `{}`, "Retry-After", "3600"), byDefault, "429 Too Many Requests (retry after 1h0m0s)"},
+		{"503 beyond MaxDelay", answerWith(503, `{}`, "Retry-After", "3600"), byDefault, "503 Service Unavailable (retry after 1h0m0s)"},
+		{"500 four times", answer(500, `{}`), byDefault, "500 Internal Server Error (4 attempts)"},
+		{"302", answerWith(302, "", "Location", "https://user:pass@login.example/a?token=secret#x"), once,
+			"302 Found: unexpected response: a redirect to https://login.example/a, which is not followed"},
+		{"304", answer(304, ""), once, "304 Not Modified: unexpected response: a redirect, which is not followed"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, err := newBubbleClient(t, test.handler, test.opt).GetWebhook(t.Context(), "w")
+				require.EqualError(t, err, "apivideo: GetWebhook: "+test.want)
 			})
 		})
 	}

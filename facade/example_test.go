@@ -46,7 +46,7 @@ func ExampleNewClient_options() {
 		facade.WithApplication("shop", "1.4"),
 	)
 	fmt.Println(client == nil, err)
-	// Output: true apivideo: NewClient: invalid argument: the API key must be printable ASCII without spaces and colons
+	// Output: true apivideo: NewClient: invalid argument: the API key must be printable ASCII without white space and colons
 }
 
 // told is a transport that tells of a request in place of sending it.
@@ -83,8 +83,49 @@ func ExampleWithBaseURL() {
 	}
 	_, _ = client.GetWebhook(context.Background(), "webhook_1")
 	// Output:
-	// apivideo: NewClient: invalid argument: the base url must begin with https://, because its host is not this machine
+	// apivideo: NewClient: invalid argument: the base URL "http://gateway.example.com/video" must begin with https://, have a loopback host or be allowed by WithPlainHTTP
 	// GET https://gateway.example.com/video/webhooks/webhook_1
+}
+
+// A fake server in a private network, for example of docker compose.
+func ExampleWithPlainHTTP() {
+	_, err := facade.NewClient("some-key", facade.WithBaseURL("http://fake:8080"), facade.WithPlainHTTP())
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleWithUnknownEvents() {
+	ctx := context.Background()
+	misspelled := facade.CreateWebhookParams{URL: "https://hooks.example.com/", Events: []facade.EventType{"video.encoding.completed"}}
+
+	client, err := facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: told{}}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.CreateWebhook(ctx, misspelled)
+	fmt.Println(err)
+
+	client, err = facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: told{}}), facade.WithUnknownEvents())
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = client.CreateWebhook(ctx, misspelled)
+	// Output:
+	// apivideo: CreateWebhook: invalid argument: unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)
+	// POST https://ws.api.video/webhooks
+}
+
+func ExampleEventTypes() {
+	for _, event := range facade.EventTypes() {
+		fmt.Println(event)
+	}
+	// Output:
+	// live-stream.broadcast.started
+	// live-stream.broadcast.ended
+	// video.source.recorded
+	// video.encoding.quality.completed
+	// video.caption.generated
+	// video.summary.generated
 }
 
 func ExampleWithApplication() {
@@ -197,8 +238,8 @@ func ExampleWithLogger() {
 	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
 	_, _ = client.ListWebhooks(context.Background(), facade.ListOptions{Page: 1})
 	// Output:
-	// level=DEBUG msg="apivideo: retry" method=GET path=/webhooks attempt=1 status=503
-	// level=DEBUG msg="apivideo: request" method=GET path=/webhooks query="currentPage=1" status=200
+	// level=WARN msg="apivideo: retry" method=GET path=/webhooks status=503 attempt=1
+	// level=DEBUG msg="apivideo: request" method=GET path=/webhooks status=200 query="currentPage=1" attempts=2
 }
 
 func ExampleWithHTTPClient() {
@@ -363,7 +404,7 @@ func ExampleClient_GetWebhook() {
 	fmt.Println(err)
 	// Output:
 	// https://hooks.example.com/apivideo [video.encoding.quality.completed]
-	// apivideo: GetWebhook: invalid argument: ".." is no webhook id
+	// apivideo: GetWebhook: invalid argument: the webhook ID ".." is invalid
 }
 
 func ExampleClient_ListWebhooks() {
@@ -383,28 +424,6 @@ func ExampleClient_ListWebhooks() {
 	}
 	fmt.Printf("page %d of %d: %d of %d webhooks\n", page.Number, page.TotalPages, len(page.Webhooks), page.TotalItems)
 	// Output: page 2 of 2: 1 of 3 webhooks
-}
-
-func ExampleClient_WebhookPages() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-	ctx := context.Background()
-	for range 3 {
-		if _, err := client.CreateWebhook(ctx, params); err != nil {
-			log.Fatal(err)
-		}
-	}
-
-	for page, err := range client.WebhookPages(ctx, facade.ListOptions{PageSize: 2}) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(page.Number, len(page.Webhooks))
-	}
-	// Output:
-	// 1 2
-	// 2 1
 }
 
 func ExampleClient_RateLimit() {
@@ -640,14 +659,31 @@ func ExampleSecret() {
 	fmt.Printf("%v %+v %x\n", secret, struct{ Secret facade.Secret }{secret}, secret)
 	text, err := json.Marshal(secret)
 	fmt.Println(string(text), err)
-	fmt.Println(secret.IsZero(), len(secret.Reveal()))
+	fmt.Println(secret.IsZero(), secret.Equal(secret), len(secret.Reveal()))
 	// Output:
 	// [REDACTED] {Secret:[REDACTED]} [REDACTED]
 	// "[REDACTED]" <nil>
-	// false 30
+	// false true 30
 }
 
-// A secret that was kept elsewhere since its webhook was created.
+// Configuration may contain a secret. Reveal returns the text to store.
+func ExampleSecret_UnmarshalText() {
+	var config struct {
+		Secret facade.Secret `json:"secret"`
+	}
+	if err := json.Unmarshal([]byte(`{"secret":"sig_sec_0000000000000000000000"}`), &config); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(config.Secret.Equal(facade.NewSecret("sig_sec_0000000000000000000000")), len(config.Secret.Reveal()))
+
+	err := json.Unmarshal([]byte(`{"secret":"[REDACTED]"}`), &config)
+	fmt.Println(err)
+	// Output:
+	// true 30
+	// apivideo: [REDACTED] is the placeholder of a secret; store the result of Secret.Reveal
+}
+
+// A secret that was stored when its webhook was created.
 func ExampleNewSecret() {
 	secret := facade.NewSecret(os.Getenv("APIVIDEO_SIGNATURE_SECRET"))
 	if secret.IsZero() {

@@ -1,6 +1,7 @@
 package facade
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,37 +14,33 @@ import (
 
 const (
 	maxPageSize = 100
-	// maxWalks bounds how often Webhooks goes over a list that doesn't hold
-	// still. A loop body that deletes what it is given halves the list each time,
-	// so ten are enough for a thousand pages.
-	maxWalks = 10
+	// maxScans limits the scans of Webhooks over a list that changes. A loop body
+	// that deletes each webhook halves the list in each scan, so that ten scans
+	// suffice for 500 pages.
+	maxScans = 10
 )
 
-// ListOptions chooses what to list. The zero value means everything.
+// ListOptions selects webhooks. The zero value selects all.
 type ListOptions struct {
-	// Event leaves out webhooks that aren't subscribed to it, if set.
+	// Event selects the webhooks that are subscribed to it. Empty means all.
 	Event EventType
-	// Page is where to start, counted from 1. Zero means 1.
+	// Page is the number of the first page, counted from 1. Zero means 1.
 	Page int
-	// PageSize is how many webhooks to ask for at once, up to 100. Zero means
-	// the service's default of 25 for ListWebhooks, and 100 for the iterators.
+	// PageSize is the number of webhooks per page, at most 100. Zero means the
+	// default of the service, 25, for ListWebhooks and 100 for Webhooks.
 	PageSize int
 }
 
-// ListWebhooks returns one page of the account's webhooks. What a page beyond
-// the last one gives is up to the service.
+// ListWebhooks returns one page of the webhooks. The response of the service for a
+// page beyond the last one is not documented.
 func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, error) {
 	const op = "ListWebhooks"
-	if opts.Page < 0 {
-		return nil, invalid(op, "the page must not be negative")
-	}
-	if opts.PageSize < 0 || opts.PageSize > maxPageSize {
-		return nil, invalid(op, "the page size must be between 1 and %d", maxPageSize)
+	if err := c.validator.checkListOptions(opts); err != nil {
+		return nil, c.invalid(op, err)
 	}
 	var params gen.ListWebhooksParams
 	if opts.Event != "" {
-		event := gen.EventType(opts.Event)
-		params.Events = &event
+		params.Events = &opts.Event
 	}
 	if opts.Page != 0 {
 		params.CurrentPage = &opts.Page
@@ -51,145 +48,156 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 	if opts.PageSize != 0 {
 		params.PageSize = &opts.PageSize
 	}
-	ctx, t := withTries(ctx)
-	resp, err := c.low.ListWebhooks(ctx, &params)
 	var model gen.WebhookList
-	if err := call(op, http.StatusOK, &model, t, resp, err); err != nil {
+	r, err := do(ctx, c.transport, op, &model, func() (*http.Request, error) {
+		return gen.NewListWebhooksRequest(c.server, &params)
+	})
+	if err != nil {
 		return nil, err
 	}
-	if p := model.Pagination; model.Data == nil || p.CurrentPage < 1 || p.PageSize < 1 ||
-		p.ItemsTotal < len(model.Data) || p.ItemsTotal > 0 && p.PagesTotal < 1 {
-		// Without sound counts the beginning of a list can't be told from all of it.
-		return nil, unusable(op, t, resp, "a list without data or with pagination that can't be")
-	}
 	page := &Page{
-		Webhooks:   make([]*Webhook, len(model.Data)),
-		Number:     model.Pagination.CurrentPage,
-		Size:       model.Pagination.PageSize,
-		TotalPages: model.Pagination.PagesTotal,
-		TotalItems: model.Pagination.ItemsTotal,
+		Number:     toInt(model.Pagination.CurrentPage),
+		Size:       toInt(model.Pagination.PageSize),
+		TotalPages: toInt(model.Pagination.PagesTotal),
+		TotalItems: toInt(model.Pagination.ItemsTotal),
+	}
+	isFull := len(model.Data) >= page.Size
+	if model.Data == nil || page.Number < 1 || page.Size < 1 || page.TotalPages < 1 && (page.TotalItems > 0 || isFull) {
+		return nil, invalidResponse(c.transport, op, r, "a list without data or with invalid pagination")
 	}
 	for i := range model.Data {
 		if model.Data[i].WebhookID == "" {
-			return nil, unusable(op, t, resp, "a webhook without id")
+			return nil, invalidResponse(c.transport, op, r, "a webhook without an ID")
 		}
-		page.Webhooks[i] = newWebhook(&model.Data[i])
 	}
+	page.Webhooks = newWebhooks(model.Data)
 	return page, nil
 }
 
-// WebhookPages returns an iterator over the pages of a list, each as the service
-// served it, from opts.Page to the one that was the last at first, or until the
-// service has no more: while others create and delete, webhooks move between
-// pages, and one may come twice or not at all. Webhooks takes care of that.
-//
-// The first error is yielded and ends the iteration. Ranging again starts anew,
-// and nothing is fetched ahead.
-func (c *Client) WebhookPages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
-	return func(yield func(*Page, error) bool) {
-		opts := opts
-		if opts.Page == 0 {
-			opts.Page = 1
-		}
-		if opts.PageSize == 0 {
-			opts.PageSize = maxPageSize
-		}
-		for last := math.MaxInt; ; opts.Page++ {
-			page, err := c.ListWebhooks(ctx, opts)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			last = min(last, page.TotalPages) // a list that grows has an end all the same
-			if !yield(page, nil) || opts.Page >= last || len(page.Webhooks) == 0 {
-				return
-			}
-		}
+// checkListOptions returns the reason why opts are invalid, or nil.
+func (v validator) checkListOptions(opts ListOptions) error {
+	switch {
+	case opts.Page < 0:
+		return fmt.Errorf("the page %d is negative", opts.Page)
+	case opts.PageSize < 0 || opts.PageSize > maxPageSize:
+		return fmt.Errorf("the page size %d is not between 1 and %d", opts.PageSize, maxPageSize)
+	case opts.Event != "":
+		return v.checkEvent(opts.Event)
 	}
+	return nil
 }
 
-// Webhooks returns an iterator over the account's webhooks. Each one that
-// exists from the first request to the last is yielded exactly once, whatever
-// others create and delete meanwhile, and the body of the loop as well; one that
-// is created or deleted on the way may be yielded or not. The order is the
-// service's, which it doesn't promise.
+// toInt converts a number of the pagination, which has up to 31 bits.
+func toInt(f float64) int { return int(max(-1, min(f, math.MaxInt32))) }
+
+// Webhooks returns an iterator over the webhooks, beginning at opts.Page. It yields
+// every webhook that exists during the whole iteration exactly once, even if
+// webhooks are created or deleted concurrently or by the loop body. Their order is
+// not documented.
 //
-// Up to 100 webhooks, and so every ordinary account, are a single request. A
-// longer list takes one per 100 while it holds still. If its counts change or
-// don't add up, the list is gone over again for what was missed. What counts
-// can't show is missed: one webhook deleted and another created between the
-// same two requests.
-//
-// The first error is yielded with a nil webhook and ends the iteration; that a
-// list never holds still is ErrUnexpectedResponse. Ranging again starts anew,
-// and nothing is fetched ahead. If opts.Page is not the first, what lies before
-// it isn't looked at.
+// Fewer than 100 webhooks need one request. A longer list is scanned until two
+// scans agree; see the section Pagination of the package comment. The first error
+// is yielded with a nil webhook and ends the iteration. A list that changes during
+// each of ten scans is ErrUnexpectedResponse.
 func (c *Client) Webhooks(ctx context.Context, opts ListOptions) iter.Seq2[*Webhook, error] {
+	if opts.PageSize == 0 {
+		opts.PageSize = maxPageSize
+	}
 	return func(yield func(*Webhook, error) bool) {
-		seen := make(map[string]int) // by id, the last walk that met it
-		var again error
-		for n := 1; n <= maxWalks; n++ {
-			var done bool
-			if done, again = c.walk(ctx, opts, n, seen, yield); done {
+		s := scanner{client: c, opts: opts, yield: yield, seen: make(map[string]int)}
+		for s.n = 1; s.n <= maxScans; s.n++ {
+			if s.scan(ctx) {
 				return
 			}
 		}
-		yield(nil, &Error{Op: "ListWebhooks", Attempts: 1, cause: fmt.Errorf("%w: the list didn't hold still on any of %d walks over it: %w", ErrUnexpectedResponse, maxWalks, again)})
+		yield(nil, c.errorf("ListWebhooks", 0, "%w: the list changed during each of %d scans: %w", ErrUnexpectedResponse, maxScans, s.reason))
 	}
 }
 
-// walk goes over the list for the nth time and yields what was never seen. It
-// is done if that was all of the list, or if yield or an error ended it;
-// otherwise it returns why the list has to be gone over again.
-func (c *Client) walk(ctx context.Context, opts ListOptions, n int, seen map[string]int, yield func(*Webhook, error) bool) (done bool, again error) {
-	var first *Page
-	start, met := max(opts.Page, 1), 0
-	for page, err := range c.WebhookPages(ctx, opts) {
-		switch {
-		case err != nil && first != nil && isGone(err):
-			return false, err // the list has become too short for this page
-		case err != nil:
-			yield(nil, err)
-			return true, nil
-		case first == nil && (page.Number < start || page.TotalPages < start):
-			return true, nil // there is no such page, and this one perhaps the last
-		case first == nil:
-			first = page
-		case page.TotalItems != first.TotalItems:
-			again = errMoved
+// A scanner iterates over a list by scanning all of its pages, several times if
+// need be.
+//
+// A scan misses a webhook only if the webhook moves to a page that was read before.
+// Then a webhook that this scan has read was deleted, and the next scan differs, or
+// one was created meanwhile, and this scan reads a webhook twice. Two scans of the
+// same webhooks without duplicates have therefore missed nothing.
+type scanner struct {
+	client *Client
+	opts   ListOptions
+	yield  func(*Webhook, error) bool
+	seen   map[string]int // by ID, the last scan that contained the webhook
+	n      int            // number of this scan, from 1
+	count  int            // webhooks in the previous scan
+	reason error          // why another scan is necessary
+}
+
+var errListChanged = errors.New("two scans differ")
+
+// scan yields the webhooks that no scan has seen before. It reports whether the
+// iteration is complete or ended by an error or by the caller.
+func (s *scanner) scan(ctx context.Context) bool {
+	opts, start := s.opts, cmp.Or(s.opts.Page, 1)
+	var first, page *Page
+	count, isSame := 0, s.n > 1
+	for opts.Page = start; ; opts.Page++ {
+		next, err := s.client.ListWebhooks(ctx, opts)
+		isBeyond := first != nil && opts.Page > page.TotalPages
+		if first != nil && isGone(err) {
+			if !isBeyond { // the list has become shorter
+				isSame, s.reason = false, err
+			}
+			break
 		}
-		before := met
+		if err != nil {
+			s.yield(nil, err)
+			return true
+		}
+		page = next
+		if first == nil {
+			first = page
+			if page.Number < start || start > 1 && page.TotalPages < start {
+				return true // there is no such page
+			}
+		}
+		before := count
 		for _, wh := range page.Webhooks {
-			last := seen[wh.ID]
-			if last == n {
-				again = errMoved // from an earlier page to this one
+			last := s.seen[wh.ID]
+			if last == s.n {
+				isSame = isSame && isBeyond // a server may repeat its last page
 				continue
 			}
-			seen[wh.ID] = n
-			met++
-			if last == 0 && !yield(wh, nil) {
-				return true, nil
+			s.seen[wh.ID] = s.n
+			count++
+			isSame = isSame && last == s.n-1
+			if last == 0 && !s.yield(wh, nil) {
+				return true
 			}
 		}
-		if met == before {
-			break // lest a server that ignores the page number keeps the walk going
+		isLast := opts.Page >= page.TotalPages && len(page.Webhooks) < page.Size
+		if isLast && page == first {
+			return true // a single response is consistent
+		}
+		// Webhooks that were created after the service counted may follow a full
+		// page. A server that ignores page numbers repeats a page.
+		if isLast || count == before || opts.Page > first.TotalPages {
+			break
 		}
 	}
-	if met != max(0, first.TotalItems-(start-1)*first.Size) {
-		again = errMoved
+	isSame = isSame && count == s.count
+	s.count = count
+	if !isSame && s.reason == nil {
+		s.reason = errListChanged
 	}
-	return again == nil, again
+	return isSame
 }
 
-var errMoved = errors.New("its counts changed or don't add up")
-
-// isGone tells an answer that says there is no such page.
+// isGone reports whether err means that there is no such page.
 func isGone(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrBadRequest)
 }
 
-// Collect returns all that seq yields until its first error, and that error.
-// What came before the error is returned too.
+// Collect returns all values of seq until its first error, and that error. The
+// values before the error are returned, too.
 func Collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
 	var all []T
 	for v, err := range seq {

@@ -72,18 +72,18 @@ func TestLog(t *testing.T) {
 		call    func(context.Context, *facade.Client) error
 		want    values
 	}{
-		{"create", succeed, operations[0].call, values{"method": "POST", "path": "/webhooks", "query": "", "status": int64(201), "duration": took}},
-		{"delete", succeed, operations[2].call, values{"method": "DELETE", "path": "/webhooks/webhook_0000000000000000000000", "query": "", "status": int64(204), "duration": took}},
-		{"list", succeed, list, values{"method": "GET", "path": "/webhooks", "query": "events=video.source.recorded&currentPage=2&pageSize=5", "status": int64(200), "duration": took}},
+		{"create", succeed, operations[0].call, values{"method": "POST", "path": "/webhooks", "query": "", "status": int64(201), "duration": took.String(), "attempts": int64(1)}},
+		{"delete", succeed, operations[2].call, values{"method": "DELETE", "path": "/webhooks/webhook_0000000000000000000000", "query": "", "status": int64(204), "duration": took.String(), "attempts": int64(1)}},
+		{"list", succeed, list, values{"method": "GET", "path": "/webhooks", "query": "events=video.source.recorded&currentPage=2&pageSize=5", "status": int64(200), "duration": took.String(), "attempts": int64(1)}},
 		{"an id that is escaped", succeed, func(ctx context.Context, c *facade.Client) error {
 			_, err := c.GetWebhook(ctx, "a/b\n")
 			return err
-		}, values{"method": "GET", "path": "/webhooks/a%2Fb%0A", "query": "", "status": int64(200), "duration": took}},
-		{"an error", answer(503, `{"title":"No."}`), operations[0].call, values{"method": "POST", "path": "/webhooks", "query": "", "status": int64(503), "duration": took}},
-		{"an answer that can't be used", answer(200, `<html>`), rawOperations[1].call, values{"method": "GET", "path": "/webhooks/w", "query": "", "status": int64(200), "duration": took}},
+		}, values{"method": "GET", "path": "/webhooks/a%2Fb%0A", "query": "", "status": int64(200), "duration": took.String(), "attempts": int64(1)}},
+		{"an error", answer(503, `{"title":"No."}`), operations[0].call, values{"method": "POST", "path": "/webhooks", "query": "", "status": int64(503), "duration": took.String(), "attempts": int64(1)}},
+		{"an answer that can't be used", answer(200, `<html>`), rawOperations[1].call, values{"method": "GET", "path": "/webhooks/w", "query": "", "status": int64(200), "duration": took.String(), "attempts": int64(1)}},
 		{
 			"a transport that fails", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, operations[0].call,
-			values{"method": "POST", "path": "/webhooks", "query": "", "error": `Post "http://localhost/webhooks": EOF`, "duration": took},
+			values{"method": "POST", "path": "/webhooks", "query": "", "error": `Post "http://localhost/webhooks": EOF`, "duration": took.String(), "attempts": int64(1)},
 		},
 	}
 	for _, test := range tests {

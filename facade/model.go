@@ -1,71 +1,98 @@
 package facade
 
 import (
+	"strings"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// EventType names something that happens in an account. The service adds to
-// these from time to time, so a value that isn't among the constants is passed
-// on as it is, both ways.
-type EventType string
+// EventType is the name of an event. The service adds events from time to time, so
+// a name that is read may be unknown to this version. Valid reports whether this
+// version knows it.
+type EventType = gen.EventType
 
-// The events that the service is known to offer.
+// The events that this version knows.
 const (
-	// EventLiveStreamBroadcastStarted happens when a live stream begins to broadcast.
-	EventLiveStreamBroadcastStarted = EventType(gen.EventTypeLiveStreamBroadcastStarted)
-	// EventLiveStreamBroadcastEnded happens when a live stream has finished broadcasting.
-	EventLiveStreamBroadcastEnded = EventType(gen.EventTypeLiveStreamBroadcastEnded)
-	// EventVideoSourceRecorded happens when a live stream was recorded and handed over to be encoded.
-	EventVideoSourceRecorded = EventType(gen.EventTypeVideoSourceRecorded)
-	// EventVideoEncodingQualityCompleted happens for each quality and container
-	// of a video that is ready; five times for a video of 720p.
-	EventVideoEncodingQualityCompleted = EventType(gen.EventTypeVideoEncodingQualityCompleted)
-	// EventVideoCaptionGenerated happens when an automatic caption was generated.
-	EventVideoCaptionGenerated = EventType(gen.EventTypeVideoCaptionGenerated)
-	// EventVideoSummaryGenerated happens when an automatic summary was generated.
-	EventVideoSummaryGenerated = EventType(gen.EventTypeVideoSummaryGenerated)
+	// EventLiveStreamBroadcastStarted means that a live stream began to broadcast.
+	EventLiveStreamBroadcastStarted = gen.EventTypeLiveStreamBroadcastStarted
+	// EventLiveStreamBroadcastEnded means that a live stream finished broadcasting.
+	EventLiveStreamBroadcastEnded = gen.EventTypeLiveStreamBroadcastEnded
+	// EventVideoSourceRecorded means that the recording of a live stream is ready
+	// to be encoded.
+	EventVideoSourceRecorded = gen.EventTypeVideoSourceRecorded
+	// EventVideoEncodingQualityCompleted means that one quality of a video is ready
+	// in one container. A video of 720p causes five of these events.
+	EventVideoEncodingQualityCompleted = gen.EventTypeVideoEncodingQualityCompleted
+	// EventVideoCaptionGenerated means that an automatic caption is ready.
+	EventVideoCaptionGenerated = gen.EventTypeVideoCaptionGenerated
+	// EventVideoSummaryGenerated means that an automatic summary is ready.
+	EventVideoSummaryGenerated = gen.EventTypeVideoSummaryGenerated
 )
 
-// Webhook is a subscription of a url to events. Its ID is always set. The
-// service is known to leave out other members at times; those are zero then.
-type Webhook struct {
-	// ID names the webhook to GetWebhook and DeleteWebhook, and notifications
-	// carry it in their X-Api-Video-WebhookID header.
-	ID string
-	// URL is where the notifications go.
-	URL string
-	// Events are what it is told of, in the service's order.
-	Events []EventType
-	// CreatedAt is when it was made, in whatever zone the service wrote it.
-	CreatedAt time.Time
-	// SignatureSecret signs its notifications. It doesn't print.
-	SignatureSecret Secret
+// EventTypes returns the events that this version knows.
+func EventTypes() []EventType {
+	return []EventType{
+		EventLiveStreamBroadcastStarted,
+		EventLiveStreamBroadcastEnded,
+		EventVideoSourceRecorded,
+		EventVideoEncodingQualityCompleted,
+		EventVideoCaptionGenerated,
+		EventVideoSummaryGenerated,
+	}
 }
 
-// Page is one page of a list, as the service served it.
+// Webhook is a subscription of a URL to events. Its ID is always set. The service
+// is known to omit other fields at times. They are zero then. The JSON form has the
+// names of the API, with a redacted secret.
+type Webhook struct {
+	// ID identifies the webhook to GetWebhook and DeleteWebhook. Notifications have
+	// it in their X-Api-Video-WebhookID header.
+	ID string `json:"webhookId"`
+	// URL receives the notifications.
+	URL string `json:"url"`
+	// Events are the subscribed events, in the order of the service.
+	Events []EventType `json:"events"`
+	// CreatedAt is the time of the creation, in the time zone of the service. It is
+	// zero if the response has no valid RFC 3339 time.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// SignatureSecret signs the notifications.
+	SignatureSecret Secret `json:"signatureSecret,omitzero"`
+}
+
+// Page is one page of a list.
 type Page struct {
-	// Webhooks are in the service's order, which it doesn't promise.
+	// Webhooks are in the order of the service, which is not documented.
 	Webhooks []*Webhook
-	// Number is this page's, counted from 1.
+	// Number is the number of the page, counted from 1.
 	Number int
-	// Size is how many webhooks a full page holds.
+	// Size is the number of webhooks on a full page.
 	Size int
-	// TotalPages and TotalItems count what the whole list held at that moment.
+	// TotalPages and TotalItems count the pages and webhooks of the whole list.
 	TotalPages, TotalItems int
 }
 
-func newWebhook(w *gen.Webhook) *Webhook {
-	events := make([]EventType, len(w.Events))
-	for i, e := range w.Events {
-		events[i] = EventType(e)
+// newWebhooks converts the webhooks of a response. They share three allocations,
+// which saves two per webhook. A caller that keeps one of them keeps all of them.
+func newWebhooks(models []gen.Webhook) []*Webhook {
+	size := 0
+	for i := range models {
+		size += 2 * len(models[i].SignatureSecret)
 	}
-	return &Webhook{
-		ID:              w.WebhookID,
-		URL:             w.URL,
-		Events:          events,
-		CreatedAt:       w.CreatedAt,
-		SignatureSecret: NewSecret(w.SignatureSecret),
+	var secrets strings.Builder
+	secrets.Grow(size)
+	values, pointers := make([]Webhook, len(models)), make([]*Webhook, len(models))
+	for i := range models {
+		m := &models[i]
+		createdAt, _ := time.Parse(time.RFC3339, m.CreatedAt) // zero if it is invalid
+		values[i] = Webhook{
+			ID:              m.WebhookID,
+			URL:             m.URL,
+			Events:          m.Events,
+			CreatedAt:       createdAt,
+			SignatureSecret: maskTo(&secrets, m.SignatureSecret),
+		}
+		pointers[i] = &values[i]
 	}
+	return pointers
 }

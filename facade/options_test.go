@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
-	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -111,7 +108,7 @@ func TestWithBaseURLRefuses(t *testing.T) {
 			client, err := facade.NewClient(testKey, once, facade.WithBaseURL(test.url))
 			require.ErrorIs(t, err, facade.ErrInvalidArgument)
 			assert.Nil(t, client)
-			assert.Contains(t, err.Error(), "base url")
+			assert.Contains(t, err.Error(), "base URL")
 			assert.NotContains(t, err.Error(), password)
 		})
 	}
@@ -361,39 +358,53 @@ func TestTimeoutSaysNothingAboutTheAnswer(t *testing.T) {
 	}
 }
 
-func TestCallersHTTPClientIsUsedAndNotChanged(t *testing.T) {
+func TestWithHTTPClient_isNotChanged(t *testing.T) {
 	t.Parallel()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
 	transport := &recorder{answer: func(*http.Request) *http.Response {
 		return reply(http.StatusOK, webhookJSON(1), http.Header{"Set-Cookie": {"sticky=1; Path=/"}})
 	}}
-	for _, hc := range []*http.Client{
-		{Transport: transport, Jar: jar},
-		{Transport: transport, Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }},
+	hc := &http.Client{Transport: transport, Timeout: time.Minute}
+	client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTimeout(time.Second))
+	require.NoError(t, err)
+	get(t, client)
+	assert.Equal(t, &http.Client{Transport: transport, Timeout: time.Minute}, hc)
+	hc.Transport = nil // the client has its own copy
+	get(t, client)
+	require.Len(t, transport.requests, 2)
+	assert.Empty(t, transport.requests[1].Header.Values("Cookie"))
+}
+
+func TestWithHTTPClient_unsupportedFields(t *testing.T) {
+	t.Parallel()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	for want, hc := range map[string]*http.Client{
+		"CheckRedirect, but redirects are never followed": {CheckRedirect: func(*http.Request, []*http.Request) error { return nil }},
+		"Jar, but cookies are never sent":                 {Jar: jar},
+		"the HTTP client is nil":                          nil,
 	} {
-		before := *hc
-		client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTimeout(time.Second), facade.WithLogger(slog.New(slog.DiscardHandler)))
+		_, err := facade.NewClient(testKey, facade.WithHTTPClient(hc))
+		require.ErrorIs(t, err, facade.ErrInvalidArgument)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestWithPlainHTTP(t *testing.T) {
+	t.Parallel()
+	const fake = "http://fake:8080"
+	_, err := facade.NewClient(testKey, facade.WithBaseURL(fake))
+	require.ErrorIs(t, err, facade.ErrInvalidArgument)
+	require.ErrorContains(t, err, "WithPlainHTTP")
+	for _, opts := range [][]facade.Option{
+		{facade.WithPlainHTTP(), facade.WithBaseURL(fake)},
+		{facade.WithBaseURL(fake), facade.WithPlainHTTP()},
+	} {
+		transport := new(recorder)
+		client, err := facade.NewClient(testKey, append(opts, once, facade.WithHTTPClient(&http.Client{Transport: transport}))...)
 		require.NoError(t, err)
 		get(t, client)
-		get(t, client)
-		was, is := reflect.ValueOf(before), reflect.ValueOf(*hc)
-		for i := range was.NumField() {
-			if field := was.Type().Field(i).Name; field == "CheckRedirect" { // functions don't compare
-				assert.Equal(t, was.Field(i).Pointer(), is.Field(i).Pointer())
-			} else {
-				assert.Equal(t, was.Field(i).Interface(), is.Field(i).Interface(), field)
-			}
-		}
-
-		hc.Transport = nil // nor does the client change along with it
-		get(t, client)
-		hc.Transport = transport
+		assert.Equal(t, []string{fake + "/webhooks/w"}, transport.urls())
 	}
-	require.Len(t, transport.requests, 6, "all of them through the caller's transport")
-	assert.Empty(t, transport.requests[0].Header.Values("Cookie"))
-	assert.Equal(t, "sticky=1", transport.requests[1].Header.Get("Cookie"), "the jar kept it")
-	assert.Len(t, jar.Cookies(&url.URL{Scheme: "https", Host: "ws.api.video"}), 1)
 }
 
 func TestLaterHTTPClientWins(t *testing.T) {

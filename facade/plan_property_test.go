@@ -237,10 +237,10 @@ func (w *world) planAndApply(ctx context.Context, client *facade.Client) (*facad
 		return nil, nil, err
 	}
 	done, err := client.ApplyPlan(ctx, plan)
-	assert.Equal(w.t, err == nil, done.Left.Empty(), "what is left is why there is an error: %v", err)
-	created := slices.Concat(subscriptionsOf(done.Created), done.Left.Create)
+	assert.Equal(w.t, err == nil, done.Remaining.Empty(), "what is left is why there is an error: %v", err)
+	created := slices.Concat(subscriptionsOf(done.Created), done.Remaining.Create)
 	assert.Equal(w.t, plan.Create, created, "what is created and left is what was planned")
-	deleted := idsOf(slices.Concat(done.Deleted, done.Left.Delete))
+	deleted := idsOf(slices.Concat(done.Deleted, done.Remaining.Delete))
 	assert.ElementsMatch(w.t, idsOf(plan.Delete), deleted, "what is deleted and left is what was planned")
 	for _, wh := range done.Created {
 		assert.False(w.t, wh.SignatureSecret.IsZero())
@@ -278,7 +278,7 @@ func (w *world) settle() {
 			freed = max(0, held+len(plan.Create)-w.limit)
 			refused = min(1, freed)
 		}
-		assert.Equal(w.t, freed, done.Freed, "as many places as it needs\n%s", w)
+		assert.Equal(w.t, freed, done.DeletedEarly, "as many places as it needs\n%s", w)
 		assert.Equal(w.t, 1+len(plan.Create)+len(plan.Delete)+refused, len(w.requests)-before, "a listing, and a request for each change\n%s", w)
 		assert.True(w.t, w.isThere(), "one run that is left alone is enough\n%s", w)
 	})

@@ -118,7 +118,7 @@ func TestPlan(t *testing.T) {
 
 				done, err := account.client.ApplyPlan(t.Context(), plan)
 				require.NoError(t, err)
-				assert.True(t, done.Left.Empty())
+				assert.True(t, done.Remaining.Empty())
 				assert.Len(t, account.requests(), 1+len(test.create)+len(test.remove))
 				again, err := account.client.PlanWebhooks(t.Context(), test.desired, test.opts)
 				require.NoError(t, err)
@@ -199,9 +199,8 @@ func TestPlanKeepsNothingOfTheCallers(t *testing.T) {
 	assert.Equal(t, []facade.CreateWebhookParams{subscribing(hook, eventA)}, plan.Create)
 }
 
-// A listing of more than one page costs one request for each hundred, and every
-// change one.
-func TestPlanAndApplyCostOneRequestAChange(t *testing.T) {
+// A list of two pages is scanned twice. Each change is one request.
+func TestApplyPlan_oneRequestPerChange(t *testing.T) {
 	t.Parallel()
 	var held, desired []facade.CreateWebhookParams
 	for i := range 120 {
@@ -211,12 +210,12 @@ func TestPlanAndApplyCostOneRequestAChange(t *testing.T) {
 	account := newAccount(t, held, facadetest.WithWebhookLimit(0))
 	plan, err := account.client.PlanWebhooks(t.Context(), desired, ownsAll)
 	require.NoError(t, err)
-	assert.Equal(t, []string{listing, listing}, account.requests())
+	assert.Equal(t, []string{listing, listing, listing, listing}, account.requests())
 	done, err := account.client.ApplyPlan(t.Context(), plan)
 	require.NoError(t, err)
 	assert.Len(t, done.Created, 30)
 	assert.Len(t, done.Deleted, 30)
-	assert.Len(t, account.requests(), 2+30+30)
+	assert.Len(t, account.requests(), 4+30+30)
 }
 
 // planned has something of everything that is hard to print.
@@ -237,17 +236,17 @@ func planned() *facade.Plan {
 
 func TestPlanString(t *testing.T) {
 	t.Parallel()
-	const want = `+ https://hooks.example.com/ b/é [video. [31minvented]
-= https://hooks.example.com/a [video.encoding.quality.completed] (webhook_1)
+	const want = `= https://hooks.example.com/a [video.encoding.quality.completed] (webhook_1)
 - https://hooks.example.com/c [2J x [video.encoding.quality.completed video.caption.generated] (webhook_ 2)
-+ https://user:xxxxx@hooks.example.com/b?c=d#e [video.source.recorded video.encoding.quality.completed]
++ https://hooks.example.com/ b/é [video. [31minvented]
 - …@hooks.example.com/d [video.encoding.quality.completed] (webhook_3)
++ https://user:xxxxx@hooks.example.com/b?c=d#e [video.source.recorded video.encoding.quality.completed]
 2 to create, 2 to delete, 1 to keep
 `
 	plan := planned()
 	assert.Equal(t, want, plan.String())
 	assert.Equal(t, want, fmt.Sprint(plan))
-	assert.Equal(t, want, fmt.Sprint(facade.Applied{Left: *plan}.Left), "as it is in Applied")
+	assert.Equal(t, want, fmt.Sprint(facade.Applied{Remaining: *plan}.Remaining), "as it is in Applied")
 	assert.Equal(t, "0 to create, 0 to delete, 0 to keep\n", new(facade.Plan).String())
 }
 
@@ -313,7 +312,7 @@ func TestPlanEmpty(t *testing.T) {
 func TestPlansPrintNoSecrets(t *testing.T) {
 	t.Parallel()
 	plan := planned()
-	done := &facade.Applied{Created: plan.Keep, Deleted: plan.Delete, Left: *plan}
+	done := &facade.Applied{Created: plan.Keep, Deleted: plan.Delete, Remaining: *plan}
 	for name, v := range map[string]any{"a plan": plan, "a plan by value": *plan, "what was applied": done, "what was applied, by value": *done} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -345,9 +344,9 @@ func TestApplyCreatesBeforeItDeletes(t *testing.T) {
 	require.Len(t, after, 3)
 	assert.Equal(t, []*facade.Webhook{&after[1], &after[2]}, done.Created, "in the order of the plan, their secrets included")
 	assert.Equal(t, account.heldAt(0, 1), done.Deleted)
-	assert.Zero(t, done.Freed)
-	assert.True(t, done.Left.Empty())
-	assert.Equal(t, []*facade.Webhook{&after[0], &after[1], &after[2]}, done.Left.Keep)
+	assert.Zero(t, done.DeletedEarly)
+	assert.True(t, done.Remaining.Empty())
+	assert.Equal(t, []*facade.Webhook{&after[0], &after[1], &after[2]}, done.Remaining.Keep)
 }
 
 // The service is known to leave out members. The secret is then asked for.
@@ -387,9 +386,9 @@ func TestApplyAsksForTheSecret(t *testing.T) {
 			}
 			require.Len(t, done.Created, 1, "it is there, whatever the error")
 			assert.Equal(t, test.secret, done.Created[0].SignatureSecret.Reveal())
-			assert.Empty(t, done.Left.Create)
+			assert.Empty(t, done.Remaining.Create)
 			assert.Equal(t, test.deletes, deletes)
-			assert.Len(t, done.Left.Delete, 1-deletes)
+			assert.Len(t, done.Remaining.Delete, 1-deletes)
 		})
 	}
 }
@@ -422,7 +421,7 @@ func TestApplyRefuses(t *testing.T) {
 			if plan == nil {
 				plan = new(facade.Plan)
 			}
-			assert.Equal(t, &facade.Applied{Left: *plan}, done)
+			assert.Equal(t, &facade.Applied{Remaining: *plan}, done)
 			assert.Empty(t, account.requests(), "nothing was sent")
 		})
 	}
@@ -433,7 +432,7 @@ func TestApplyNothing(t *testing.T) {
 	account := newAccount(t, []facade.CreateWebhookParams{validParams})
 	done, err := account.client.ApplyPlan(t.Context(), &facade.Plan{Keep: account.heldAt(0)})
 	require.NoError(t, err)
-	assert.Equal(t, &facade.Applied{Left: facade.Plan{Keep: account.heldAt(0)}}, done)
+	assert.Equal(t, &facade.Applied{Remaining: facade.Plan{Keep: account.heldAt(0)}}, done)
 	assert.Empty(t, account.requests())
 }
 
@@ -481,11 +480,11 @@ func TestApplyStopsAtTheFirstError(t *testing.T) {
 					assert.False(t, wh.SignatureSecret.IsZero())
 				}
 				assert.Equal(t, plan.Delete[:deleted], append([]*facade.Webhook{}, done.Deleted...))
-				assert.Equal(t, plan.Create[created:], done.Left.Create)
-				assert.Equal(t, plan.Delete[deleted:], done.Left.Delete)
-				assert.Equal(t, done.Created, done.Left.Keep[len(plan.Keep):])
-				assert.Equal(t, want == nil, done.Left.Empty())
-				assert.Zero(t, done.Freed)
+				assert.Equal(t, plan.Create[created:], done.Remaining.Create)
+				assert.Equal(t, plan.Delete[deleted:], done.Remaining.Delete)
+				assert.Equal(t, done.Created, done.Remaining.Keep[len(plan.Keep):])
+				assert.Equal(t, want == nil, done.Remaining.Empty())
+				assert.Zero(t, done.DeletedEarly)
 
 				plan, err = account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{})
 				require.NoError(t, err)
@@ -514,7 +513,7 @@ func TestApplyWhenACreationIsRefused(t *testing.T) {
 	account.server.Inject(facadetest.Fault{Status: http.StatusBadRequest})
 	done, err := account.client.ApplyPlan(t.Context(), plan)
 	require.ErrorIs(t, err, facade.ErrBadRequest)
-	assert.Equal(t, &facade.Applied{Left: *plan}, done)
+	assert.Equal(t, &facade.Applied{Remaining: *plan}, done)
 	assert.Equal(t, account.held, account.server.Webhooks())
 }
 
@@ -526,7 +525,7 @@ func TestApplyWhoseContextHasEnded(t *testing.T) {
 	cancel()
 	done, err := account.client.ApplyPlan(ctx, plan)
 	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, &facade.Applied{Left: *plan}, done)
+	assert.Equal(t, &facade.Applied{Remaining: *plan}, done)
 	assert.Equal(t, account.held, account.server.Webhooks())
 }
 
@@ -566,7 +565,7 @@ func TestApplyTellsApartWhatIsNotFound(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, facade.ErrNotFound)
-			assert.Equal(t, &facade.Applied{Left: *plan}, done)
+			assert.Equal(t, &facade.Applied{Remaining: *plan}, done)
 		})
 	}
 	t.Run("the token", func(t *testing.T) {
@@ -574,7 +573,7 @@ func TestApplyTellsApartWhatIsNotFound(t *testing.T) {
 		plan := &facade.Plan{Delete: []*facade.Webhook{{ID: "webhook_1"}}}
 		done, err := newClient(t, answer(http.StatusNotFound, ""), facade.WithTokenExchange()).ApplyPlan(t.Context(), plan)
 		require.ErrorIs(t, err, facade.ErrNotFound)
-		assert.Equal(t, &facade.Applied{Left: *plan}, done)
+		assert.Equal(t, &facade.Applied{Remaining: *plan}, done)
 	})
 }
 
@@ -707,9 +706,9 @@ func TestApplyAtTheLimit(t *testing.T) {
 			if len(test.freed) > 0 {
 				refused++ // the first that didn't fit, which is how the limit is known
 			}
-			assert.Equal(t, len(test.freed), done.Freed)
-			assert.Equal(t, idsOf(account.heldAt(test.freed...)), idsOf(done.Deleted[:done.Freed]))
-			assert.Len(t, done.Left.Create, test.left)
+			assert.Equal(t, len(test.freed), done.DeletedEarly)
+			assert.Equal(t, idsOf(account.heldAt(test.freed...)), idsOf(done.Deleted[:done.DeletedEarly]))
+			assert.Len(t, done.Remaining.Create, test.left)
 			assert.Equal(t, test.missed, missed)
 			assert.Len(t, account.requests(), 1+len(done.Created)+len(done.Deleted)+refused)
 		})
@@ -754,7 +753,42 @@ func TestApplyAtTheLimitWhenOneIsGone(t *testing.T) {
 	require.NoError(t, err)
 	done, err := account.client.ApplyPlan(t.Context(), plan)
 	require.NoError(t, err)
-	assert.Equal(t, 2, done.Freed)
+	assert.Equal(t, 2, done.DeletedEarly)
 	assert.Equal(t, account.heldAt(0, 1), done.Deleted)
 	assert.Equal(t, []facade.Webhook{*foreign, *done.Created[0]}, account.server.Webhooks())
+}
+
+func TestPlan_nilWebhook(t *testing.T) {
+	t.Parallel()
+	plan := facade.Plan{
+		Keep:   []*facade.Webhook{nil},
+		Create: []facade.CreateWebhookParams{{}, {URL: "http:user:zq!password@host"}},
+		Delete: []*facade.Webhook{nil, {ID: "webhook_1"}},
+	}
+	text := plan.String()
+	assert.Contains(t, text, "2 to create, 2 to delete, 1 to keep")
+	assert.Contains(t, text, "<nil>")
+	assert.NotContains(t, text, "zq!password")
+	assert.NotContains(t, plan.LogValue().String(), "zq!password")
+}
+
+// A gateway responds 200 instead of 204 and 201.
+func TestApplyPlan_undocumentedSuccess(t *testing.T) {
+	t.Parallel()
+	account := newAccount(t, []facade.CreateWebhookParams{subscribing(hook+"/1", eventA), subscribing(hook+"/2", eventA), subscribing(hook+"/3", eventA)})
+	transport := newTransport(t)
+	client := account.server.Client(facade.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(r)
+		if err == nil && resp.StatusCode < 300 {
+			resp.StatusCode = http.StatusOK
+		}
+		return resp, err
+	})}))
+	plan, err := client.PlanWebhooks(t.Context(), []facade.CreateWebhookParams{subscribing(hook, eventA)}, ownsAll)
+	require.NoError(t, err)
+	applied, err := client.ApplyPlan(t.Context(), plan)
+	require.NoError(t, err)
+	assert.Len(t, applied.Created, 1)
+	assert.Len(t, applied.Deleted, 3)
+	assert.Len(t, account.server.Webhooks(), 1)
 }

@@ -1,57 +1,102 @@
 package facade
 
 import (
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 )
 
-const redacted = "[REDACTED]"
-
-// Secret is a string that doesn't print: a webhook's signature secret, which
-// whoever knows it can forge notifications with. No verb of package fmt, no
-// handler of log/slog and no JSON encoder shows more than "[REDACTED]", or
-// nothing at all for the zero Secret. Reveal is the only way to its text.
+// Secret holds a text that must not be printed, such as a signature secret. Every
+// verb of package fmt, every handler of log/slog and every JSON encoder prints
+// "[REDACTED]", or nothing for the zero Secret. The text is masked in memory, so
+// that printers that use reflection (testify, spew, cmp) do not show it either.
+// Only Reveal returns the text.
 //
-// Secrets don't compare with ==. Use reflect.DeepEqual in tests, and
-// crypto/subtle on what Reveal returns elsewhere.
+// Secrets are comparable. Use Equal to compare in constant time.
 type Secret struct {
-	_ [0]func() // refuses ==, which would compare the pointers
-	// Behind a pointer, because fmt ignores methods on an unexported field of
-	// somebody else's struct and would print the string itself.
-	text *string
+	masked string // hexadecimal digits of the text XOR pad
 }
+
+// pad masks secrets. It is the same for all secrets of a process, so that equal
+// secrets are equal in memory.
+var pad = func() (pad [64]byte) {
+	_, _ = rand.Read(pad[:]) // never fails
+	return pad
+}()
 
 // NewSecret returns a Secret that holds s. NewSecret("") is the zero Secret.
 func NewSecret(s string) Secret {
-	if s == "" {
-		return Secret{}
-	}
-	return Secret{text: &s}
+	var b strings.Builder
+	b.Grow(2 * len(s))
+	return maskTo(&b, s)
 }
 
-// Reveal returns the text. The zero Secret gives "".
-func (s Secret) Reveal() string {
-	if s.text == nil {
-		return ""
+// maskTo appends the masked text to b and returns the Secret that refers to it. The
+// capacity of b must suffice.
+func maskTo(b *strings.Builder, s string) Secret {
+	const digits = "0123456789abcdef"
+	start := b.Len()
+	for i := range len(s) {
+		c := s[i] ^ pad[i%len(pad)]
+		b.WriteByte(digits[c>>4])
+		b.WriteByte(digits[c&0xf])
 	}
-	return *s.text
+	return Secret{b.String()[start:]}
+}
+
+// Reveal returns the text. The zero Secret returns "".
+func (s Secret) Reveal() string {
+	text := make([]byte, len(s.masked)/2)
+	for i := range text {
+		text[i] = (fromHex(s.masked[2*i])<<4 | fromHex(s.masked[2*i+1])) ^ pad[i%len(pad)]
+	}
+	return string(text)
+}
+
+// fromHex returns the value of a digit that maskTo has written.
+func fromHex(c byte) byte {
+	if c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
 }
 
 // IsZero reports whether s holds no text.
-func (s Secret) IsZero() bool { return s.text == nil }
+func (s Secret) IsZero() bool { return s.masked == "" }
 
-// Format prints "[REDACTED]" whatever the verb, and nothing for the zero Secret.
+// Equal reports whether s and other hold the same text. The time it takes does not
+// depend on the text.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.masked), []byte(other.masked)) == 1
+}
+
+// Format prints "[REDACTED]" for every verb, and nothing for the zero Secret.
 func (s Secret) Format(f fmt.State, _ rune) {
 	if !s.IsZero() {
-		_, _ = io.WriteString(f, redacted)
+		_, _ = io.WriteString(f, redact.Placeholder)
 	}
 }
 
-// MarshalText returns "[REDACTED]", and nothing for the zero Secret, so that
-// encoders of JSON, XML and YAML don't show more either.
+// MarshalText returns "[REDACTED]", and nothing for the zero Secret. To store a
+// secret, write the result of Reveal.
 func (s Secret) MarshalText() ([]byte, error) {
 	if s.IsZero() {
 		return nil, nil
 	}
-	return []byte(redacted), nil
+	return []byte(redact.Placeholder), nil
+}
+
+// UnmarshalText sets s to a text, for example from a configuration file. It returns
+// an error for "[REDACTED]", the output of MarshalText.
+func (s *Secret) UnmarshalText(text []byte) error {
+	if string(text) == redact.Placeholder {
+		return errors.New("apivideo: " + redact.Placeholder + " is the placeholder of a secret; store the result of Secret.Reveal")
+	}
+	*s = NewSecret(string(text))
+	return nil
 }

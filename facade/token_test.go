@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,7 +88,7 @@ func getOne(ctx context.Context, client *facade.Client) error {
 	return err
 }
 
-func TestTokenExchangeAgainstTheFake(t *testing.T) {
+func TestWithTokenExchange(t *testing.T) {
 	t.Parallel()
 	server, _ := newFake(t)
 	bearer, err := facade.NewClient(server.APIKey, once, facade.WithBaseURL(server.URL), facade.WithTokenExchange(),
@@ -114,100 +113,7 @@ func TestTokenExchangeAgainstTheFake(t *testing.T) {
 	assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
 }
 
-func TestOneExchangeForAllThatWait(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{delay: time.Second}
-		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
-		all := func() {
-			var group sync.WaitGroup
-			for range 64 {
-				group.Go(func() { assert.NoError(t, getOne(t.Context(), client)) })
-			}
-			group.Wait()
-		}
-		all()
-		assert.Equal(t, 1, service.count(), "at first")
-		<-time.After(2 * time.Hour)
-		all()
-		assert.Equal(t, 2, service.count(), "after the end")
-		assert.Equal(t, `refresh {"refreshToken":"refresh1"}`, service.exchanges[1])
-	})
-}
-
-func TestRenewalCostsCallersNothing(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{}
-		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
-		require.NoError(t, getOne(t.Context(), client))
-
-		<-time.After(59*time.Minute - time.Second)
-		require.NoError(t, getOne(t.Context(), client))
-		assert.Equal(t, 1, service.count(), "more than a minute is left")
-
-		<-time.After(2 * time.Second)
-		start := time.Now()
-		require.NoError(t, getOne(t.Context(), client))
-		assert.Zero(t, time.Since(start))
-		synctest.Wait()
-		assert.Equal(t, 2, service.count(), "less than a minute is left")
-		assert.Equal(t, "Bearer access1", service.tokens[2], "the old one serves meanwhile")
-
-		require.NoError(t, getOne(t.Context(), client))
-		assert.Equal(t, "Bearer access2", service.tokens[3])
-		assert.Equal(t, 2, service.count())
-	})
-}
-
-func TestFailedRenewalIsNotHurried(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{exchange: func(n int) (int, string) {
-			if n > 1 {
-				return http.StatusServiceUnavailable, ""
-			}
-			return 0, ""
-		}}
-		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
-		require.NoError(t, getOne(t.Context(), client))
-		<-time.After(59*time.Minute + time.Second)
-		for range 100 {
-			require.NoError(t, getOne(t.Context(), client), "the old token still serves")
-			synctest.Wait()
-		}
-		assert.Equal(t, 3, service.count(), "once by refresh token, once by key, then a pause")
-		for _, want := range []int{3, 4} { // after 5 and 10 s
-			<-time.After(5 * time.Second)
-			require.NoError(t, getOne(t.Context(), client))
-			synctest.Wait()
-			assert.Equal(t, want, service.count())
-		}
-		<-time.After(time.Minute)
-		require.ErrorIs(t, getOne(t.Context(), client), facade.ErrServer)
-	})
-}
-
-func TestExchangeBelongsToNoCaller(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{delay: time.Second}
-		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		group.Go(func() { assert.ErrorIs(t, getOne(ctx, client), context.Canceled) })
-		synctest.Wait() // the first caller has begun the exchange
-		for range 9 {
-			group.Go(func() { assert.NoError(t, getOne(t.Context(), client)) })
-		}
-		synctest.Wait()
-		cancel()
-		group.Wait()
-		assert.Equal(t, 1, service.count())
-	})
-}
-
-func TestRefreshTokenThatIsRefused(t *testing.T) {
+func TestWithTokenExchange_refreshTokenRejected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := &tokenService{exchange: func(n int) (int, string) {
@@ -228,7 +134,7 @@ func TestRefreshTokenThatIsRefused(t *testing.T) {
 	})
 }
 
-func TestTokenLife(t *testing.T) {
+func TestWithTokenExchange_expiresIn(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, expiresIn string
@@ -274,7 +180,7 @@ func TestTokenLife(t *testing.T) {
 	}
 }
 
-func TestTokenThatCannotBeUsed(t *testing.T) {
+func TestWithTokenExchange_invalidToken(t *testing.T) {
 	t.Parallel()
 	token := func(tokenType, access string) func(int) (int, string) {
 		return func(int) (int, string) {
@@ -326,7 +232,7 @@ func TestTokenThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestTokenThatIsRejected(t *testing.T) {
+func TestWithTokenExchange_401(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
 		t.Run(op.name+"/once", func(t *testing.T) {
@@ -375,7 +281,7 @@ func TestTokenThatIsRejected(t *testing.T) {
 	}
 }
 
-func TestTokenStaysWithItsServer(t *testing.T) {
+func TestRaw_tokenAndAnotherServer(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{}
 	elsewhere := make(chan string, 1)
@@ -396,7 +302,7 @@ func TestTokenStaysWithItsServer(t *testing.T) {
 	assert.Empty(t, <-elsewhere)
 }
 
-func TestRawRequestsHaveTokensToo(t *testing.T) {
+func TestRaw_bearerToken(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{}
 	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
@@ -406,18 +312,18 @@ func TestRawRequestsHaveTokensToo(t *testing.T) {
 	assert.Equal(t, []string{"Bearer access1"}, service.tokens)
 }
 
-func TestExchangeThatEchoesTheKey(t *testing.T) {
+func TestWithTokenExchange_echoedKey(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{exchange: func(int) (int, string) {
 		return http.StatusUnauthorized, `{"title":"The key ` + testKey + ` is wrong."}`
 	}}
 	err := getOne(t.Context(), newClient(t, service.ServeHTTP, facade.WithTokenExchange()))
-	assert.Equal(t, "apivideo: CreateAccessToken: 401 The key [REDACTED] is wrong.", err.Error())
+	assert.Contains(t, err.Error(), "apivideo: CreateAccessToken: 401 The key [REDACTED] is wrong. (host ")
 	assert.NotContains(t, string(asError(t, err).Body), testKey)
 }
 
 // An exchange has the key in its body, which a redirect would send along.
-func TestExchangeIsNeverRedirected(t *testing.T) {
+func TestWithTokenExchange_redirect(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/auth/api-key", "/auth/refresh"} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
@@ -428,14 +334,13 @@ func TestExchangeIsNeverRedirected(t *testing.T) {
 				}))
 				t.Cleanup(elsewhere.Close)
 				service := &tokenService{reject: func(token string) bool { return token == "access1" }}
-				follow := &http.Client{Transport: newTransport(t), CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 				client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 					if r.URL.Path == path {
 						http.Redirect(w, r, elsewhere.URL+path, status)
 						return
 					}
 					service.ServeHTTP(w, r)
-				}, facade.WithHTTPClient(follow), facade.WithTokenExchange())
+				}, facade.WithTokenExchange())
 				err := getOne(t.Context(), client)
 				if path == "/auth/refresh" {
 					require.NoError(t, err, "the key serves as well")
@@ -448,7 +353,7 @@ func TestExchangeIsNeverRedirected(t *testing.T) {
 	}
 }
 
-func TestCreateThatWaitsForATokenIsNotUnconfirmed(t *testing.T) {
+func TestCreateWebhook_deadlineBeforeToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		service := &tokenService{delay: 10 * time.Second}
@@ -463,7 +368,7 @@ func TestCreateThatWaitsForATokenIsNotUnconfirmed(t *testing.T) {
 	})
 }
 
-func TestExchangeWaitsAsTheServiceAsks(t *testing.T) {
+func TestWithTokenExchange_429(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		busy := true
@@ -484,17 +389,7 @@ func TestExchangeWaitsAsTheServiceAsks(t *testing.T) {
 	})
 }
 
-func TestTokenRefusedTwiceIsGotByKeyNext(t *testing.T) {
-	t.Parallel()
-	service := &tokenService{reject: func(token string) bool { return token != "access3" }}
-	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
-	require.ErrorIs(t, getOne(t.Context(), client), facade.ErrUnauthorized)
-	require.NoError(t, getOne(t.Context(), client))
-	require.Len(t, service.exchanges, 3)
-	assert.Equal(t, `key {"apiKey":"`+testKey+`"}`, service.exchanges[2])
-}
-
-func TestTokenIsMendedAfterALargeRefusal(t *testing.T) {
+func TestWithTokenExchange_large401(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{}
 	first := true
@@ -510,33 +405,8 @@ func TestTokenIsMendedAfterALargeRefusal(t *testing.T) {
 	assert.Equal(t, []string{"Bearer access2"}, service.tokens)
 }
 
-func TestTransportThatPanicsInAnExchange(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name, want string
-		stop       func()
-	}{
-		{"panic, whose text may be anything", "ended in a panic with a string", func() { panic("no: " + testKey) }},
-		{"exit", "didn't return", runtime.Goexit},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-				test.stop()
-				return nil, nil
-			})}
-			client, err := facade.NewClient(testKey, once, facade.WithHTTPClient(hc), facade.WithTokenExchange(),
-				facade.WithTimeout(time.Millisecond)) // net/http waits for that long beside a transport that never returns
-			require.NoError(t, err)
-			err = getOne(t.Context(), client)
-			require.ErrorContains(t, err, test.want)
-			assert.NotContains(t, err.Error(), testKey)
-		})
-	}
-}
-
 // The raw client's own exchanges take no token and cost none.
-func TestRawExchange(t *testing.T) {
+func TestRaw_tokenRequest(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{exchange: func(n int) (int, string) {
 		if n == 2 {
@@ -554,45 +424,8 @@ func TestRawExchange(t *testing.T) {
 	assert.Equal(t, 2, service.count())
 }
 
-// The moments themselves at which a token is to be renewed, and ends.
-func TestTokenAtItsBounds(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name        string
-		after, took time.Duration
-		exchanges   int
-		token       string
-	}{
-		{"before the renewal", 59*time.Minute - 1, 0, 1, "access1"},
-		{"at the renewal, which others wait for", 59 * time.Minute, 0, 2, "access1"},
-		{"before the end", time.Hour - 1, 0, 2, "access1"},
-		{"at the end, which it doesn't live to see", time.Hour, time.Second, 2, "access2"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				service := &tokenService{}
-				client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
-					if r.URL.Path == "/auth/refresh" {
-						<-time.After(time.Second)
-					}
-					service.ServeHTTP(w, r)
-				}, facade.WithTokenExchange())
-				require.NoError(t, getOne(t.Context(), client))
-				<-time.After(test.after)
-				start := time.Now()
-				require.NoError(t, getOne(t.Context(), client))
-				assert.Equal(t, test.took, time.Since(start))
-				<-time.After(2 * time.Second)
-				assert.Equal(t, test.exchanges, service.count())
-				assert.Equal(t, "Bearer "+test.token, service.tokens[1])
-			})
-		})
-	}
-}
-
 // Callers that all learn at once that their token is refused.
-func TestTokenThatManyFindRejected(t *testing.T) {
+func TestWithTokenExchange_concurrent401(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
@@ -639,7 +472,7 @@ func TestTokenThatManyFindRejected(t *testing.T) {
 	}
 }
 
-func TestRenewalThatFailsAfterARejection(t *testing.T) {
+func TestWithTokenExchange_failedRenewalAfter401(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
@@ -669,7 +502,7 @@ func TestRenewalThatFailsAfterARejection(t *testing.T) {
 	}
 }
 
-func TestClientsNeverShareTokens(t *testing.T) {
+func TestWithTokenExchange_twoClients(t *testing.T) {
 	t.Parallel()
 	services := []*tokenService{{}, {exchange: func(int) (int, string) {
 		return http.StatusOK, `{"token_type":"Bearer","access_token":"other"}`
@@ -686,29 +519,8 @@ func TestClientsNeverShareTokens(t *testing.T) {
 	assert.Equal(t, 2, services[0].count()+services[1].count())
 }
 
-// After an answer that comes early net/http may still be writing the request,
-// header and all.
-func TestMendLeavesTheFirstHeaderAlone(t *testing.T) {
-	t.Parallel()
-	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
-	transport := newTransport(t)
-	var sent []*http.Request
-	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		if !strings.HasPrefix(r.URL.Path, "/auth/") {
-			sent = append(sent, r)
-		}
-		return transport.RoundTrip(r)
-	})}
-	client := newClient(t, service.ServeHTTP, facade.WithHTTPClient(hc), facade.WithTokenExchange())
-	_, err := client.CreateWebhook(t.Context(), validParams)
-	require.NoError(t, err)
-	require.Len(t, sent, 2)
-	assert.Equal(t, "Bearer access1", sent[0].Header.Get("Authorization"))
-	assert.Equal(t, "Bearer access2", sent[1].Header.Get("Authorization"))
-}
-
 // The 401 did nothing, and the connection after it was refused: so it is sent again.
-func TestMendWhoseConnectionIsRefused(t *testing.T) {
+func TestWithTokenExchange_connectionRefusedAfter401(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -742,50 +554,12 @@ func TestMendWhoseConnectionIsRefused(t *testing.T) {
 	}
 }
 
-func TestRenewalWaitsAsTheServiceAsks(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{}
-		refreshes := 0
-		client := newBubbleClient(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/auth/refresh" {
-				refreshes++
-				throttled("X-RateLimit-Retry-After", "45")(w, r)
-				return
-			}
-			service.ServeHTTP(w, r)
-		}, facade.WithTokenExchange())
-		require.NoError(t, getOne(t.Context(), client))
-		<-time.After(59*time.Minute + time.Millisecond)
-		for _, want := range []int{1, 1, 1, 1, 1, 2} { // at 0, 9, 18, 27, 36 and 45 s
-			require.NoError(t, getOne(t.Context(), client), "the old token serves")
-			synctest.Wait()
-			assert.Equal(t, want, refreshes)
-			<-time.After(9 * time.Second)
-		}
-	})
-}
-
-func TestExchangeIsRepeatedAtOnceIfTheServiceAsks(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		service := &tokenService{}
-		server := play(throttled("Retry-After", "0"), service.ServeHTTP)
-		client := newBubbleClient(t, server.ServeHTTP, facade.WithTokenExchange(),
-			facade.WithRetry(facade.RetryPolicy{MinDelay: 10_000 * time.Hour, MaxDelay: 10_000 * time.Hour}))
-		start := time.Now()
-		require.NoError(t, getOne(t.Context(), client))
-		assert.LessOrEqual(t, time.Since(start), 100*time.Millisecond)
-	})
-}
-
 // Its body has the key, which the client's own exchanges never send elsewhere.
-func TestRawExchangeIsNeverRedirected(t *testing.T) {
+func TestRaw_tokenRequestRedirected(t *testing.T) {
 	t.Parallel()
 	for _, opt := range []facade.Option{once, facade.WithTokenExchange()} {
 		var hosts []string
 		hc := &http.Client{
-			CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
 			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 				hosts = append(hosts, r.URL.Host)
 				return reply(http.StatusTemporaryRedirect, "", http.Header{"Location": {"https://other.example/auth/api-key"}}), nil
@@ -801,7 +575,7 @@ func TestRawExchangeIsNeverRedirected(t *testing.T) {
 }
 
 // A webhook's id may look like the path of an exchange.
-func TestIDThatLooksLikeAnExchange(t *testing.T) {
+func TestRaw_idLikeTokenRequest(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{}
 	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
@@ -821,7 +595,7 @@ func (r *closedReader) Close() error {
 	return nil
 }
 
-func TestRawBodyOfWhatIsNeverSentIsClosed(t *testing.T) {
+func TestRaw_closesBodyOfUnsentRequest(t *testing.T) {
 	t.Parallel()
 	refuse := &tokenService{exchange: func(int) (int, string) { return http.StatusUnauthorized, "" }}
 	client := newClient(t, refuse.ServeHTTP, facade.WithTokenExchange())
@@ -838,25 +612,100 @@ func TestRawBodyOfWhatIsNeverSentIsClosed(t *testing.T) {
 	assert.True(t, body.closed, "no time")
 }
 
-func TestRawBodyThatCannotBeReplayedIsNotMended(t *testing.T) {
+func TestRaw_bodyWithoutGetBodyAfter401(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
 	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
 	body := `{"url":"https://hooks.example.com/apivideo","events":["video.source.recorded"]}`
 	resp, err := client.Raw().CreateWebhookWithBodyWithResponse(t.Context(), "application/json", &closedReader{Reader: strings.NewReader(body)})
 	require.NoError(t, err)
-	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode())
-	assert.Equal(t, []string{"Bearer access1"}, service.tokens)
-	require.NoError(t, getOne(t.Context(), client))
-	assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens, "the refused token was dropped")
+	assert.Equal(t, http.StatusCreated, resp.StatusCode())
+	assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens)
 }
 
-func TestRawRequestsAreMendedToo(t *testing.T) {
+func TestRaw_401(t *testing.T) {
 	t.Parallel()
 	for _, op := range rawOperations {
 		service := &tokenService{reject: func(token string) bool { return token == "access1" }}
 		client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
 		require.NoError(t, op.call(t.Context(), client), op.name)
 		assert.Equal(t, []string{"Bearer access1", "Bearer access2"}, service.tokens, op.name)
+	}
+}
+
+// All calls that wait for a token fail with the same token request.
+func TestWithTokenExchange_errorsAreNotShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		service := &tokenService{delay: time.Second, exchange: func(int) (int, string) {
+			return http.StatusBadRequest, `{"title":"No.","problems":[{"name":"apiKey","title":"Bad."}]}`
+		}}
+		client := newBubbleClient(t, service.ServeHTTP, facade.WithTokenExchange())
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				e := asError(t, getOne(t.Context(), client))
+				assert.Equal(t, "apiKey", e.Problems[0].Name)
+				e.Header.Set("X-Changed", "1")
+				e.Problems[0].Name = "changed"
+				e.Body[0] = 'x'
+			})
+		}
+		group.Wait()
+		assert.Equal(t, 1, service.count())
+	})
+}
+
+// The service echoes every credential that it has received, and sends more.
+func TestWithTokenExchange_redactsAllCredentials(t *testing.T) {
+	t.Parallel()
+	const long = "-0123456789abcdef"
+	credentials := []string{testKey, strings.TrimPrefix(basicKey, "Basic ")}
+	for n := 1; n <= 2; n++ {
+		credentials = append(credentials, fmt.Sprint("access", n, long), fmt.Sprint("refresh", n, long))
+	}
+	n := 0
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/auth/"):
+			n++
+			answer(http.StatusOK, fmt.Sprintf(`{"token_type":"Bearer","expires_in":3600,"access_token":"access%d%s","refresh_token":"refresh%d%s"}`, n, long, n, long))(w, r)
+		case n == 1:
+			answer(http.StatusUnauthorized, "{}")(w, r)
+		default:
+			w.Header().Set("X-Echo", strings.Join(credentials, " "))
+			status := http.StatusForbidden
+			if r.Method == http.MethodGet && r.URL.Path == "/webhooks" {
+				status = http.StatusOK
+			}
+			id := strings.Join(credentials, "")
+			answer(status, fmt.Sprintf(`{"title":%q,"data":[{"webhookId":%q}],"pagination":{"currentPage":1,"pageSize":25,"pagesTotal":1,"itemsTotal":1}}`, id, id))(w, r)
+		}
+	}, facade.WithTokenExchange())
+	calls := map[string]func() error{
+		"get": func() error { return getOne(t.Context(), client) },
+		"ensure": func() error { // a webhook of the list has no URL
+			_, _, err := client.EnsureWebhook(t.Context(), validParams)
+			return err
+		},
+		"an invalid argument": func() error {
+			_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: "ftp://x/" + strings.Join(credentials, "/")})
+			return err
+		},
+	}
+	for name, call := range calls {
+		err := call()
+		require.Error(t, err, name)
+		texts := []string{err.Error()}
+		assert.Contains(t, err.Error(), "[REDACTED]", name)
+		var e *facade.Error
+		if errors.As(err, &e) {
+			texts = append(texts, fmt.Sprintf("%+v", *e), string(e.Body))
+		}
+		for _, text := range texts {
+			for _, credential := range credentials {
+				assert.NotContains(t, text, credential, name)
+			}
+		}
 	}
 }

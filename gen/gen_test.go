@@ -387,10 +387,6 @@ func TestTimesDecodeInEveryFormTheyCome(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var created gen.Webhook
-			require.NoError(t, json.Unmarshal([]byte(`{"webhookId":"w","createdAt":"`+test.text+`"}`), &created))
-			assert.True(t, test.want.Equal(created.CreatedAt), created.CreatedAt)
-
 			var emitted gen.VideoSummaryGenerated
 			require.NoError(t, json.Unmarshal([]byte(`{"emittedAt":"`+test.text+`"}`), &emitted))
 			assert.True(t, test.want.Equal(emitted.EmittedAt), emitted.EmittedAt)
@@ -412,7 +408,7 @@ func TestLinksDecodeWhateverTheyAre(t *testing.T) {
 			t.Parallel()
 			var got gen.Pagination
 			require.NoError(t, json.Unmarshal([]byte(test.body), &got))
-			assert.Equal(t, 1, got.CurrentPage)
+			assert.InDelta(t, 1, got.CurrentPage, 0)
 			assert.Equal(t, test.want, string(got.Links))
 		})
 	}

@@ -142,13 +142,13 @@ type Notification struct {
 // Pagination Where this page stands among all of them.
 type Pagination struct {
 	// CurrentPage The number of this page, counted from 1.
-	CurrentPage int `json:"currentPage"`
+	CurrentPage float64 `json:"currentPage"`
 
 	// CurrentPageItems How many webhooks this page holds.
-	CurrentPageItems int `json:"currentPageItems"`
+	CurrentPageItems float64 `json:"currentPageItems"`
 
 	// ItemsTotal How many webhooks there are on all pages.
-	ItemsTotal int `json:"itemsTotal"`
+	ItemsTotal float64 `json:"itemsTotal"`
 
 	// Links Where this page and its neighbours are, usually an array of links and
 	// in places an object keyed by relation. Count pages instead: a uri may
@@ -157,10 +157,10 @@ type Pagination struct {
 	Links json.RawMessage `json:"links,omitempty,omitzero"`
 
 	// PageSize How many webhooks a full page holds.
-	PageSize int `json:"pageSize"`
+	PageSize float64 `json:"pageSize"`
 
 	// PagesTotal How many pages there are.
-	PagesTotal int `json:"pagesTotal"`
+	PagesTotal float64 `json:"pagesTotal"`
 }
 
 // PaginationLink A page, by its relation to this one.
@@ -247,7 +247,7 @@ type VideoSummaryGenerated struct {
 // Webhook A subscription. Besides its id, a reader must expect any member to be absent.
 type Webhook struct {
 	// CreatedAt When it was created.
-	CreatedAt time.Time `json:"createdAt,omitempty,omitzero"`
+	CreatedAt string `json:"createdAt,omitempty,omitzero"`
 
 	// Events The events it is told of.
 	Events []EventType `json:"events,omitempty,omitzero"`

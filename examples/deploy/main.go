@@ -236,12 +236,12 @@ func deploy(ctx context.Context, client *facade.Client, want desired, s settings
 		err = errors.Join(err, secrets.Close())
 	}
 	fmt.Fprintf(out, "Created %d, deleted %d\n", len(done.Created), len(done.Deleted))
-	if done.Freed > 0 {
-		fmt.Fprintf(out, "The account is at its limit: %d had to be deleted before all were created\n", done.Freed)
+	if done.DeletedEarly > 0 {
+		fmt.Fprintf(out, "The account is at its limit: %d had to be deleted before all were created\n", done.DeletedEarly)
 	}
 	if err != nil {
-		if !done.Left.Empty() {
-			fmt.Fprintf(out, "Left to do:\n%s", done.Left)
+		if !done.Remaining.Empty() {
+			fmt.Fprintf(out, "Left to do:\n%s", done.Remaining)
 		}
 		return exitError, err
 	}

@@ -28,11 +28,12 @@ func (s *service) webhooks() []facade.Webhook {
 		for j, event := range w.Events {
 			events[j] = facade.EventType(event)
 		}
+		createdAt, _ := time.Parse(time.RFC3339, w.CreatedAt) // written by CreateWebhook
 		all[i] = facade.Webhook{
 			ID:              w.WebhookID,
 			URL:             w.URL,
 			Events:          events,
-			CreatedAt:       w.CreatedAt,
+			CreatedAt:       createdAt,
 			SignatureSecret: facade.NewSecret(w.SignatureSecret),
 		}
 	}
@@ -49,10 +50,8 @@ func (s *service) find(id string) int {
 // same url and events.
 func (s *service) CreateWebhook(_ context.Context, request gen.CreateWebhookRequestObject) (gen.CreateWebhookResponseObject, error) {
 	webhook := gen.Webhook{
-		WebhookID: "webhook_" + randomText(22),
-		// Like the service's it has no more than milliseconds. Truncate also takes
-		// the monotonic reading away, so that it equals what a client decodes.
-		CreatedAt:       s.now().UTC().Truncate(time.Millisecond),
+		WebhookID:       "webhook_" + randomText(22),
+		CreatedAt:       s.now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano), // in milliseconds, as the service
 		Events:          request.Body.Events,
 		URL:             request.Body.URL,
 		SignatureSecret: "sig_sec_" + randomText(22),
@@ -123,11 +122,11 @@ func (s *service) ListWebhooks(_ context.Context, request gen.ListWebhooksReques
 	return gen.ListWebhooks200JSONResponse{Body: gen.WebhookList{
 		Data: data,
 		Pagination: gen.Pagination{
-			CurrentPage:      page,
-			CurrentPageItems: len(data),
-			PageSize:         size,
-			PagesTotal:       pages,
-			ItemsTotal:       len(found),
+			CurrentPage:      float64(page),
+			CurrentPageItems: float64(len(data)),
+			PageSize:         float64(size),
+			PagesTotal:       float64(pages),
+			ItemsTotal:       float64(len(found)),
 			Links:            linksOf(event, page, size, pages),
 		},
 	}}, nil

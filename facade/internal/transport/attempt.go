@@ -1,0 +1,203 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
+)
+
+// ErrUnexpectedResponse means that a response was received but is unusable.
+var ErrUnexpectedResponse = errors.New("unexpected response")
+
+// A Sender sends single attempts. It must not be copied.
+type Sender struct {
+	RoundTripper http.RoundTripper
+	Timeout      time.Duration // of an attempt, including its response body
+	MaxBody      int64         // limit of the body of a 2xx response
+	MaxErrorBody int64         // limit of every other body
+	Header       http.Header   // set unless the request has them, one value each
+	Redactor     *redact.Redactor
+	OnResponse   func(http.Header) // called for each response
+
+	// http1 is set while the last response came over HTTP/1. A pooled connection
+	// is then one of HTTP/1, too.
+	http1 atomic.Bool
+}
+
+// An Attempt is the outcome of sending a request once.
+type Attempt struct {
+	Status     int            // 0 without a response
+	Response   *http.Response // nil without a response
+	Body       []byte         // of Response; incomplete if Err is set
+	Err        error          // reason for a missing response or an incomplete body
+	RetryAfter time.Duration  // delay that the response of a 429 or 503 asks for, or 0
+
+	asksToWait bool     // RetryAfter is set
+	notSent    bool     // the server did not receive the request
+	resent     bool     // net/http may have sent the request twice
+	permanent  bool     // a retry would have the same outcome
+	token      *Attempt // the failed token request, so that nothing was sent
+	credential string
+	buffer     *bytes.Buffer // holds Body
+}
+
+// A TokenError means that no credential could be obtained. The request that
+// needed it was not sent.
+type TokenError struct {
+	Attempt *Attempt // the last token request
+	Err     error
+}
+
+func (e *TokenError) Error() string { return e.Err.Error() }
+func (e *TokenError) Unwrap() error { return e.Err }
+
+// send sends req once and reads the response.
+func (s *Sender) send(call context.Context, req *http.Request, auth Authenticator) (a Attempt) {
+	if a.credential, a.Err = s.setHeaders(call, req, auth); a.Err != nil {
+		a.notSent = true
+		var e *TokenError
+		if errors.As(a.Err, &e) {
+			a.token = e.Attempt
+		}
+		return a
+	}
+	ctx, cancel := context.WithTimeout(call, s.Timeout)
+	defer cancel()
+	t := newTrace(cancel)
+	req = t.watch(ctx, req, s.RoundTripper, s.http1.Load())
+	resp, err := s.RoundTripper.RoundTrip(req)
+	if err == nil && resp == nil {
+		err = errors.New("the http.RoundTripper returned no response and no error")
+	}
+	a.resent = t.resent()
+	if err != nil {
+		a.notSent = t.notSent(err)
+		a.Err = requestError(req, contextError(ctx, err))
+	} else {
+		a.Response, a.Status = resp, resp.StatusCode
+		s.http1.Store(resp.ProtoMajor == 1)
+		s.read(ctx, req.Method, &a)
+	}
+	if a.Err != nil && t.canceled() && call.Err() == nil {
+		a.Err = requestError(req, errTooManyConns) // instead of context.Canceled
+	}
+	if a.Err != nil {
+		a.Err = s.Redactor.Error(a.Err)
+	}
+	return a
+}
+
+// setHeaders sets the headers of req and returns the credential among them. The
+// values belong to req alone, because a transport may change them in place.
+func (s *Sender) setHeaders(ctx context.Context, req *http.Request, auth Authenticator) (credential string, err error) {
+	values := make([]string, 0, len(s.Header)+1)
+	set := func(name, value string) {
+		values = append(values, value)
+		req.Header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	for name, v := range s.Header {
+		if _, ok := req.Header[name]; !ok {
+			set(name, v[0])
+		}
+	}
+	if auth == nil {
+		return "", nil
+	}
+	credential, err = auth.Credential(ctx)
+	if err == nil {
+		set("Authorization", credential)
+	}
+	return credential, err
+}
+
+// read reads the body of the response, up to its limit.
+func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
+	if a.Response.Body == nil {
+		a.Response.Body = http.NoBody
+	}
+	defer a.Response.Body.Close()
+	if a.Status < http.StatusOK { // the connection of a 101 has no timeout
+		a.Err, a.permanent = fmt.Errorf("%w: status %d is not final", ErrUnexpectedResponse, a.Status), true
+		return
+	}
+	if a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable {
+		a.RetryAfter, a.asksToWait = parseRetryAfter(a.Response.Header, a.Status, time.Now())
+	}
+	s.OnResponse(a.Response.Header)
+	if method == http.MethodDelete && IsSuccess(a.Status) {
+		return // the status is sufficient
+	}
+	limit := s.MaxErrorBody
+	if IsSuccess(a.Status) {
+		limit = s.MaxBody
+	}
+	a.buffer = buffers.Get().(*bytes.Buffer)
+	_, err := a.buffer.ReadFrom(io.LimitReader(a.Response.Body, limit+1))
+	a.Body = a.buffer.Bytes()
+	err = contextError(ctx, err)
+	switch {
+	case int64(len(a.Body)) > limit:
+		a.Body = a.Body[:limit]
+		a.Err = fmt.Errorf("%w: body larger than %d bytes", ErrUnexpectedResponse, limit)
+		a.permanent = IsSuccess(a.Status)
+	case err != nil && ctx.Err() == nil:
+		a.Err = fmt.Errorf("%w: cannot read the body: %w", ErrUnexpectedResponse, err)
+	default:
+		a.Err = err
+	}
+}
+
+// IsSuccess reports whether status is from 200 to 299.
+func IsSuccess(status int) bool { return status >= 200 && status <= 299 }
+
+// maxPooledBuffer limits the memory that is kept for later responses.
+const maxPooledBuffer = 1 << 20
+
+// buffers are reused because the bodies of lists are large.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Release allows the memory of Body to be reused.
+func (a *Attempt) Release() {
+	if a.buffer != nil && a.buffer.Cap() <= maxPooledBuffer {
+		a.buffer.Reset()
+		buffers.Put(a.buffer)
+	}
+	a.buffer, a.Body = nil, nil
+}
+
+// requestError describes a missing response in the form of http.Client.
+func requestError(req *http.Request, err error) error {
+	var e tls.RecordHeaderError
+	if errors.As(err, &e) && string(e.RecordHeader[:]) == "HTTP/" {
+		err = http.ErrSchemeMismatch
+	}
+	return &url.Error{Op: req.Method[:1] + strings.ToLower(req.Method[1:]), URL: req.URL.String(), Err: err}
+}
+
+// contextError returns err if ctx is not done. Otherwise it wraps err, so that
+// errors.Is finds the error of ctx and its cause.
+func contextError(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	for _, reason := range []error{context.Cause(ctx), ctx.Err()} {
+		switch {
+		case err == nil:
+			err = reason
+		case !errors.Is(err, reason):
+			err = fmt.Errorf("%w: %w", reason, err)
+		}
+	}
+	return err
+}

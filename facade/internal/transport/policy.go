@@ -1,0 +1,73 @@
+package transport
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// A Policy limits the attempts of a call and the delays between them.
+type Policy struct {
+	MaxAttempts        int
+	MinDelay, MaxDelay time.Duration
+}
+
+// decisive returns the attempt that decides about a retry: the failed token
+// request if there is one, or else a itself.
+func (a *Attempt) decisive() *Attempt {
+	if a.token != nil {
+		return a.token
+	}
+	return a
+}
+
+// rejected reports whether the service rejected the credential of the request.
+func (a *Attempt) rejected() bool {
+	return a.credential != "" && a.Status == http.StatusUnauthorized
+}
+
+// retryable reports whether a request with this outcome is retried. A POST is not
+// idempotent and is retried only if the server cannot have processed it.
+func (a *Attempt) retryable(method string) bool {
+	switch {
+	case a.token != nil: // the request itself was not sent
+		return a.token.retryable(http.MethodGet)
+	case a.permanent:
+		return false
+	case method == http.MethodPost && a.ambiguous():
+		return false
+	case a.Status < 300:
+		return a.Err != nil
+	default:
+		return a.Status >= 500 || a.Status == http.StatusRequestTimeout || a.Status == http.StatusTooManyRequests
+	}
+}
+
+// ambiguous reports whether the server may have processed the request although no
+// response confirms it. A redirect may follow completed work.
+func (a *Attempt) ambiguous() bool {
+	switch {
+	case a.notSent:
+		return false
+	case a.resent, a.Status == 0:
+		return true
+	case a.Status < 300:
+		return a.Err != nil
+	default:
+		return a.Status < 400 || a.Status >= 500 || a.Status == http.StatusRequestTimeout
+	}
+}
+
+// delay returns the delay after attempt n. A delay that the service asks for gets
+// jitter added. Otherwise it is exponential backoff with full jitter. It returns
+// false if the service asks for more than MaxDelay.
+func (p Policy) delay(a *Attempt, n int) (time.Duration, bool) {
+	if a = a.decisive(); a.asksToWait {
+		return a.RetryAfter + rand.N(a.RetryAfter/10+100*time.Millisecond), a.RetryAfter <= p.MaxDelay //nolint:gosec // jitter
+	}
+	limit := p.MinDelay << (n - 1)
+	if limit > p.MaxDelay || limit>>(n-1) != p.MinDelay { // or the shift has overflowed
+		limit = p.MaxDelay
+	}
+	return rand.N(max(limit, 1)), true //nolint:gosec // jitter
+}

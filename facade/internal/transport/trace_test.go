@@ -1,0 +1,147 @@
+package transport //nolint:testpackage // the trace is not exported
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// watch returns a trace and its hooks for a request with a body.
+func watch(t *testing.T, method string, rt http.RoundTripper, http1 bool) (*trace, *http.Request, *httptrace.ClientTrace) {
+	t.Helper()
+	req, err := http.NewRequest(method, "https://api.example.com/webhooks", strings.NewReader("{}")) //nolint:noctx // watch sets it
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	tr := newTrace(cancel)
+	req = tr.watch(ctx, req, rt, http1)
+	return tr, req, httptrace.ContextClientTrace(req.Context())
+}
+
+func TestTrace_GetBody(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		header []string // that were written
+		refuse bool
+	}{
+		{"nothing written", nil, false},
+		{"HTTP/1, which net/http resends only if nothing was written", []string{"Host", "Content-Length", "Authorization"}, false},
+		{"HTTP/1 with an idempotency key", []string{"Host", "Idempotency-Key"}, true},
+		{"HTTP/1 with the other idempotency key", []string{"Host", "X-Idempotency-Key"}, true},
+		{"HTTP/2", []string{":authority", ":method", ":path"}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, req, hooks := watch(t, http.MethodPost, new(http.Transport), true)
+			for _, name := range test.header {
+				hooks.WroteHeaderField(name, nil)
+			}
+			body, err := req.GetBody()
+			if test.refuse {
+				require.ErrorIs(t, err, errResent)
+				return
+			}
+			require.NoError(t, err)
+			assert.NoError(t, body.Close())
+		})
+	}
+}
+
+func TestTrace_noGetBodyUnlessHTTP1(t *testing.T) {
+	t.Parallel()
+	_, req, _ := watch(t, http.MethodPost, new(http.Transport), false)
+	assert.Nil(t, req.GetBody)
+}
+
+func TestTrace_notSent(t *testing.T) {
+	t.Parallel()
+	lost := errors.New("connection reset by peer")
+	standard := new(http.Transport)
+	tr, _, hooks := watch(t, http.MethodPost, standard, true)
+	assert.False(t, tr.notSent(lost), "no event")
+	hooks.GetConn("api.example.com:443")
+	assert.True(t, tr.notSent(lost), "no connection")
+	hooks.GotConn(httptrace.GotConnInfo{Reused: true})
+	assert.False(t, tr.notSent(lost), "a connection")
+
+	other := roundTripper(nil)
+	tr, req, hooks := watch(t, http.MethodPost, other, true)
+	hooks.GetConn("api.example.com:443")
+	assert.True(t, tr.notSent(lost), "an unread body")
+	body, err := req.GetBody()
+	require.NoError(t, err)
+	assert.True(t, tr.notSent(lost), "a second unread body")
+	_, err = body.Read(make([]byte, 1))
+	require.NoError(t, err)
+	assert.False(t, tr.notSent(lost), "a body that was read")
+
+	tr, req, hooks = watch(t, http.MethodPost, other, true)
+	hooks.GetConn("api.example.com:443")
+	_, err = req.Body.Read(make([]byte, 1))
+	require.NoError(t, err)
+	assert.False(t, tr.notSent(lost), "another transport that has asked for a connection")
+}
+
+func TestTrace_notProcessed(t *testing.T) {
+	t.Parallel()
+	const prefix = "http2: Transport: cannot retry err ["
+	const suffix = "] after Request.Body was written; define Request.GetBody to avoid this error"
+	goAway := prefix + "http2: Transport received Server's graceful shutdown GOAWAY" + suffix
+	tests := []struct {
+		name, text string
+		wrote      bool
+		want       bool
+	}{
+		{"graceful GOAWAY", goAway, true, true},
+		{"REFUSED_STREAM", prefix + "stream error: stream ID 1; REFUSED_STREAM; received from peer" + suffix, true, true},
+		{"PROTOCOL_ERROR", prefix + "stream error: stream ID 1; PROTOCOL_ERROR; received from peer" + suffix, true, false},
+		{"no stream free", "net/http: cannot rewind body after connection loss", false, true},
+		{"no stream free after a header", "net/http: cannot rewind body after connection loss", true, false},
+		{"debug data of a GOAWAY", "http2: server sent GOAWAY and closed the connection; debug=\"" + goAway + "\"", true, false},
+		{"another error", "EOF", false, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := errors.New(test.text)
+			assert.Equal(t, test.want, notProcessed(err, test.wrote))
+			assert.Equal(t, test.want, notProcessed(fmt.Errorf("wrapped: %w", err), test.wrote), "wrapped")
+		})
+	}
+}
+
+func TestTrace_resent(t *testing.T) {
+	t.Parallel()
+	tr, _, hooks := watch(t, http.MethodDelete, new(http.Transport), true)
+	for _, name := range []string{":method", ":path", "idempotency-key"} {
+		hooks.WroteHeaderField(name, nil)
+	}
+	assert.False(t, tr.resent(), "one header block")
+	hooks.WroteHeaderField(":method", nil)
+	assert.True(t, tr.resent(), "two header blocks")
+}
+
+func TestTrace_limitsNewConnections(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		_, req, hooks := watch(t, method, new(http.Transport), true)
+		for range 100 {
+			hooks.GotConn(httptrace.GotConnInfo{Reused: true}) // of HTTP/1, dead
+		}
+		for range maxNewConns - 1 {
+			hooks.GotConn(httptrace.GotConnInfo{})
+		}
+		require.NoError(t, req.Context().Err())
+		hooks.GotConn(httptrace.GotConnInfo{})
+		require.ErrorIs(t, req.Context().Err(), context.Canceled)
+	}
+}

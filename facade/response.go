@@ -1,0 +1,114 @@
+package facade
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
+	"github.com/apivideo-community/webhooks-go/facade/internal/transport"
+	"github.com/apivideo-community/webhooks-go/gen"
+)
+
+// do sends a request and decodes the body of a 2xx response into model. Without a
+// model the status alone is a success. Every error is an *Error.
+func do(ctx context.Context, t *transport.Client, op string, model any, build func() (*http.Request, error)) (*transport.Result, error) {
+	r := t.Do(ctx, build)
+	defer r.Release()
+	switch {
+	case r.Err != nil:
+		return r, callError(t, op, r)
+	case transport.IsSuccess(r.Status):
+		if model == nil {
+			return r, nil
+		}
+		if err := decode(r.Body, model); err != nil {
+			contentType := t.Redactor.String(r.Response.Header.Get("Content-Type")) // before it is clipped
+			return r, invalidResponse(t, op, r, "%d bytes of %q: %v", len(r.Body), redact.Clip(contentType, 200), err)
+		}
+		return r, nil
+	case r.Status < 400:
+		return r, invalidResponse(t, op, r, "a redirect%s, which is not followed", location(r.Response.Header))
+	}
+	return r, newError(t, op, r, nil)
+}
+
+// decode decodes a JSON object. A field of another JSON type than that of model is
+// left at its zero value.
+func decode(body []byte, model any) error {
+	err := json.Unmarshal(body, model)
+	var wrongType *json.UnmarshalTypeError // all other fields are decoded
+	if errors.As(err, &wrongType) && wrongType.Field != "" {
+		return nil
+	}
+	return err
+}
+
+// location describes the Location of a redirect, without user info and query.
+func location(h http.Header) string {
+	u, err := url.Parse(h.Get("Location"))
+	if err != nil || h.Get("Location") == "" {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return " to " + redact.Clip(u.String(), 200)
+}
+
+// callError returns the error of a call without a complete response. All calls
+// that waited for a token share the error of its request, so each gets a copy.
+func callError(t *transport.Client, op string, r *transport.Result) *Error {
+	var (
+		tokenError *transport.TokenError
+		e          *Error
+	)
+	if !errors.As(r.Err, &tokenError) || !errors.As(tokenError.Err, &e) {
+		return newError(t, op, r, r.Err)
+	}
+	own := *e
+	own.Attempts = r.Attempts
+	own.Header, own.Body, own.Problems = e.Header.Clone(), slices.Clone(e.Body), slices.Clone(e.Problems)
+	return &own
+}
+
+// invalidResponse reports a response that is not an error and is unusable.
+func invalidResponse(t *transport.Client, op string, r *transport.Result, format string, args ...any) *Error {
+	return newError(t, op, r, fmt.Errorf("%w: %s", ErrUnexpectedResponse, fmt.Sprintf(format, args...)))
+}
+
+// newError returns an Error for the outcome of a call. A proxy may have written
+// the body, so every part of it is optional. All text is redacted.
+func newError(t *transport.Client, op string, r *transport.Result, cause error) *Error {
+	e := &Error{Op: op, StatusCode: r.Status, Attempts: r.Attempts, RetryAfter: r.RetryAfter, host: r.Host}
+	if cause != nil {
+		e.cause = t.Redactor.Error(cause)
+	}
+	if r.Response == nil {
+		return e
+	}
+	e.Header = t.Redactor.Header(r.Response.Header)
+	e.RateLimit, _ = parseRateLimit(r.Response.Header, time.Now())
+	if transport.IsSuccess(r.Status) {
+		return e
+	}
+	redacted := t.Redactor.String
+	e.Body = []byte(redacted(string(r.Body)))
+	var model gen.Error
+	if decode(r.Body, &model) != nil {
+		return e
+	}
+	e.Type, e.Title = redacted(model.Type), redacted(model.Title)
+	e.Name, e.Detail = redacted(model.Name), redacted(model.Detail)
+	for _, p := range model.Problems {
+		title := p.Title
+		if title == "" {
+			title = p.Events // some responses have the text there
+		}
+		e.Problems = append(e.Problems, Problem{Name: redacted(p.Name), Title: redacted(title), Type: redacted(p.Type)})
+	}
+	return e
+}

@@ -1,0 +1,178 @@
+package facade
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A validator checks arguments before a request is sent.
+type validator struct {
+	unknownEvents bool // allowed
+	loopback      bool // webhooks may have a loopback host
+}
+
+// checkParams returns the reason why p is invalid, or nil.
+func (v validator) checkParams(p CreateWebhookParams) error {
+	if err := v.checkURL(p.URL); err != nil {
+		return err
+	}
+	if len(p.Events) == 0 {
+		return errors.New("no events are given")
+	}
+	for _, e := range p.Events {
+		if err := v.checkEvent(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkURL returns the reason why notifications cannot be sent to rawURL, or nil.
+func (v validator) checkURL(rawURL string) error {
+	u, err := url.Parse(rawURL)
+	reason := ""
+	switch {
+	case rawURL == "":
+		return errors.New("the URL is empty")
+	case !utf8.ValidString(rawURL):
+		reason = "is not UTF-8" // JSON would replace the invalid bytes
+	case strings.ContainsFunc(rawURL, isSpaceOrControl):
+		reason = "has white space or control characters"
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		reason = "is not an absolute http or https URL"
+	case !v.loopback && (isLoopback(u.Hostname()) || net.ParseIP(u.Hostname()).IsUnspecified()):
+		reason = "has a loopback host, which the service cannot reach"
+	default:
+		if err := checkHost(u); err != nil {
+			reason = err.Error()
+		}
+	}
+	if reason != "" {
+		return fmt.Errorf("the URL %q %s", redactPassword(rawURL), reason)
+	}
+	return nil
+}
+
+func isSpaceOrControl(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+
+// checkHost returns the reason why the host or port of u is invalid, or nil. The
+// reason is a predicate. url.Parse accepts ports with any number of digits.
+func checkHost(u *url.URL) error {
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("has the invalid port %s", port)
+		}
+	}
+	host := u.Hostname()
+	if host == "" {
+		return errors.New("has no host")
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if label == "" {
+			return fmt.Errorf("has the invalid host %q", host)
+		}
+	}
+	return nil
+}
+
+// isLoopback reports whether host is this machine.
+func isLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host, _, _ = strings.Cut(host, "%") // the zone of an IPv6 address
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip.IsLoopback()
+}
+
+// checkEvent returns an error that names the nearest known event if e is unknown.
+func (v validator) checkEvent(e EventType) error {
+	switch {
+	case e == "":
+		return errors.New("an event is empty")
+	case !utf8.ValidString(string(e)):
+		return fmt.Errorf("the event %q is not UTF-8", string(e))
+	case e.Valid() || v.unknownEvents:
+		return nil
+	}
+	nearest, least := EventType(""), 0
+	for _, known := range EventTypes() {
+		if d := distance(strings.ToLower(string(e)), string(known)); nearest == "" || d < least {
+			nearest, least = known, d
+		}
+	}
+	return fmt.Errorf("unknown event %q; did you mean %q? (WithUnknownEvents allows unknown events)", string(e), string(nearest))
+}
+
+// maxDistance limits the length of the names that distance compares.
+const maxDistance = 100
+
+// distance returns the number of bytes to insert, delete or replace in a to get b.
+func distance(a, b string) int {
+	a, b = a[:min(len(a), maxDistance)], b[:min(len(b), maxDistance)]
+	row := make([]int, len(b)+1) // distances of the current prefix of a to each prefix of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// checkID refuses an ID that changes the path: DELETE /webhooks/.. is DELETE /.
+// All other characters are escaped.
+func checkID(id string) error {
+	switch id {
+	case "":
+		return errors.New("the webhook ID is empty")
+	case ".", "..":
+		return fmt.Errorf("the webhook ID %q is invalid", id)
+	}
+	return nil
+}
+
+// checkKey returns the reason why key cannot be the user name of Basic
+// authentication, or nil. The reason does not contain the key.
+func checkKey(key string) error {
+	if key == "" {
+		return errors.New("the API key is empty")
+	}
+	if !isToken(key) {
+		return errors.New("the API key must be printable ASCII without white space and colons")
+	}
+	return nil
+}
+
+// isToken reports whether s is printable ASCII without white space and colons.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' })
+}
+
+// redactPassword removes the password of a URL, which may be malformed.
+func redactPassword(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	if err == nil && u.Opaque == "" {
+		return rawURL
+	}
+	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
+		return "…" + rawURL[i:]
+	}
+	return rawURL
+}
