@@ -65,6 +65,25 @@ func clientTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: testHost}
 }
 
+// newHTTP2Server starts a server with net/http's HTTP/2 and returns its URL and a
+// transport for it.
+func newHTTP2Server(t *testing.T, handler http.Handler) (string, *http.Transport) {
+	t.Helper()
+	certificate, _ := testCertificate()
+	server := httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = discardLog
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	transport := &http.Transport{
+		TLSClientConfig: clientTLS(), ForceAttemptHTTP2: true,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return server.URL, transport
+}
+
 // A webhookCounter performs requests and counts the work: the service without
 // its checks.
 type webhookCounter struct {

@@ -161,7 +161,7 @@ func TestHTTP2Faults(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						cells.Add(1)
 						server := newFaultServer(f, methodOf(op), run.times)
-						client := newFrameClient(t, counted(t, newFrameTransport(t, server)), run.retry)
+						client := newFrameClient(t, newFrameTransport(t, server), run.retry)
 						if f.later { // a request of another method
 							if op.name == "get" || op.name == "list" {
 								require.NoError(t, operations[0].call(t.Context(), client))
@@ -208,16 +208,16 @@ func checkFaultyCreate(t *testing.T, f frameFault, server *frameServer, sent int
 	}
 }
 
-// A client that met HTTP/1 before keeps GetBody for a dead pooled connection. It may
-// then report ErrUnconfirmed for a request that was not processed.
-func TestHTTP2Faults_afterHTTP1(t *testing.T) {
+// A client may report ErrUnconfirmed for a request that was not processed if it does
+// not know the protocol or the transport.
+func TestHTTP2Faults_otherClients(t *testing.T) {
 	t.Parallel()
 	for _, f := range frameFaults() {
 		if f.later {
 			continue
 		}
 		f.unclear = f.unclear || f.unprocessed
-		t.Run(f.name, func(t *testing.T) {
+		t.Run("after HTTP 1/"+f.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := newFaultServer(f, http.MethodPost, 1)
@@ -226,6 +226,15 @@ func TestHTTP2Faults_afterHTTP1(t *testing.T) {
 				require.NoError(t, getOne(t.Context(), client)) // over HTTP/1
 				_, err := client.CreateWebhook(t.Context(), validParams)
 				checkFaultyCreate(t, f, server, server.requests.Load()-1, err)
+			})
+		})
+		t.Run("wrapped transport/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := newFaultServer(f, http.MethodPost, 1)
+				client := newFrameClient(t, counted(t, newFrameTransport(t, server)), byDefault)
+				_, err := client.CreateWebhook(t.Context(), validParams)
+				checkFaultyCreate(t, f, server, server.requests.Load(), err)
 			})
 		})
 	}

@@ -874,10 +874,20 @@ func TestLogOfRetries(t *testing.T) {
 	})
 }
 
-// Whatever is lost on the way, each create agrees with what the server holds in
-// the end.
+// The result of each create agrees with the webhooks that the server holds in the
+// end, although responses and connections are lost.
 func TestCreatesAreNeverDoubled(t *testing.T) {
 	t.Parallel()
+	for _, major := range []int{1, 2} {
+		t.Run(fmt.Sprintf("HTTP %d", major), func(t *testing.T) {
+			t.Parallel()
+			createsAreNeverDoubled(t, major)
+		})
+	}
+}
+
+func createsAreNeverDoubled(t *testing.T, major int) {
+	t.Helper()
 	const creates, workers = 2000, 16
 	const number = "X-Test-Number" // of the request, from 0
 	at := func(n int) func(*http.Request) bool {
@@ -898,28 +908,41 @@ func TestCreatesAreNeverDoubled(t *testing.T) {
 		{Handled: true, Status: 408},
 		{Status: 429, Header: later},
 		{Status: 400},
-		{Delay: time.Minute}, // created, and the answer is late
+		{Delay: time.Minute}, // created, and the response is late
 	}
 	const refuse = 9 // one in so many dials
 	for i := range faults {
 		faults[i].Match, faults[i].Times = at(4*i), -1
 	}
-	server := facadetest.NewServer(facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
-	t.Cleanup(server.Close)
-	server.Inject(faults...)
-	var requests, dials, refused atomic.Int64
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: workers,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if dials.Add(1)%refuse == 0 {
-				refused.Add(1)
-				return nil, syscall.ECONNREFUSED
+	fake := facadetest.NewServer(facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
+	t.Cleanup(fake.Close)
+	fake.Inject(faults...)
+	var matched atomic.Int64
+	fake.Inject(facadetest.Fault{ // ends the connection, over HTTP/2 by a graceful GOAWAY
+		Match: func(*http.Request) bool { return matched.Add(1)%100 == 0 }, Times: -1, Header: map[string]string{"Connection": "close"},
+	})
+	var otherMajor atomic.Int64
+	url, transport := fake.URL, new(http.Transport)
+	if major == 2 {
+		url, transport = newHTTP2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor != major {
+				otherMajor.Add(1)
 			}
-			return new(net.Dialer).DialContext(ctx, network, address)
-		},
+			fake.ServeHTTP(w, r)
+		}))
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	client := server.Client(facade.WithTimeout(500*time.Millisecond), facade.WithHTTPClient(&http.Client{
+	transport.MaxIdleConnsPerHost = workers
+	var requests, dials, refused atomic.Int64
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1)%refuse == 0 {
+			refused.Add(1)
+			return nil, syscall.ECONNREFUSED
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := fake.Client(facade.WithBaseURL(url), facade.WithTimeout(500*time.Millisecond), facade.WithHTTPClient(&http.Client{
 		Transport: contract.Requests(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())
 			r.Header.Set(number, strconv.FormatInt(requests.Add(1)-1, 10))
@@ -949,10 +972,11 @@ func TestCreatesAreNeverDoubled(t *testing.T) {
 		})
 	}
 	group.Wait()
-	server.Close() // so that whatever a late request did is done
+	fake.Close() // and with it the requests that are late
+	assert.Zero(t, otherMajor.Load())
 
 	held := make(map[string][]string)
-	for _, wh := range server.Webhooks() {
+	for _, wh := range fake.Webhooks() {
 		held[wh.URL] = append(held[wh.URL], wh.ID)
 	}
 	var created, unconfirmed, unconfirmedHeld, failed, repeated int

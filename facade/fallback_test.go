@@ -1,0 +1,285 @@
+package facade_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// A way is a means to send requests, of which a transport may have several.
+type way struct {
+	name string
+	open func(*testing.T, *webhookCounter) http.RoundTripper
+}
+
+// refusedWays never connect.
+var refusedWays = []way{
+	{"refused", func(*testing.T, *webhookCounter) http.RoundTripper { return newRefusedTransport() }},
+	{"refused, detached", func(*testing.T, *webhookCounter) http.RoundTripper { return detached(newRefusedTransport()) }},
+}
+
+// lostWays perform each create and lose the response.
+var lostWays = []way{
+	{"lost", newLosingTransport},
+	{"lost, detached", func(t *testing.T, s *webhookCounter) http.RoundTripper { return detached(newLosingTransport(t, s)) }},
+	{"lost, socket", newLosingSocket},
+	{"lost, detached socket", func(t *testing.T, s *webhookCounter) http.RoundTripper { return detached(newLosingSocket(t, s)) }},
+	{"lost, no net/http", func(_ *testing.T, s *webhookCounter) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			s.requests.Add(1)
+			if w := s.perform(r); r.Method != http.MethodPost {
+				return w.Result(), nil
+			}
+			return nil, io.ErrUnexpectedEOF
+		})
+	}},
+}
+
+func newRefusedTransport() *http.Transport {
+	return &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }}
+}
+
+func newLosingTransport(t *testing.T, s *webhookCounter) http.RoundTripper {
+	t.Helper()
+	return newBubbleTransport(t, s.losingCreates)
+}
+
+func newLosingSocket(t *testing.T, s *webhookCounter) http.RoundTripper {
+	t.Helper()
+	return socket{newBubbleTransport(t, s.losingCreates).DialContext}
+}
+
+// detached returns a transport that sends with a context of its own. It reports
+// nothing to the hooks in the context of the request.
+func detached(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return next.RoundTrip(r.Clone(context.Background())) //nolint:usetesting // without hooks
+	})
+}
+
+// A socket writes each request onto a new connection.
+type socket struct {
+	dial func(context.Context, string, string) (net.Conn, error)
+}
+
+func (s socket) RoundTrip(r *http.Request) (*http.Response, error) {
+	conn, err := s.dial(r.Context(), "tcp", r.URL.Host)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := r.Write(conn); err != nil {
+		return nil, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
+}
+
+// A fallback sends a request the first way and, after an error, the second way.
+type fallback struct {
+	ways   [2]http.RoundTripper
+	reopen bool // call GetBody, if there is one, instead of reading the body first
+}
+
+func (f fallback) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := func() (io.ReadCloser, error) { return http.NoBody, nil }
+	switch {
+	case r.Body == nil:
+	case f.reopen && r.GetBody != nil:
+		defer r.Body.Close()
+		body = r.GetBody
+	default:
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	}
+	var errs []error
+	for _, rt := range f.ways {
+		sent := r.Clone(r.Context())
+		sent.GetBody = nil
+		var err error
+		if sent.Body, err = body(); err == nil {
+			var resp *http.Response
+			if resp, err = rt.RoundTrip(sent); err == nil {
+				return resp, nil
+			}
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// checkFallback checks that a create is sent once by a transport with two ways, of
+// which one loses the response.
+func checkFallback(t *testing.T, server *webhookCounter, rt http.RoundTripper, warm bool) {
+	t.Helper()
+	client := newFrameClient(t, rt, byDefault, facade.WithBaseURL("http://localhost"))
+	if warm { // so that the client knows that the server has HTTP/1
+		require.NoError(t, getOne(t.Context(), client))
+	}
+	before := server.requests.Load()
+	_, err := client.CreateWebhook(t.Context(), validParams)
+	require.ErrorIs(t, err, facade.ErrUnconfirmed)
+	assert.EqualValues(t, 1, server.requests.Load()-before)
+	assert.Equal(t, 1, server.webhooks(validParams.URL))
+	assert.Equal(t, 1, asError(t, err).Attempts)
+}
+
+// A refused connection says nothing about the other way of a transport.
+func TestCreateWebhook_fallback(t *testing.T) {
+	t.Parallel()
+	for _, refused := range refusedWays {
+		for _, lost := range lostWays {
+			for _, order := range [][2]way{{refused, lost}, {lost, refused}} {
+				for _, body := range []struct {
+					name         string
+					reopen, warm bool
+				}{{"body copied", false, false}, {"body copied, after a get", false, true}, {"GetBody, after a get", true, true}} {
+					t.Run(order[0].name+"/"+order[1].name+"/"+body.name, func(t *testing.T) {
+						t.Parallel()
+						synctest.Test(t, func(t *testing.T) {
+							server := new(webhookCounter)
+							checkFallback(t, server, fallback{
+								ways:   [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)},
+								reopen: body.reopen,
+							}, body.warm)
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// An http.Transport passes a registered scheme on to another transport.
+func TestCreateWebhook_fallbackRegistered(t *testing.T) {
+	t.Parallel()
+	for _, lost := range lostWays {
+		for _, order := range [][2]way{{refusedWays[0], lost}, {lost, refusedWays[0]}} {
+			t.Run(order[0].name+"/"+order[1].name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					server := new(webhookCounter)
+					transport := new(http.Transport)
+					transport.RegisterProtocol("http", fallback{ways: [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)}})
+					checkFallback(t, server, transport, false)
+				})
+			})
+		}
+	}
+}
+
+func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
+	t.Parallel()
+	for _, refused := range refusedWays {
+		t.Run(refused.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := new(webhookCounter)
+				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newBubbleTransport(t, server.ServeHTTP)}}
+				wh, err := newFrameClient(t, rt, byDefault, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
+				require.NoError(t, err)
+				assert.NotEmpty(t, wh.ID)
+				assert.Equal(t, 1, server.webhooks(validParams.URL))
+			})
+		})
+	}
+}
+
+// A transport may call the service itself with the context of a request, for example
+// to look for a webhook before it creates one.
+func TestRaw_nestedCall(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name          string
+		before, after int  // number of nested calls
+		refused       bool // the nested calls do not connect
+		lost          bool // the response to the create
+	}{
+		{"call before a success", 1, 0, false, false},
+		{"8 calls on new connections before a success", 8, 0, false, false},
+		{"8 calls on new connections after a success", 0, 8, false, false},
+		{"refused call before a success", 1, 0, true, false},
+		{"refused call after a success", 0, 1, true, false},
+		{"call before a lost response", 1, 0, false, true},
+		{"call after a lost response", 0, 1, false, true},
+		{"8 calls around a lost response", 8, 8, false, true},
+		{"refused call before a lost response", 1, 0, true, true},
+		{"refused call after a lost response", 0, 1, true, true},
+	}
+	for _, test := range tests {
+		for _, create := range []way{{name: "transport"}, {name: "detached"}} {
+			t.Run(test.name+"/"+create.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					server := new(webhookCounter)
+					handler := server.ServeHTTP
+					if test.lost {
+						handler = server.losingCreates
+					}
+					transport := newBubbleTransport(t, handler)
+					transport.DisableKeepAlives = true
+					var outer, nested http.RoundTripper = transport, transport
+					if create.name == "detached" {
+						outer = detached(transport)
+					}
+					if test.refused {
+						nested = newRefusedTransport()
+					}
+					var client *facade.Client
+					var calls atomic.Int64
+					call := func(r *http.Request, times int) {
+						for range times {
+							calls.Add(1)
+							resp, err := client.Raw().GetWebhookWithResponse(r.Context(), "w")
+							if test.refused {
+								assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+							} else if assert.NoError(t, err) {
+								assert.Equal(t, http.StatusOK, resp.StatusCode())
+							}
+						}
+					}
+					client = newFrameClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+						if r.Method != http.MethodPost {
+							return nested.RoundTrip(r)
+						}
+						call(r, test.before)
+						resp, err := outer.RoundTrip(r)
+						call(r, test.after)
+						return resp, err
+					}), byDefault, facade.WithBaseURL("http://localhost"))
+					_, err := client.CreateWebhook(t.Context(), validParams)
+					if test.lost {
+						require.ErrorIs(t, err, facade.ErrUnconfirmed)
+						assert.Equal(t, 1, asError(t, err).Attempts)
+					} else {
+						require.NoError(t, err)
+					}
+					assert.Equal(t, 1, server.webhooks(validParams.URL))
+					assert.EqualValues(t, test.before+test.after, calls.Load())
+				})
+			})
+		}
+	}
+}
