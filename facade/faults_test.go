@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
 // fault is something that an answer has wrong, and what comes of it.
@@ -40,6 +41,7 @@ type fault struct {
 	// connection that was used before without a byte of an answer.
 	moreBelow bool
 	large     bool // 10 MiB are read, for which the race detector takes a second
+	http1     bool // bytes that only HTTP/1 has
 	status    int  // of a fault that is no more than that
 	success   bool // the status is 2xx, which is sufficient for a delete
 }
@@ -64,12 +66,34 @@ func raw(answer string) http.HandlerFunc {
 
 func reset(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	if r.ProtoMajor == 2 {
+		panic(http.ErrAbortHandler) // resets the stream
+	}
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(err)
 	}
 	_ = conn.(*net.TCPConn).SetLinger(0)
 	_ = conn.Close()
+}
+
+// sized announces a length, writes body and closes the connection, or resets the
+// stream if body is shorter.
+func sized(status, length int, body string) http.HandlerFunc {
+	http1 := raw(fmt.Sprintf("HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", status, length, body))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 {
+			http1(w, r)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(length))
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		if len(body) < length {
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	}
 }
 
 func endless(status int) http.HandlerFunc {
@@ -149,13 +173,13 @@ func sentinelOf(status int) error {
 func bodyFaults() []fault {
 	var list []fault
 	for _, status := range []int{200, 201, 202, 204, 206, 300, 302, 304, 308, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504, 599} {
-		for name, rest := range map[string]string{"HTML": "6\r\n\r\n<html>", "empty": "0\r\n\r\n", "cut": "1000\r\n\r\n{"} {
+		for name, answer := range map[string]http.HandlerFunc{"HTML": sized(status, 6, "<html>"), "empty": sized(status, 0, ""), "cut": sized(status, 1000, "{")} {
 			if name != "empty" && (status == http.StatusNoContent || status == http.StatusNotModified) {
 				continue // they have none
 			}
 			f := statusFault(status)
 			f.name += ", " + name
-			f.answer = raw(fmt.Sprintf("HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: %s", status, rest))
+			f.answer = answer
 			f.unknown = f.unknown || status < 300
 			f.repeat = f.repeat || status < 300 && name == "cut"
 			list = append(list, f)
@@ -182,16 +206,16 @@ func faults() []fault {
 	const broken = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 	list := []fault{
 		{name: "reset after the request", answer: reset, repeat: true, unknown: true, want: errAny, moreBelow: true},
-		{name: "closed after the request", answer: raw(""), repeat: true, unknown: true, want: errAny, moreBelow: true},
-		{name: "closed within the headers", answer: raw("HTTP/1.1 200 OK\r\nContent-"), repeat: true, unknown: true, want: errAny},
-		{name: "no HTTP", answer: raw("SSH-2.0-OpenSSH_9.9\r\n"), repeat: true, unknown: true, want: errAny},
-		{name: "closed within the body", success: true, answer: raw(broken + "Content-Length: 1000\r\n\r\n{"), repeat: true, unknown: true, want: io.ErrUnexpectedEOF},
-		{name: "a chunk that is none", success: true, answer: raw(broken + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), repeat: true, unknown: true, want: facade.ErrUnexpectedResponse},
-		{name: "101, and then silence that no timeout ends", answer: switching, unknown: true, want: facade.ErrUnexpectedResponse},
-		{name: "a length shorter than the body", success: true, answer: raw(broken + "Content-Length: 3\r\n\r\n" + webhookJSON(1)), unknown: true, want: facade.ErrUnexpectedResponse},
-		{name: "two lengths", answer: raw(broken + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}"), repeat: true, unknown: true, want: errAny},
-		{name: "2 MiB of 1xx", answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 4<<10)+"\r\n\r\n", 512)), repeat: true, unknown: true, want: errAny},
-		{name: "a header of 2 MiB", answer: raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20)), repeat: true, unknown: true, want: errAny},
+		{name: "closed after the request", answer: raw(""), repeat: true, unknown: true, want: errAny, http1: true, moreBelow: true},
+		{name: "closed within the headers", answer: raw("HTTP/1.1 200 OK\r\nContent-"), repeat: true, unknown: true, want: errAny, http1: true},
+		{name: "no HTTP", answer: raw("SSH-2.0-OpenSSH_9.9\r\n"), repeat: true, unknown: true, want: errAny, http1: true},
+		{name: "closed within the body", success: true, answer: raw(broken + "Content-Length: 1000\r\n\r\n{"), repeat: true, unknown: true, want: io.ErrUnexpectedEOF, http1: true},
+		{name: "a chunk that is none", success: true, answer: raw(broken + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), repeat: true, unknown: true, want: facade.ErrUnexpectedResponse, http1: true},
+		{name: "101, and then silence that no timeout ends", answer: switching, unknown: true, want: facade.ErrUnexpectedResponse, http1: true},
+		{name: "a length shorter than the body", success: true, answer: raw(broken + "Content-Length: 3\r\n\r\n" + webhookJSON(1)), unknown: true, want: facade.ErrUnexpectedResponse, http1: true},
+		{name: "two lengths", answer: raw(broken + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}"), repeat: true, unknown: true, want: errAny, http1: true},
+		{name: "2 MiB of 1xx", answer: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 4<<10)+"\r\n\r\n", 512)), repeat: true, unknown: true, want: errAny, http1: true},
+		{name: "a header of 2 MiB", answer: raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20)), repeat: true, unknown: true, want: errAny, http1: true},
 		{name: "a success without end", success: true, answer: endless(http.StatusOK), large: true, unknown: true, want: facade.ErrUnexpectedResponse},
 		{name: "a refusal without end", answer: endless(http.StatusNotFound), want: facade.ErrNotFound},
 		{name: "a failure without end", answer: endless(http.StatusBadGateway), repeat: true, unknown: true, want: facade.ErrServer},
@@ -219,6 +243,43 @@ func faults() []fault {
 // errAny stands for an error that has no sentinel.
 var errAny = errors.New("any")
 
+// overHTTP2 is a way with the key, as "basic" is.
+const overHTTP2 = "HTTP 2"
+
+// sharedHTTP2 is an HTTP/2 server for many tests at once, because a TLS handshake
+// takes time. Each client has its own handler.
+type sharedHTTP2 struct {
+	url       string
+	transport http.RoundTripper
+	handlers  sync.Map // http.HandlerFunc by the name of the test
+}
+
+func newSharedHTTP2(t *testing.T) *sharedHTTP2 {
+	t.Helper()
+	s := new(sharedHTTP2)
+	s.url, s.transport = newHTTP2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handler, ok := s.handlers.Load(r.Header.Get("X-Test")); ok && r.ProtoMajor == 2 {
+			handler.(http.HandlerFunc)(w, r)
+		}
+	}))
+	return s
+}
+
+// newClient is newClient for this server.
+func (s *sharedHTTP2) newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
+	t.Helper()
+	s.handlers.Store(t.Name(), handler)
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		r.Header.Set("X-Test", t.Name()) // in a copy that contract made
+		return s.transport.RoundTrip(r)
+	})
+	client, err := facade.NewClient(testKey, append([]facade.Option{
+		facade.WithBaseURL(s.url), facade.WithHTTPClient(&http.Client{Transport: contract.Requests(t, counted(t, transport))}), once,
+	}, opts...)...)
+	require.NoError(t, err)
+	return client
+}
+
 // faultCell is a fault that an operation meets, by key or token or wherever else.
 type faultCell struct {
 	fault
@@ -236,7 +297,9 @@ func faultCells(ways ...string) []faultCell {
 		}
 		for _, f := range list {
 			for _, way := range ways {
-				cells = append(cells, faultCell{f, op, way})
+				if way != overHTTP2 || !f.http1 && !f.large {
+					cells = append(cells, faultCell{f, op, way})
+				}
 			}
 		}
 	}
@@ -251,11 +314,12 @@ func countCells(t *testing.T) *atomic.Int64 {
 	return cells
 }
 
-// Each fault with each operation, by key and by token, for ever and only once.
+// Each fault with each operation, with a key, with a token and over HTTP/2, always
+// and only once.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	cells := countCells(t)
-	for _, c := range faultCells("basic", "bearer") {
+	cells, shared := countCells(t), newSharedHTTP2(t)
+	for _, c := range faultCells("basic", "bearer", overHTTP2) {
 		t.Run(c.name+"/"+c.op.name+"/"+c.way, func(t *testing.T) {
 			t.Parallel()
 			cells.Add(1)
@@ -266,7 +330,7 @@ func TestFaults(t *testing.T) {
 			case c.repeat && (c.op.name != "create" || c.undone):
 				attempts = faultAttempts
 			}
-			requests, err := meet(t, c, -1)
+			requests, err := meet(t, shared, c, -1)
 			if c.success && c.op.name == "delete" {
 				require.NoError(t, err)
 				assert.Equal(t, 1, requests)
@@ -288,7 +352,7 @@ func TestFaults(t *testing.T) {
 				return
 			}
 			cells.Add(1)
-			requests, err = meet(t, c, 1)
+			requests, err = meet(t, shared, c, 1)
 			require.NoError(t, err, "it passed")
 			assert.Equal(t, 2, requests)
 		})
@@ -297,12 +361,16 @@ func TestFaults(t *testing.T) {
 
 // meet lets an operation meet a fault so many times, and returns what came of
 // it and how many requests the server saw, exchanges aside.
-func meet(t *testing.T, c faultCell, times int64) (int, error) {
+func meet(t *testing.T, shared *sharedHTTP2, c faultCell, times int64) (int, error) {
 	t.Helper()
 	var requests atomic.Int64
 	var logged syncBuffer
 	service := &tokenService{}
-	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+	open := newClient
+	if c.way == overHTTP2 {
+		open = shared.newClient
+	}
+	client := open(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/auth/") {
 			service.ServeHTTP(w, r)
 			return
@@ -312,7 +380,7 @@ func meet(t *testing.T, c faultCell, times int64) (int, error) {
 			return
 		}
 		service.ServeHTTP(w, r)
-	}, faultOptions(c.way != "basic", &logged)...)
+	}, faultOptions(c.way == "bearer", &logged)...)
 	start := time.Now()
 	err := c.op.call(t.Context(), client)
 	assert.Less(t, time.Since(start), 30*time.Second, "nothing waits for its timeout")
