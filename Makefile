@@ -30,7 +30,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest test-nginx generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ test: ## run all tests, with the race detector and in random order
 # A cluster of NATS servers in which one is killed takes its time to elect another.
 test-ingest: ## run the tests of examples/ingest, on clusters of real NATS servers
 	go -C examples/ingest test $(RACE) -shuffle=on -timeout 10m ./...
+
+# Debian's nginx, as root. Elsewhere, install nginx beforehand.
+test-nginx: ## run the tests behind a real nginx, which apt-get installs if it is missing
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
+	go test $(RACE) -shuffle=on -timeout 10m -tags nginx -run '^TestNginx_' ./facade
 
 generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml or api/
 	@for part in models client server; do \

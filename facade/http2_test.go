@@ -26,7 +26,7 @@ type frameFault struct {
 	name string
 	// processed means that the work is done before.
 	processed bool
-	// unprocessed means that the frames tell the client that no work was done.
+	// unprocessed means that the client learns from the frames that no work was done.
 	unprocessed bool
 	// unclear means that net/http hides whether no work was done.
 	unclear bool
