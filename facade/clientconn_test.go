@@ -33,11 +33,11 @@ func TestCreateWebhook_clientConn(t *testing.T) {
 		t.Helper()
 		return newClientConn(t, newBubbleTransport(t, s.losingCreates), "http", "localhost:80")
 	}
-	lost := []way{
+	lostWays := []way{
 		{"lost, ClientConn", open},
 		{"lost, detached ClientConn", func(t *testing.T, s *webhookCounter) http.RoundTripper { return detached(open(t, s)) }},
 	}
-	for _, lost := range lost {
+	for _, lost := range lostWays {
 		for _, refused := range refusedWays {
 			for _, order := range [][2]way{{refused, lost}, {lost, refused}} {
 				t.Run(order[0].name+"/"+order[1].name, func(t *testing.T) {

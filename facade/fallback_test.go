@@ -207,6 +207,41 @@ func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
 	}
 }
 
+// The body of a request that a transport did not read was not sent.
+func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
+	t.Parallel()
+	wrappers := []struct {
+		name string
+		wrap func(http.RoundTripper) http.RoundTripper
+	}{
+		{"copied header", func(next http.RoundTripper) http.RoundTripper {
+			return withHeader("Traceparent", []string{"1"}, next)
+		}},
+		{"detached", detached},
+	}
+	for _, wrapper := range wrappers {
+		t.Run(wrapper.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := new(webhookCounter)
+				transport := newBubbleTransport(t, server.ServeHTTP)
+				dial, dials := transport.DialContext, 0
+				transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if dials++; dials <= 2 {
+						return nil, syscall.ECONNREFUSED
+					}
+					return dial(ctx, network, address)
+				}
+				client := newFrameClient(t, wrapper.wrap(transport), byDefault, facade.WithBaseURL("http://localhost"))
+				_, err := client.CreateWebhook(t.Context(), validParams)
+				require.NoError(t, err)
+				assert.Equal(t, 3, dials)
+				assert.Equal(t, 1, server.webhooks(validParams.URL))
+			})
+		})
+	}
+}
+
 // A transport may call the service itself with the context of a request, for example
 // to look for a webhook before it creates one.
 func TestRaw_nestedCall(t *testing.T) {

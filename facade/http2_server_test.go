@@ -239,7 +239,7 @@ func (s *frameServer) serve(raw net.Conn) {
 		config.NextProtos = []string{"http/1.1"}
 	}
 	conn := tls.Server(raw, config)
-	if conn.Handshake() != nil {
+	if conn.HandshakeContext(context.Background()) != nil {
 		return
 	}
 	if conn.ConnectionState().NegotiatedProtocol != "h2" {
@@ -308,7 +308,7 @@ func (s *frameServer) read(c *frameConn) {
 		case *http2.MetaHeadersFrame:
 			s.requests.Add(1)
 			c.requests++
-			r := &frameRequest{stream: f.StreamID, nth: c.requests, http: httptest.NewRequest(f.PseudoValue("method"), f.PseudoValue("path"), nil)}
+			r := &frameRequest{stream: f.StreamID, nth: c.requests, http: httptest.NewRequestWithContext(context.Background(), f.PseudoValue("method"), f.PseudoValue("path"), nil)}
 			if s.begin != nil && !s.begin(c, r) {
 				continue
 			}
