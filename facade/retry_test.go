@@ -25,7 +25,6 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 	"github.com/apivideo-community/webhooks-go/gen"
-	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
 var (

@@ -14,7 +14,7 @@ import (
 // attempt. Over HTTP/2 net/http sends a request again each time that the server
 // resets it with PROTOCOL_ERROR, on a new connection and without a limit. Over
 // HTTP/1 it needs at most one.
-const maxNewConns = 5
+const maxNewConns = 10
 
 var (
 	errResent       = errors.New("the request may have been processed and is not sent again")
@@ -102,6 +102,7 @@ func (t *trace) gotConn(info httptrace.GotConnInfo) {
 }
 
 func (t *trace) wroteHeaderField(name string, _ []string) {
+	t.got.Store(true) // http.Request.Write has no other event
 	switch name {
 	case ":method", "Idempotency-Key", "X-Idempotency-Key": // HTTP/2 has the latter in lower case
 		t.unsafe.Add(1)
