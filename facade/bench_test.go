@@ -18,9 +18,9 @@ import (
 // What only the facade has. Its calls beside plain code and the generated client
 // are measured in the folder bench of the repository.
 
-// A walk over 1,000 webhooks. live-B/webhook is what it keeps alive of each one
-// at its end: its id, 30 bytes, and the id's place in a map.
-func BenchmarkWalk1000(b *testing.B) {
+// An iteration over 1,000 webhooks. live-B/webhook is the memory of each one
+// at its end: its ID, 30 bytes, and its place in a map.
+func BenchmarkIterate1000(b *testing.B) {
 	var requests int
 	server := newBenchServer(b)
 	client := newBenchClient(b, server.URL, facade.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -48,7 +48,7 @@ func BenchmarkWalk1000(b *testing.B) {
 	b.ReportMetric(live, "live-B/webhook")
 }
 
-// liveBytes is what is reachable on the heap, measured while the clock stands.
+// liveBytes returns the size of the reachable heap.
 func liveBytes(b *testing.B) int64 {
 	b.Helper()
 	b.StopTimer()
@@ -60,7 +60,7 @@ func liveBytes(b *testing.B) int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// What a token costs once it is there.
+// A get with a cached token.
 func BenchmarkWarmGet(b *testing.B) {
 	server := newBenchServer(b)
 	for name, opts := range map[string][]facade.Option{"auth=basic": nil, "auth=bearer": {facade.WithTokenExchange()}} {
@@ -97,8 +97,8 @@ func newBenchClient(b *testing.B, url string, opts ...facade.Option) *facade.Cli
 func newBenchServer(b *testing.B) *httptest.Server {
 	b.Helper()
 	one := webhookJSON(0)
-	var lists []string // pages of 1,000
-	for page := range 10 {
+	var lists []string     // pages of 1,000
+	for page := range 11 { // one beyond the end
 		lists = append(lists, listJSON(page+1, 100, 1000))
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -35,7 +35,10 @@ func TestCreateWebhook_clientConn(t *testing.T) {
 	}
 	lostWays := []way{
 		{"lost, ClientConn", open},
-		{"lost, detached ClientConn", func(t *testing.T, s *webhookCounter) http.RoundTripper { return detached(open(t, s)) }},
+		{"lost, detached ClientConn", func(t *testing.T, s *webhookCounter) http.RoundTripper {
+			t.Helper()
+			return detached(open(t, s))
+		}},
 	}
 	for _, lost := range lostWays {
 		for _, refused := range refusedWays {

@@ -471,8 +471,10 @@ func TestError_hints(t *testing.T) {
 		{"429 beyond MaxDelay", answerWith(429, `{}`, "Retry-After", "3600"), byDefault, "429 Too Many Requests (retry after 1h0m0s)"},
 		{"503 beyond MaxDelay", answerWith(503, `{}`, "Retry-After", "3600"), byDefault, "503 Service Unavailable (retry after 1h0m0s)"},
 		{"500 four times", answer(500, `{}`), byDefault, "500 Internal Server Error (4 attempts)"},
-		{"302", answerWith(302, "", "Location", "https://user:pass@login.example/a?token=secret#x"), once,
-			"302 Found: unexpected response: a redirect to https://login.example/a, which is not followed"},
+		{
+			"302", answerWith(302, "", "Location", "https://user:pass@login.example/a?token=secret#x"), once,
+			"302 Found: unexpected response: a redirect to https://login.example/a, which is not followed",
+		},
 		{"304", answer(304, ""), once, "304 Not Modified: unexpected response: a redirect, which is not followed"},
 	}
 	for _, test := range tests {

@@ -34,9 +34,15 @@ var refusedWays = []way{
 // lostWays perform each create and lose the response.
 var lostWays = []way{
 	{"lost", newLosingTransport},
-	{"lost, detached", func(t *testing.T, s *webhookCounter) http.RoundTripper { return detached(newLosingTransport(t, s)) }},
+	{"lost, detached", func(t *testing.T, s *webhookCounter) http.RoundTripper {
+		t.Helper()
+		return detached(newLosingTransport(t, s))
+	}},
 	{"lost, socket", newLosingSocket},
-	{"lost, detached socket", func(t *testing.T, s *webhookCounter) http.RoundTripper { return detached(newLosingSocket(t, s)) }},
+	{"lost, detached socket", func(t *testing.T, s *webhookCounter) http.RoundTripper {
+		t.Helper()
+		return detached(newLosingSocket(t, s))
+	}},
 	{"lost, no net/http", func(_ *testing.T, s *webhookCounter) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			s.requests.Add(1)
@@ -66,7 +72,7 @@ func newLosingSocket(t *testing.T, s *webhookCounter) http.RoundTripper {
 // nothing to the hooks in the context of the request.
 func detached(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		return next.RoundTrip(r.Clone(context.Background())) //nolint:usetesting // without hooks
+		return next.RoundTrip(r.Clone(context.Background()))
 	})
 }
 

@@ -48,7 +48,10 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 	if opts.PageSize != 0 {
 		params.PageSize = &opts.PageSize
 	}
-	var model gen.WebhookList
+	var model struct {
+		Data       []webhookModel `json:"data"`
+		Pagination gen.Pagination `json:"pagination"`
+	}
 	r, err := do(ctx, c.transport, op, &model, func() (*http.Request, error) {
 		return gen.NewListWebhooksRequest(c.server, &params)
 	})

@@ -72,9 +72,48 @@ type Page struct {
 	TotalPages, TotalItems int
 }
 
-// newWebhooks converts the webhooks of a response. They share three allocations,
-// which saves two per webhook. A caller that keeps one of them keeps all of them.
-func newWebhooks(models []gen.Webhook) []*Webhook {
+// A webhookModel is a generated model whose date is decoded without an allocation
+// and without an error.
+type webhookModel struct {
+	gen.Webhook
+
+	CreatedAt lenientTime `json:"createdAt"`
+}
+
+// A lenientTime is zero if the JSON is not an RFC 3339 time.
+type lenientTime struct{ time.Time }
+
+func (t *lenientTime) UnmarshalJSON(b []byte) error {
+	if t.Time.UnmarshalJSON(b) != nil {
+		t.Time = time.Time{}
+	}
+	return nil
+}
+
+// set copies m to w. The secret becomes a part of secrets, whose capacity must
+// suffice.
+func (w *Webhook) set(m *webhookModel, secrets *strings.Builder) {
+	*w = Webhook{
+		ID:              m.WebhookID,
+		URL:             m.URL,
+		Events:          m.Events,
+		CreatedAt:       m.CreatedAt.Time,
+		SignatureSecret: maskTo(secrets, m.SignatureSecret),
+	}
+}
+
+func newWebhook(m *webhookModel) *Webhook {
+	w := new(Webhook)
+	var secret strings.Builder
+	secret.Grow(2 * len(m.SignatureSecret))
+	w.set(m, &secret)
+	return w
+}
+
+// newWebhooks converts the webhooks of a page. They share three allocations, which
+// saves two per webhook. A caller that keeps one webhook keeps the memory of a page,
+// about 20 KB for 100 webhooks.
+func newWebhooks(models []webhookModel) []*Webhook {
 	size := 0
 	for i := range models {
 		size += 2 * len(models[i].SignatureSecret)
@@ -83,15 +122,7 @@ func newWebhooks(models []gen.Webhook) []*Webhook {
 	secrets.Grow(size)
 	values, pointers := make([]Webhook, len(models)), make([]*Webhook, len(models))
 	for i := range models {
-		m := &models[i]
-		createdAt, _ := time.Parse(time.RFC3339, m.CreatedAt) // zero if it is invalid
-		values[i] = Webhook{
-			ID:              m.WebhookID,
-			URL:             m.URL,
-			Events:          m.Events,
-			CreatedAt:       createdAt,
-			SignatureSecret: maskTo(&secrets, m.SignatureSecret),
-		}
+		values[i].set(&models[i], &secrets)
 		pointers[i] = &values[i]
 	}
 	return pointers

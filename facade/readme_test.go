@@ -118,7 +118,6 @@ func typeOf(f *ast.FuncDecl) string {
 
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	test    = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w{2,}`)
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	fenced  = regexp.MustCompile("(?ms)^```.*?^```$")
 	unsaid  = regexp.MustCompile(`[^a-z0-9 _-]`)

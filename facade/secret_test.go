@@ -266,8 +266,11 @@ func TestSecret_Equal(t *testing.T) {
 
 func TestSecret_UnmarshalText(t *testing.T) {
 	t.Parallel()
-	var config struct{ Secret, Empty facade.Secret }
-	require.NoError(t, json.Unmarshal([]byte(`{"Secret":"sig_sec_1","Empty":""}`), &config))
+	var config struct {
+		Secret facade.Secret `json:"secret"`
+		Empty  facade.Secret `json:"empty"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(`{"secret":"sig_sec_1","empty":""}`), &config))
 	assert.Equal(t, "sig_sec_1", config.Secret.Reveal())
 	assert.True(t, config.Empty.IsZero())
 

@@ -74,7 +74,7 @@ func (c *Client) GetWebhook(ctx context.Context, id string) (*Webhook, error) {
 
 // webhook sends a request whose response is a webhook.
 func (c *Client) webhook(ctx context.Context, op string, build func() (*http.Request, error)) (*Webhook, *transport.Result, error) {
-	var model gen.Webhook
+	var model webhookModel
 	r, err := do(ctx, c.transport, op, &model, build)
 	if err != nil {
 		return nil, r, err
@@ -82,7 +82,7 @@ func (c *Client) webhook(ctx context.Context, op string, build func() (*http.Req
 	if model.WebhookID == "" {
 		return nil, r, invalidResponse(c.transport, op, r, "a webhook without an ID")
 	}
-	return newWebhooks([]gen.Webhook{model})[0], r, nil
+	return newWebhook(&model), r, nil
 }
 
 // DeleteWebhook deletes the webhook with the ID. The error is ErrNotFound if there

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"html"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,8 +49,8 @@ func New(key string) *Redactor {
 func (r *Redactor) AddTokens(tokens ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept := append(r.tokens[:len(r.tokens):len(r.tokens)], tokens...) // String may be reading r.tokens
-	r.tokens = kept[max(0, len(kept)-maxTokens):]
+	tokens = slices.Concat(r.tokens, tokens) // a copy, because String may be reading r.tokens
+	r.tokens = tokens[max(0, len(tokens)-maxTokens):]
 }
 
 // String returns s without credentials.
@@ -183,8 +184,8 @@ func hexByte(s string, start, digits int) (byte, bool) {
 	if len(s) < start+digits {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(s[start:start+digits], 16, 16)
-	return byte(n), err == nil && n <= 0x7f
+	n, err := strconv.ParseUint(s[start:start+digits], 16, 7)
+	return byte(n), err == nil
 }
 
 // Header returns a copy of h without credentials in its values.

@@ -29,7 +29,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	if !sameOrigin(req.URL, d.Base) || isTokenRequest(req.URL) {
 		client.Auth = nil
 	}
-	r := client.Do(req.Context(), func() (*http.Request, error) {
+	r := client.Do(req.Context(), func() (*http.Request, error) { //nolint:contextcheck // it is the context of req
 		out := req.Clone(req.Context())
 		if body != nil {
 			out.ContentLength = int64(len(body))

@@ -57,7 +57,7 @@ func (c *TokenCache) Credential(ctx context.Context) (string, error) {
 	if f == nil {
 		f = &tokenFetch{done: make(chan struct{})}
 		c.inFlight = f
-		go c.fetch(f, c.refresh) //nolint:contextcheck // other callers wait for it, too
+		go c.fetch(f, c.refresh)
 	}
 	c.mu.Unlock()
 	if valid {

@@ -101,7 +101,9 @@ func TestClient_roundTripperWithoutResponse(t *testing.T) {
 	t.Parallel()
 	r := newClient(func(*http.Request) (*http.Response, error) { return nil, nil }).Do(t.Context(), get) //nolint:nilnil // the point
 	require.ErrorContains(t, r.Err, "no response and no error")
-	r = newClient(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 204}, nil }).Do(t.Context(), get)
+	r = newClient(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNoContent}, nil
+	}).Do(t.Context(), get)
 	require.NoError(t, r.Err)
 }
 
