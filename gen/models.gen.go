@@ -111,30 +111,30 @@ type EventType string
 
 // LiveStreamBroadcastEnded A live stream finished broadcasting.
 type LiveStreamBroadcastEnded struct {
-	// EmittedAt When it happened.
-	EmittedAt time.Time `json:"emittedAt"`
+	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
-	// LiveStreamID The live stream.
-	LiveStreamID string `json:"liveStreamId"`
+	// LiveStreamID The ID of the live stream.
+	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
 
-	// Type The event.
+	// Type The type of the event.
 	Type EventType `json:"type"`
 }
 
 // LiveStreamBroadcastStarted A live stream began to broadcast.
 type LiveStreamBroadcastStarted struct {
-	// EmittedAt When it happened.
-	EmittedAt time.Time `json:"emittedAt"`
+	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
-	// LiveStreamID The live stream.
-	LiveStreamID string `json:"liveStreamId"`
+	// LiveStreamID The ID of the live stream.
+	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
 
-	// Type The event.
+	// Type The type of the event.
 	Type EventType `json:"type"`
 }
 
-// Notification Any of the notifications. Neither the list of types nor the members of
-// one are closed: a reader has to take others as well.
+// Notification Any of the notifications. Readers must accept unknown types and unknown
+// fields. Every field but the type may be missing.
 type Notification struct {
 	union json.RawMessage
 }
@@ -174,74 +174,74 @@ type PaginationLink struct {
 
 // VideoCaptionGenerated An automatic caption of a video was generated.
 type VideoCaptionGenerated struct {
-	// CaptionID The caption.
-	CaptionID string `json:"captionId"`
+	// CaptionID The ID of the caption.
+	CaptionID string `json:"captionId,omitempty,omitzero"`
 
-	// EmittedAt When it happened.
-	EmittedAt time.Time `json:"emittedAt"`
+	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
-	// GenerationMode How it was made, `transcript` today.
+	// GenerationMode The origin of the caption, for example `transcript`.
 	GenerationMode string `json:"generationMode,omitempty,omitzero"`
 
-	// Language Its language, as an IETF tag.
+	// Language The language of the caption, as an IETF tag.
 	Language string `json:"language,omitempty,omitzero"`
 
-	// Type The event.
+	// Type The type of the event.
 	Type EventType `json:"type"`
 
-	// VideoID The video.
-	VideoID string `json:"videoId"`
+	// VideoID The ID of the video.
+	VideoID string `json:"videoId,omitempty,omitzero"`
 }
 
 // VideoEncodingQualityCompleted One quality of a video is ready in one container.
 type VideoEncodingQualityCompleted struct {
-	// EmittedAt When it happened.
-	EmittedAt time.Time `json:"emittedAt"`
+	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
-	// Encoding The container, `hls` or `mp4` today.
-	Encoding string `json:"encoding"`
+	// Encoding The container, `hls` or `mp4` in any case. Others are possible.
+	Encoding string `json:"encoding,omitempty,omitzero"`
 
-	// LiveStreamID The live stream it was recorded from, if it was.
+	// LiveStreamID The ID of the live stream that the video was recorded from.
 	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
 
-	// Quality The height, `240p` to `2160p` today.
-	Quality string `json:"quality"`
+	// Quality The height, `240p` to `2160p`. Others are possible.
+	Quality string `json:"quality,omitempty,omitzero"`
 
-	// Type The event.
+	// Type The type of the event.
 	Type EventType `json:"type"`
 
-	// VideoID The video.
-	VideoID string `json:"videoId"`
+	// VideoID The ID of the video.
+	VideoID string `json:"videoId,omitempty,omitzero"`
 }
 
-// VideoSourceRecorded The recording of a live stream was handed over to be encoded.
+// VideoSourceRecorded The recording of a live stream became a video, which is about to be encoded.
 type VideoSourceRecorded struct {
-	// EmittedAt When it happened.
-	EmittedAt time.Time `json:"emittedAt"`
+	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
-	// LiveStreamID The live stream.
-	LiveStreamID string `json:"liveStreamId"`
+	// LiveStreamID The ID of the live stream.
+	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
 
-	// Type The event.
+	// Type The type of the event.
 	Type EventType `json:"type"`
 
-	// VideoID The video that holds its recording.
-	VideoID string `json:"videoId"`
+	// VideoID The ID of the new video.
+	VideoID string `json:"videoId,omitempty,omitzero"`
 }
 
 // VideoSummaryGenerated An automatic summary of a video was generated.
 type VideoSummaryGenerated struct {
-	// EmittedAt When it happened.
-	EmittedAt time.Time `json:"emittedAt"`
+	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
-	// SummaryID The summary.
-	SummaryID string `json:"summaryId"`
+	// SummaryID The ID of the summary.
+	SummaryID string `json:"summaryId,omitempty,omitzero"`
 
-	// Type The event.
+	// Type The type of the event.
 	Type EventType `json:"type"`
 
-	// VideoID The video.
-	VideoID string `json:"videoId"`
+	// VideoID The ID of the video.
+	VideoID string `json:"videoId,omitempty,omitzero"`
 }
 
 // Webhook A subscription. Besides its id, a reader must expect any member to be absent.

@@ -523,7 +523,7 @@ func TestDeliverPanicsOnWhatIsNoEvent(t *testing.T) {
 		"nil":               {nil, "facadetest: nil is no event"},
 		"a nil pointer":     {(*notification.VideoSummaryGenerated)(nil), "facadetest: nil is no event"},
 		"text":              {summaryBody, "facadetest: string is no event"},
-		"another pointer":   {&pointer, "facadetest: **gen.VideoSummaryGenerated is no event"},
+		"another pointer":   {&pointer, "facadetest: **notification.VideoSummaryGenerated is no event"},
 		"what was received": {&notification.Notification{}, "facadetest: *notification.Notification is no event"},
 		"no date in JSON": {
 			notification.VideoSummaryGenerated{EmittedAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},

@@ -14,14 +14,14 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// NewNotificationRequest returns a notification as the service sends it, for a
-// handler to be called with. Like one of [httptest.NewRequestWithContext] it is
-// what a server has received; a client sends it once its RequestURI is empty.
+// NewNotificationRequest returns a notification request as a server receives it,
+// to call a handler with. The signature is valid for secret. A request with another
+// secret or another body is a forgery.
 //
-// The event is what [Server.Deliver] takes, but bytes need no type here. The
-// signature is right for the secret; a request with another body, or signed with
-// another secret, is forged. NewNotificationRequest panics if there can't be such
-// a request.
+// The event may have every form that [Server.Deliver] accepts. Bytes need no type
+// here. As with [httptest.NewRequestWithContext], a client can send the request
+// after its RequestURI is cleared. NewNotificationRequest panics if the event or
+// the target is invalid.
 func NewNotificationRequest(ctx context.Context, target, webhookID string, secret facade.Secret, event any) *http.Request {
 	body := encodeEvent(event, time.Now())
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
@@ -29,14 +29,14 @@ func NewNotificationRequest(ctx context.Context, target, webhookID string, secre
 	return r
 }
 
-// setNotificationHeader sets all that a notification has beside its body.
+// setNotificationHeader sets the headers of a notification.
 func setNotificationHeader(h http.Header, webhookID string, secret facade.Secret, body []byte) {
 	h.Set("Content-Type", "application/json")
 	h.Set(notification.HeaderWebhookID, webhookID)
 	h.Set(notification.HeaderSignature, notification.Sign(body, secret))
 }
 
-// eventTypes are those of the events that have a Go type.
+// eventTypes has the type of each event struct.
 var eventTypes = map[reflect.Type]facade.EventType{
 	reflect.TypeFor[notification.LiveStreamBroadcastStarted]():    facade.EventLiveStreamBroadcastStarted,
 	reflect.TypeFor[notification.LiveStreamBroadcastEnded]():      facade.EventLiveStreamBroadcastEnded,
@@ -46,8 +46,8 @@ var eventTypes = map[reflect.Type]facade.EventType{
 	reflect.TypeFor[notification.VideoSummaryGenerated]():         facade.EventVideoSummaryGenerated,
 }
 
-// encodeEvent returns the body of a notification. It fills in the type and the
-// time of an event that has none, in a copy.
+// encodeEvent returns the body of a notification. An event without a type or a time
+// gets both, in a copy.
 func encodeEvent(event any, now time.Time) []byte {
 	switch raw := event.(type) {
 	case []byte:
@@ -69,7 +69,7 @@ func encodeEvent(event any, now time.Time) []byte {
 		field.SetString(string(eventType))
 	}
 	if field := filled.FieldByName("EmittedAt"); field.IsZero() {
-		// Like the service's it has no more than milliseconds.
+		// Times of the service have milliseconds.
 		field.Set(reflect.ValueOf(now.UTC().Truncate(time.Millisecond)))
 	}
 	body, err := json.Marshal(filled.Interface())
@@ -79,12 +79,12 @@ func encodeEvent(event any, now time.Time) []byte {
 	return body
 }
 
-// typeOf returns the type that the body of a notification names. What follows
-// the event doesn't matter.
+// typeOf returns the type in the body of a notification. It ignores data after the
+// event.
 func typeOf(body []byte) facade.EventType {
-	var members map[string]any
-	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&members) // a nil map has no type either
-	eventType, _ := members["type"].(string)
+	var fields map[string]any
+	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&fields) // a nil map has no type
+	eventType, _ := fields["type"].(string)
 	if eventType == "" {
 		panic(`facadetest: without a "type" that is a string an event has no subscribers`)
 	}

@@ -1,7 +1,8 @@
-// Package notification receives what api.video sends to a webhook's url: it
-// verifies the signature, decodes the event and answers.
+// Package notification receives the notifications of api.video webhooks. It
+// verifies the signature, decodes the event and responds.
 //
-//	verifier, err := notification.NewVerifier(notification.ClientSecrets(client))
+//	verifier, err := notification.NewVerifier(notification.ClientSecrets(client),
+//		notification.WithMaxAge(5*time.Minute))
 //	if err != nil {
 //		return err
 //	}
@@ -11,67 +12,89 @@
 //			case *notification.VideoEncodingQualityCompleted:
 //				return publish(ctx, e.VideoID, e.Quality)
 //			default:
-//				return nil // not of interest, or not known here
+//				return nil // another event, or an unknown type
 //			}
-//		}))
+//		},
+//		notification.WithDeduplicator(notification.NewMemoryDeduplicator(10*time.Minute, 100_000)),
+//	))
 //
-// # What is sent
+// # Replays and duplicates
 //
-// A notification is a POST of JSON with two headers: the id of the webhook it is
-// for, and a signature, the HMAC-SHA256 of the body under the webhook's secret.
-// Nothing numbers deliveries. A [Notification] has its Event typed if the type is
-// one of six; types, members and values that aren't known here pass, and Raw has
-// the whole of it.
+// The signature covers the body, but not the webhook ID or the time of delivery.
+// By default a Verifier accepts an event of any age: a notification of 2019 is
+// valid today, and an attacker can replay a recorded request forever. [WithMaxAge]
+// rejects events that are too old. [WithDeduplicator] handles a notification once
+// within that time. Its memory should last twice as long as the maximum age,
+// because emittedAt may also be in the future.
 //
-// A status up to 299 takes it; what gets another one is sent three times more,
-// three seconds apart, and then it is gone: a receiver that is down for longer
-// than that loses it. Whether an answer got lost the service can't know, so the
-// same notification may come twice, even at once.
+// A deduplicator also handles the redeliveries of the service, which are frequent
+// without any attacker. Processes that serve the same URL need a common store. See
+// the example of [Deduplicator].
 //
-// # Verify
+// # Notifications
 //
-// A [Verifier] refuses what isn't signed with one of the secrets that its
-// [SecretSource] gives for the webhook. [StaticSecrets] are known beforehand,
-// [ClientSecrets] asks the API for those of all webhooks. In this order the body is
-// bounded (1 MiB, [WithMaxBody]), the headers are looked at, the secret is asked
-// for, the signature is compared in constant time, and only then the body is
-// parsed. It fails closed: without a secret nothing passes.
+// A notification is a POST request with a JSON body and two headers, the webhook ID
+// and the signature. A status up to 299 acknowledges it. After any other status the
+// service retries three times, three seconds apart. Then the event is lost. A
+// receiver that is down for ten seconds loses events.
+//
+// Every authentic JSON object with a type reaches the function. Fields that are
+// missing or unreadable are zero, and an unknown type has a nil Event. Raw has the
+// whole body.
+//
+// # Verifying
+//
+// A [Verifier] rejects everything without a signature by a secret of its
+// [SecretSource]. [StaticSecrets] has fixed secrets. [ClientSecrets] gets them from
+// the API. Nothing of the body is parsed before the signature is verified.
 //
 //	errors.Is(err, ...)   means
-//	ErrTooLarge           the body is over the bound
-//	ErrUnsigned           there is no signature
-//	ErrNoSecret           there is no secret for the webhook
-//	ErrBadSignature       no secret has signed these bytes
-//	ErrStale              it is too old, or from the future, see WithMaxAge
-//	ErrMalformed          it is signed, and no notification
+//	ErrTooLarge           the body is longer than the limit
+//	ErrUnsigned           the signature is missing
+//	ErrBadSignature       the signature is malformed, matches no secret, or occurs twice
+//	ErrNoSecret           the webhook has no secret
+//	ErrMalformed          the signed body is not a JSON object with a type
+//	ErrStale              the event is too old or in the future, see WithMaxAge
 //	any other             the SecretSource failed
 //
-// The signature covers the body alone, neither the webhook's id nor the time of
-// the delivery: who has recorded a notification can send it again. [WithMaxAge]
-// bounds for how long and [WithDeduplicator] how often it is handled. With
-// StaticSecrets the id can be made up as well, which makes it another notification
-// to a deduplicator; ClientSecrets ties it to the secret.
+// With StaticSecrets an attacker can also change the webhook ID of a recorded
+// notification, so that it is not a duplicate. With ClientSecrets the ID belongs to
+// the secret.
 //
-// The service has no operation that changes a secret. A second webhook takes over,
-// and both secrets hold until the first is deleted: see the example Rotation.
+// # Secrets from the API
 //
-// # Handle
+// [ClientSecrets] lists the webhooks of the account and caches their secrets:
 //
-// [NewHandler] verifies and answers, 202 only once the function returned nil. The
-// sender never learns why it was refused, the logger does, [WithHandlerLogger].
-// For other servers and queues there are [Verifier.Verify], which needs the header
-// and the exact bytes that came, and [Decode] for bytes that were verified before.
+//   - An unknown webhook ID causes a listing, at most once in 5 seconds. The
+//     retries of the service succeed for a webhook that is newer than the list.
+//   - A list that is older than 10 minutes is refreshed in the background when a
+//     notification arrives. The secrets of deleted webhooks are invalid afterwards.
+//   - After a failed listing the next one is possible after a second. The known
+//     secrets stay valid. An unknown ID gets the error, and the service retries.
+//   - [CachedSecrets.Refresh] lists at once. Call it when the program starts, and
+//     after it has created or deleted a webhook.
 //
-// [Sign] makes what a test needs to send notifications itself.
+// There is one listing at a time. It takes at most 10 seconds.
 //
-// # Bounds
+// The service has no operation that changes a secret. To replace one, create a
+// second webhook and delete the first one afterwards. See the example Rotation.
 //
-// A request under way holds a few times the body's bound at most. How many there
-// are at once is for the http.Server or its listener to limit, and so are
-// deadlines. A Verifier holds what 1,024 secrets need, ClientSecrets the secrets of
-// 10,000 webhooks and a deduplicator in memory as much as it is told.
+// # Handling
 //
-// An unknown id costs the API one listing in 30 seconds at most, see ClientSecrets
-// for what that means for webhooks that are created meanwhile. Its request waits
-// with its body while the listing runs, up to 10 seconds.
+// [NewHandler] verifies a request, calls a function and responds. The reason for a
+// rejection is logged by [WithHandlerLogger] and not sent to the client. The
+// timeout of the service is unknown, so work of more than a few seconds belongs in
+// a queue. [Decode] reads a body out of a queue.
+//
+// Servers with their own responses call [Verifier.VerifyRequest] and [StatusCode].
+// [Verifier.Verify] is for functions of cloud providers. It needs the headers, in
+// any spelling, and the exact bytes of the body. [Notification.ID] is the key for
+// deduplication in all of them.
+//
+// # Limits
+//
+// A request in flight uses at most a few times the limit of the body, 1 MiB by
+// default. The http.Server limits the number of requests and their duration. A
+// Verifier caches HMACs of 1,024 secrets, and ClientSecrets the secrets of 10,000
+// webhooks.
 package notification

@@ -2,41 +2,86 @@ package notification
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"unicode"
 )
 
-// Why Verify refuses a notification, for errors.Is. An error that is none of
-// these is what the SecretSource returned, or holds it. No error's text has a
-// secret in it, or a signature, be it the one received or the one expected.
+// Errors of Verify, for errors.Is. Every other error comes from the SecretSource.
+// The texts contain neither secrets nor signatures.
 var (
-	// ErrNoSecret means that there is no secret to verify with: the SecretSource
-	// knows none for this webhook, or only empty ones.
+	// ErrNoSecret means that the SecretSource has no secret for the webhook.
 	ErrNoSecret = errors.New("no signature secret")
-	// ErrUnsigned means that there is no signature.
+	// ErrUnsigned means that the signature is missing.
 	ErrUnsigned = errors.New("unsigned")
-	// ErrBadSignature means that none of the secrets has signed these bytes, that
-	// the signature isn't 64 hex digits, or that a header comes more than once.
+	// ErrBadSignature means that the signature is malformed or matches no secret,
+	// or that one of the two headers occurs more than once.
 	ErrBadSignature = errors.New("bad signature")
-	// ErrMalformed means that the bytes aren't a notification, whoever signed them.
+	// ErrMalformed means that the body is not a JSON object with a type.
 	ErrMalformed = errors.New("malformed notification")
-	// ErrStale means that emittedAt is further from now than WithMaxAge allows, or
-	// that an unknown type has none to judge by.
+	// ErrStale means that emittedAt is unreadable or beyond the limit of WithMaxAge.
 	ErrStale = errors.New("stale notification")
 	// ErrTooLarge means that the body is longer than WithMaxBody allows.
 	ErrTooLarge = errors.New("notification too large")
 )
 
-// ErrUnavailable is for the function of NewHandler to return, or to wrap, when
-// what it needs is out of reach for the moment: a queue, a database. The sender
-// is told 503 in place of 500; it tries again after either.
+// ErrUnavailable means that a queue, a database or another dependency is
+// temporarily unavailable. The function of NewHandler may return it, wrapped or
+// not, to respond with 503 instead of 500. The service retries after both.
 var ErrUnavailable = errors.New("unavailable")
 
-// clip makes one line of bounded length of what comes from outside.
-func clip(s string, most int) string {
+var (
+	// errIncomplete means that the body could not be read to its end.
+	errIncomplete = errors.New("the body is incomplete")
+	errMethod     = errors.New("the method is not POST")
+)
+
+// sourceError is the error of a SecretSource. Its text has one prefix even if the
+// cause has the same prefix.
+type sourceError struct{ cause error }
+
+func (e *sourceError) Error() string {
+	return "apivideo: the signature secret is unavailable: " + strings.TrimPrefix(fmt.Sprint(e.cause), "apivideo: ")
+}
+
+func (e *sourceError) Unwrap() error { return e.cause }
+
+// StatusCode returns the status that NewHandler responds with:
+//
+//   - 202 for nil
+//   - 400 for ErrMalformed, and for a body that could not be read to its end
+//   - 401 for ErrNoSecret, ErrUnsigned, ErrBadSignature and ErrStale
+//   - 413 for ErrTooLarge
+//   - 503 for an error of the SecretSource, and for ErrUnavailable
+//   - 500 for every other error
+//
+// An error of the SecretSource that wraps one of the errors above has its status.
+func StatusCode(err error) int {
+	var source *sourceError
+	switch {
+	case err == nil:
+		return http.StatusAccepted
+	case errors.Is(err, ErrMalformed), errors.Is(err, errIncomplete):
+		return http.StatusBadRequest
+	case errors.Is(err, ErrNoSecret), errors.Is(err, ErrUnsigned), errors.Is(err, ErrBadSignature), errors.Is(err, ErrStale):
+		return http.StatusUnauthorized
+	case errors.Is(err, errMethod):
+		return http.StatusMethodNotAllowed
+	case errors.Is(err, ErrTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrUnavailable), errors.As(err, &source):
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// clip returns the first limit characters of s in one printable line.
+func clip(s string, limit int) string {
 	n := 0
-	for i := range s { // of a megabyte no more than the beginning is looked at
-		if n == most {
+	for i := range s { // reads no more of a long text
+		if n == limit {
 			s = s[:i] + "…"
 			break
 		}

@@ -36,7 +36,8 @@ func TestNotificationReportsWhatTheContractDoesNotSay(t *testing.T) {
 		"credentials":        {http.MethodPost, with(header, "Authorization", "Basic a2V5Og=="), summary, "Authorization"},
 		"another type":       {http.MethodPost, header, `{"type":"video.new"}`, `no webhook sends "video.new"`},
 		"no JSON":            {http.MethodPost, header, "{", "the body"},
-		"a member missing":   {http.MethodPost, header, strings.ReplaceAll(summary, "videoId", "videoID"), "videoId"},
+		"a type only":        {http.MethodPost, header, `{"type":"video.summary.generated"}`, ""},
+		"a field of another": {http.MethodPost, header, strings.ReplaceAll(summary, `"v"`, "5"), "videoId"},
 		"no instant":         {http.MethodPost, header, strings.ReplaceAll(summary, "T14", " 14"), "emittedAt"},
 	} {
 		t.Run(name, func(t *testing.T) {

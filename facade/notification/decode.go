@@ -1,0 +1,137 @@
+package notification
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// Notification is a decoded event with its delivery data.
+type Notification struct {
+	// Type is the type of the event. It is never empty, and can be a type that
+	// this version does not know.
+	Type facade.EventType
+	// EmittedAt is the time of the event, in the zone that the service used. It is
+	// zero if the body has no readable emittedAt.
+	EmittedAt time.Time
+	// WebhookID is the ID of the webhook, or empty if the header was missing. The
+	// signature does not cover it. It is reliable if the SecretSource returns a
+	// different secret for each webhook, as ClientSecrets does.
+	WebhookID string
+	// Event is the event, or nil if this version does not know its type.
+	Event Event
+	// Raw is a copy of the whole body, exactly as it was signed. It includes the
+	// fields that Event lacks.
+	Raw json.RawMessage
+}
+
+// ID returns the key for deduplication, 64 hexadecimal digits. It is a SHA-256 of
+// the webhook ID and the body. Redeliveries of a notification have the same ID,
+// because the service sends the same bytes again.
+func (n *Notification) ID() string {
+	h := sha256.New()
+	_, _ = io.WriteString(h, n.WebhookID)
+	h.Write([]byte{0}) // no header value contains it
+	h.Write(n.Raw)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Decode returns the notification in a body without verifying it. It is for bodies
+// that were verified before, for example Raw out of a queue.
+//
+// The body must be a JSON object with a type that is a string and not empty.
+// Everything else is ErrMalformed. A field that is null, missing or of another
+// JSON kind has its zero value. Besides RFC 3339, emittedAt may have the zone
+// +0000, or a space before the time. Without a zone it is UTC. Unknown types,
+// fields and values are accepted.
+func Decode(webhookID string, body []byte) (*Notification, error) {
+	var f fields
+	// Decoding goes on after a field of another kind, which keeps its zero value.
+	if err := json.Unmarshal(body, &f); err != nil && !isWrongKind(err) {
+		// As text, because the error may quote the body at any length.
+		return nil, fmt.Errorf("apivideo: %w: %s", ErrMalformed, clip(err.Error(), 200))
+	}
+	if f.Type == "" {
+		return nil, fmt.Errorf("apivideo: %w: the body is not a JSON object with a type", ErrMalformed)
+	}
+	return &Notification{
+		Type:      f.Type,
+		EmittedAt: f.EmittedAt.Time,
+		WebhookID: webhookID,
+		Event:     f.event(),
+		Raw:       slices.Clone(body),
+	}, nil
+}
+
+// isWrongKind is a function so that its variable is allocated only on failure.
+func isWrongKind(err error) bool {
+	var wrongKind *json.UnmarshalTypeError
+	return errors.As(err, &wrongKind)
+}
+
+// fields has the fields of all events, so that one pass is enough even if the type
+// is the last field.
+type fields struct {
+	Type           facade.EventType `json:"type"`
+	EmittedAt      instant          `json:"emittedAt"`
+	LiveStreamID   string           `json:"liveStreamId"`
+	VideoID        string           `json:"videoId"`
+	Encoding       string           `json:"encoding"`
+	Quality        string           `json:"quality"`
+	CaptionID      string           `json:"captionId"`
+	GenerationMode string           `json:"generationMode"`
+	Language       string           `json:"language"`
+	SummaryID      string           `json:"summaryId"`
+}
+
+// event returns the event, or nil if the type is unknown.
+func (f *fields) event() Event {
+	switch at := f.EmittedAt.Time; f.Type {
+	case facade.EventLiveStreamBroadcastStarted:
+		return &LiveStreamBroadcastStarted{Type: f.Type, EmittedAt: at, LiveStreamID: f.LiveStreamID}
+	case facade.EventLiveStreamBroadcastEnded:
+		return &LiveStreamBroadcastEnded{Type: f.Type, EmittedAt: at, LiveStreamID: f.LiveStreamID}
+	case facade.EventVideoSourceRecorded:
+		return &VideoSourceRecorded{Type: f.Type, EmittedAt: at, LiveStreamID: f.LiveStreamID, VideoID: f.VideoID}
+	case facade.EventVideoEncodingQualityCompleted:
+		return &VideoEncodingQualityCompleted{
+			Type: f.Type, EmittedAt: at, VideoID: f.VideoID, LiveStreamID: f.LiveStreamID,
+			Encoding: f.Encoding, Quality: f.Quality,
+		}
+	case facade.EventVideoCaptionGenerated:
+		return &VideoCaptionGenerated{
+			Type: f.Type, EmittedAt: at, VideoID: f.VideoID, CaptionID: f.CaptionID,
+			GenerationMode: f.GenerationMode, Language: f.Language,
+		}
+	case facade.EventVideoSummaryGenerated:
+		return &VideoSummaryGenerated{Type: f.Type, EmittedAt: at, VideoID: f.VideoID, SummaryID: f.SummaryID}
+	}
+	return nil
+}
+
+// instant is a time that is zero if it is unreadable.
+type instant struct{ time.Time }
+
+// UnmarshalJSON never returns an error. A number is zero, because Unix seconds and
+// milliseconds look alike.
+func (i *instant) UnmarshalJSON(b []byte) error {
+	if i.Time.UnmarshalJSON(b) == nil {
+		return nil
+	}
+	for _, layout := range []string{`"2006-01-02T15:04:05Z0700"`, `"2006-01-02 15:04:05"`} {
+		t, err := time.Parse(layout, string(b))
+		if err == nil {
+			i.Time = t
+			return nil
+		}
+	}
+	i.Time = time.Time{}
+	return nil
+}

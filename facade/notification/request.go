@@ -1,0 +1,47 @@
+package notification
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// VerifyRequest reads the body of r and verifies it as Verify does, with the
+// context of r. It reads at most the limit of WithMaxBody. A longer body is
+// ErrTooLarge. A body with a greater Content-Length is not read at all.
+//
+// It checks no method and does not close the body, because an http.Server does
+// that. [StatusCode] returns the status to respond with.
+func (v *Verifier) VerifyRequest(r *http.Request) (*Notification, error) {
+	return v.verifyRequest(nil, r)
+}
+
+// verifyRequest closes the connection of w, if there is one, after a body over the
+// limit.
+func (v *Verifier) verifyRequest(w http.ResponseWriter, r *http.Request) (*Notification, error) {
+	body, err := v.readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return v.Verify(r.Context(), r.Header, body)
+}
+
+func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := int64(v.config.maxBody)
+	if r.ContentLength > limit {
+		return nil, tooLarge(r.ContentLength, limit)
+	}
+	if r.Body == nil { // of a request for a client
+		return nil, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooMany *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMany): // of this limit or of a middleware's
+		return nil, fmt.Errorf("apivideo: %w: more than %d bytes", ErrTooLarge, tooMany.Limit)
+	case err != nil:
+		return nil, fmt.Errorf("apivideo: %w: %w", errIncomplete, err)
+	}
+	return body, nil
+}
