@@ -33,13 +33,13 @@ func ExampleNewHandler() {
 		handle := func(ctx context.Context, n *notification.Notification) error {
 			switch e := n.Event.(type) {
 			case *notification.VideoEncodingQualityCompleted:
-				return publish(ctx, e.VideoID, e.Quality) // an error makes the service try again
+				return publish(ctx, e.VideoID, e.Quality) // the service retries after an error
 			default:
-				return nil // n.Type and n.Raw tell of what isn't known here
+				return nil // n.Type and n.Raw are set for unknown events, too
 			}
 		}
 		return notification.NewHandler(verifier, handle,
-			// Twice the age, so that no gap is left.
+			// Twice the maximum age, because emittedAt may be in the future.
 			notification.WithDeduplicator(notification.NewMemoryDeduplicator(10*time.Minute, 100_000)),
 			notification.WithHandlerLogger(slog.Default()),
 		), nil
@@ -57,7 +57,7 @@ func ExampleNewHandler() {
 		log.Fatal(err)
 	}
 	event := &notification.VideoEncodingQualityCompleted{EmittedAt: time.Now(), VideoID: "vi1", Encoding: "hls", Quality: "720p"}
-	for range 2 { // the second is a duplicate
+	for range 2 { // the second one is a duplicate
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, facadetest.NewNotificationRequest(ctx, "/apivideo", wh.ID, wh.SignatureSecret, event))
 		fmt.Println(w.Code)
@@ -68,7 +68,7 @@ func ExampleNewHandler() {
 	// 202
 }
 
-// What is needed is out of reach: the service is told so and tries again.
+// A full queue responds with 503, and the service retries.
 func ExampleNewHandler_unavailable() {
 	queue := make(chan []byte, 1)
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
@@ -77,7 +77,7 @@ func ExampleNewHandler_unavailable() {
 	}
 	handler := notification.NewHandler(verifier, func(_ context.Context, n *notification.Notification) error {
 		select {
-		case queue <- n.Raw: // a worker decodes it, see Decode
+		case queue <- n.Raw: // for a worker, see Decode
 			return nil
 		default:
 			return fmt.Errorf("the queue is full: %w", notification.ErrUnavailable)
@@ -94,7 +94,7 @@ func ExampleNewHandler_unavailable() {
 	// 503
 }
 
-// The reason of a refusal is for the log. Whoever sent it isn't told.
+// The reason for a rejection is logged and not sent to the client.
 func ExampleWithHandlerLogger() {
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
 	if err != nil {
@@ -115,7 +115,7 @@ func ExampleWithHandlerLogger() {
 	handler.ServeHTTP(w, facadetest.NewNotificationRequest(context.Background(), "/apivideo", webhookID, facade.NewSecret("a guess"), []byte(vectorBody)))
 	fmt.Print(w.Body)
 	// Output:
-	// level=INFO msg="apivideo: notification answered" status=401 webhook_id=webhook_4XbQpGz7mWkT2nVr8sYcLd reason="apivideo: bad signature: no secret has signed this body"
+	// level=INFO msg="apivideo: notification response" status=401 webhook_id=webhook_4XbQpGz7mWkT2nVr8sYcLd reason="apivideo: bad signature: it matches no secret (secrets: 1, bytes: 195)"
 	// Unauthorized
 }
 
@@ -128,14 +128,14 @@ func ExampleWithDeduplicator() {
 	handler := notification.NewHandler(verifier,
 		func(context.Context, *notification.Notification) error {
 			if calls++; calls == 1 {
-				return errors.New("not this time")
+				return errors.New("the database is down")
 			}
 			return nil
 		},
 		notification.WithDeduplicator(notification.NewMemoryDeduplicator(5*time.Minute, 10_000)),
 	)
 
-	for range 3 { // what failed is tried again, what was handled is not
+	for range 3 { // the first call fails, so the first duplicate is no duplicate
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, facadetest.NewNotificationRequest(context.Background(), "/apivideo", webhookID, secret, []byte(vectorBody)))
 		fmt.Println(w.Code, calls)
@@ -146,20 +146,25 @@ func ExampleWithDeduplicator() {
 	// 202 2
 }
 
-// What NewHandler does with a deduplicator, for other servers.
+// Servers without NewHandler make these calls.
 func ExampleNewMemoryDeduplicator() {
 	ctx := context.Background()
 	dedup := notification.NewMemoryDeduplicator(5*time.Minute, 10_000)
-
-	state, err := dedup.Begin(ctx, "a key")
-	fmt.Println(state == notification.StateNew, err)
-	state, err = dedup.Begin(ctx, "a key")
-	fmt.Println(state == notification.StateInProgress, err)
-
-	if err := dedup.Done(ctx, "a key"); err != nil { // or Forget, if it failed
+	n, err := notification.Decode(webhookID, []byte(vectorBody))
+	if err != nil {
 		log.Fatal(err)
 	}
-	state, err = dedup.Begin(ctx, "a key")
+
+	owner := rand.Text()
+	state, err := dedup.Begin(ctx, n.ID(), owner, 5*time.Second)
+	fmt.Println(state == notification.StateNew, err)
+	state, err = dedup.Begin(ctx, n.ID(), rand.Text(), 5*time.Second)
+	fmt.Println(state == notification.StateInProgress, err)
+
+	if err := dedup.Done(ctx, n.ID(), owner); err != nil { // or Forget after a failure
+		log.Fatal(err)
+	}
+	state, err = dedup.Begin(ctx, n.ID(), rand.Text(), 5*time.Second)
 	fmt.Println(state == notification.StateHandled, err)
 	// Output:
 	// true <nil>
@@ -167,52 +172,48 @@ func ExampleNewMemoryDeduplicator() {
 	// true <nil>
 }
 
-// store is what a shared store has to offer: Redis does with SET NX PX, SET PX and DEL,
-// a database with a row that has a time in it.
-type store interface {
-	// Claim sets a key that isn't there, and returns the value that is there then.
-	Claim(ctx context.Context, key, value string, life time.Duration) (string, error)
-	Set(ctx context.Context, key, value string, life time.Duration) error
-	Delete(ctx context.Context, key string) error
+// keyValueStore is a common store with compare-and-set, for example Redis with a
+// script for the two conditional operations.
+type keyValueStore interface {
+	// SetIfAbsent sets a value with an expiry. It returns the value that is there.
+	SetIfAbsent(ctx context.Context, key, value string, ttl time.Duration) (string, error)
+	// SetIfEqual replaces the old value with a new one.
+	SetIfEqual(ctx context.Context, key, old, value string, ttl time.Duration) error
+	// DeleteIfEqual deletes a key that has the value.
+	DeleteIfEqual(ctx context.Context, key, value string) error
 }
 
-// shared deduplicates for all replicas of a receiver.
-type shared struct{ store store }
+// sharedDeduplicator is for all replicas of a receiver. A claim is the owner as
+// the value of the key.
+type sharedDeduplicator struct{ store keyValueStore }
 
-const (
-	// claimed is how long the claim of a replica holds that has died. It is longer
-	// than the function ever runs, which has to see to that, and shorter than the
-	// service keeps trying: it gives up after about ten seconds.
-	claimed = 5 * time.Second
-	// handled is twice the age that the verifier takes.
-	handled = 10 * time.Minute
-)
+const handled = "handled"
 
-func (d *shared) Begin(ctx context.Context, key string) (notification.State, error) {
-	mine := rand.Text()
-	switch value, err := d.store.Claim(ctx, key, mine, claimed); {
+func (d sharedDeduplicator) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+	switch value, err := d.store.SetIfAbsent(ctx, key, owner, ttl); {
 	case err != nil:
 		return 0, err
-	case value == mine:
+	case value == owner:
 		return notification.StateNew, nil
-	case value == "handled":
+	case value == handled:
 		return notification.StateHandled, nil
 	default:
 		return notification.StateInProgress, nil
 	}
 }
 
-func (d *shared) Done(ctx context.Context, key string) error {
-	return d.store.Set(ctx, key, "handled", handled)
+func (d sharedDeduplicator) Done(ctx context.Context, key, owner string) error {
+	return d.store.SetIfEqual(ctx, key, owner, handled, 10*time.Minute) // twice the maximum age
 }
 
-func (d *shared) Forget(ctx context.Context, key string) error {
-	return d.store.Delete(ctx, key)
+func (d sharedDeduplicator) Forget(ctx context.Context, key, owner string) error {
+	return d.store.DeleteIfEqual(ctx, key, owner)
 }
 
-// Several processes behind one url share a store.
+// Replicas behind one URL need a common store. The folder examples/deduplicator
+// has an implementation for database/sql.
 func ExampleDeduplicator() {
-	store := &storeInMemory{values: make(map[string]string)}
+	store := &memoryStore{values: make(map[string]string)}
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
 	if err != nil {
 		log.Fatal(err)
@@ -223,7 +224,7 @@ func ExampleDeduplicator() {
 				fmt.Println("handled by replica", replica)
 				return nil
 			},
-			notification.WithDeduplicator(&shared{store: store}),
+			notification.WithDeduplicator(sharedDeduplicator{store}),
 		)
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, facadetest.NewNotificationRequest(context.Background(), "/apivideo", webhookID, secret, []byte(vectorBody)))
@@ -235,13 +236,13 @@ func ExampleDeduplicator() {
 	// 202
 }
 
-// storeInMemory stands for the shared store. It forgets nothing.
-type storeInMemory struct {
+// memoryStore is a keyValueStore without expiry.
+type memoryStore struct {
 	mu     sync.Mutex
 	values map[string]string
 }
 
-func (s *storeInMemory) Claim(_ context.Context, key, value string, _ time.Duration) (string, error) {
+func (s *memoryStore) SetIfAbsent(_ context.Context, key, value string, _ time.Duration) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.values[key] == "" {
@@ -250,17 +251,21 @@ func (s *storeInMemory) Claim(_ context.Context, key, value string, _ time.Durat
 	return s.values[key], nil
 }
 
-func (s *storeInMemory) Set(_ context.Context, key, value string, _ time.Duration) error {
+func (s *memoryStore) SetIfEqual(_ context.Context, key, old, value string, _ time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.values[key] = value
+	if s.values[key] == old {
+		s.values[key] = value
+	}
 	return nil
 }
 
-func (s *storeInMemory) Delete(_ context.Context, key string) error {
+func (s *memoryStore) DeleteIfEqual(_ context.Context, key, value string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.values, key)
+	if s.values[key] == value {
+		delete(s.values, key)
+	}
 	return nil
 }
 
@@ -287,6 +292,35 @@ func ExampleClientSecrets() {
 	// Output: video.encoding.quality.completed true
 }
 
+// A program that creates a webhook refreshes the secrets, so that the first
+// notification is verified at once.
+func ExampleCachedSecrets() {
+	ctx := context.Background()
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+
+	secrets := notification.ClientSecrets(client)
+	if err := secrets.Refresh(ctx); err != nil { // a wrong API key fails here
+		log.Fatal(err)
+	}
+	wh, err := client.CreateWebhook(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+	known, err := secrets.Secrets(ctx, wh.ID)
+	fmt.Println(len(known), err)
+
+	if err := secrets.Refresh(ctx); err != nil {
+		log.Fatal(err)
+	}
+	known, err = secrets.Secrets(ctx, wh.ID)
+	fmt.Println(len(known), err)
+	// Output:
+	// 0 <nil>
+	// 1 <nil>
+}
+
 var params = facade.CreateWebhookParams{
 	URL:    "https://hooks.example.com/apivideo",
 	Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
@@ -295,7 +329,7 @@ var params = facade.CreateWebhookParams{
 func ExampleNewVerifier() {
 	_, err := notification.NewVerifier(notification.StaticSecrets(facade.NewSecret(os.Getenv("APIVIDEO_SIGNATURE_SECRET"))))
 	fmt.Println(err)
-	// Output: apivideo: NewVerifier: invalid argument: StaticSecrets has no secret, or only empty ones
+	// Output: apivideo: NewVerifier: invalid argument: StaticSecrets has no secret, or only empty secrets
 }
 
 func ExampleWithMaxAge() {
@@ -320,7 +354,7 @@ func ExampleWithMaxBody() {
 	}
 	_, err = verifier.Verify(context.Background(), signed(webhookID, vectorBody, secret), []byte(vectorBody))
 	fmt.Println(err)
-	// Output: apivideo: notification too large: more than 100 bytes
+	// Output: apivideo: notification too large: 195 bytes, the limit is 100
 }
 
 func ExampleVerifier_Verify() {
@@ -336,21 +370,21 @@ func ExampleVerifier_Verify() {
 		n, err := verifier.Verify(ctx, header, body)
 		switch {
 		case errors.Is(err, notification.ErrStale):
-			return "too old, or sent again by somebody"
+			return "too old, perhaps a replay"
 		case err != nil:
 			return err.Error()
 		}
-		return fmt.Sprint("take ", n.Type)
+		return fmt.Sprint("accepted ", n.Type)
 	}
 
 	fmt.Println(receive(context.Background(), signed(webhookID, vectorBody, secret), []byte(vectorBody)))
 	fmt.Println(receive(context.Background(), http.Header{}, []byte(vectorBody)))
 	// Output:
-	// too old, or sent again by somebody
-	// apivideo: unsigned: there is no X-Api-Video-Signature header
+	// too old, perhaps a replay
+	// apivideo: unsigned: the X-Api-Video-Signature header is missing or empty
 }
 
-// While a webhook is replaced, notifications come signed with either secret.
+// While a webhook is replaced, both secrets are valid.
 func ExampleStaticSecrets_rotation() {
 	oldSecret := facade.NewSecret("sig_sec_0000000000000000000000")
 	newSecret := facade.NewSecret("sig_sec_1111111111111111111111")
@@ -367,73 +401,45 @@ func ExampleStaticSecrets_rotation() {
 	// Output:
 	// <nil>
 	// <nil>
-	// apivideo: bad signature: no secret has signed this body
+	// apivideo: bad signature: it matches no secret (secrets: 2, bytes: 195)
 }
 
-// createdHere knows the secrets of the webhooks that this program creates as soon
-// as they exist, and asks another source for all others.
-type createdHere struct {
-	others  notification.SecretSource
-	created sync.Map // of facade.Secret, by id
-}
+// vault is a SecretSource in front of a store of secrets.
+type vault map[string]facade.Secret
 
-// Add is for what CreateWebhook returns. An answer that left the secret out must
-// not hide the other source.
-func (s *createdHere) Add(wh *facade.Webhook) {
-	if !wh.SignatureSecret.IsZero() {
-		s.created.Store(wh.ID, wh.SignatureSecret)
+// Secrets returns no secret for an unknown webhook.
+func (v vault) Secrets(_ context.Context, webhookID string) ([]facade.Secret, error) {
+	if secret, ok := v[webhookID]; ok {
+		return []facade.Secret{secret}, nil
 	}
+	return nil, nil
 }
 
-// Secrets makes it a SecretSource.
-func (s *createdHere) Secrets(ctx context.Context, webhookID string) ([]facade.Secret, error) {
-	if secret, ok := s.created.Load(webhookID); ok {
-		return []facade.Secret{secret.(facade.Secret)}, nil
-	}
-	return s.others.Secrets(ctx, webhookID)
-}
-
-// A program that creates webhooks while notifications arrive tells its verifier
-// of them, since the next listing of ClientSecrets may be 30 seconds off.
 func ExampleSecretSource() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-	ctx := context.Background()
-
-	source := &createdHere{others: notification.ClientSecrets(client)}
-	verifier, err := notification.NewVerifier(source)
+	verifier, err := notification.NewVerifier(vault{webhookID: secret})
 	if err != nil {
 		log.Fatal(err)
 	}
-	// A stranger makes ClientSecrets list, just before the webhook is created.
-	_, err = verifier.Verify(ctx, signed("who knows", vectorBody, secret), []byte(vectorBody))
-	fmt.Println(err)
-
-	wh, err := client.CreateWebhook(ctx, params)
-	if err != nil {
-		log.Fatal(err)
+	for _, id := range []string{webhookID, "another"} {
+		_, err = verifier.Verify(context.Background(), signed(id, vectorBody, secret), []byte(vectorBody))
+		fmt.Println(err)
 	}
-	source.Add(wh)
-
-	_, err = verifier.Verify(ctx, signed(wh.ID, vectorBody, wh.SignatureSecret), []byte(vectorBody))
-	fmt.Println(err)
 	// Output:
-	// apivideo: no signature secret for this webhook
 	// <nil>
+	// apivideo: no signature secret for this webhook
 }
 
-// A secret can't be changed, so a new webhook takes the place of the old one. As
-// long as there are both, each event comes twice, and not as a duplicate: it is for
-// two webhooks.
+// The service cannot change a secret, so a new webhook replaces the old one. While
+// both exist, each event is delivered for both. The deliveries are not duplicates,
+// because the webhook IDs are different.
 func Example_rotation() {
 	ctx := context.Background()
 	server := facadetest.NewServer()
 	defer server.Close()
 	client := server.Client()
 
-	source := &createdHere{others: notification.ClientSecrets(client)}
-	verifier, err := notification.NewVerifier(source)
+	secrets := notification.ClientSecrets(client)
+	verifier, err := notification.NewVerifier(secrets)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -451,27 +457,82 @@ func Example_rotation() {
 	}
 	deliver()
 
-	// The account needs room for one more.
-	fresh, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{URL: old.URL, Events: old.Events})
-	if err != nil {
+	// The account needs room for one more webhook.
+	if _, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{URL: old.URL, Events: old.Events}); err != nil {
 		log.Fatal(err)
 	}
-	source.Add(fresh) // at once: the next listing may be 30 seconds off
+	if err := secrets.Refresh(ctx); err != nil {
+		log.Fatal(err)
+	}
 	deliver()
 
-	// What is under way for the old one is still taken, until the next listing.
+	// The old secret is invalid after the next listing.
 	if err := client.DeleteWebhook(ctx, old.ID); err != nil {
 		log.Fatal(err)
 	}
+	if err := secrets.Refresh(ctx); err != nil {
+		log.Fatal(err)
+	}
 	deliver()
+	_, err = verifier.Verify(ctx, signed(old.ID, vectorBody, old.SignatureSecret), []byte(vectorBody))
+	fmt.Println(err)
 	// Output:
 	// old webhook: true delivered: true
 	// old webhook: true delivered: true
 	// old webhook: false delivered: true
 	// old webhook: false delivered: true
+	// apivideo: no signature secret for this webhook
 }
 
-// A test of one's own receiver signs what it sends.
+// A server with its own responses and its own deduplication.
+func ExampleVerifier_VerifyRequest() {
+	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		n, err := verifier.VerifyRequest(r)
+		if err != nil {
+			w.WriteHeader(notification.StatusCode(err)) // log err, but do not send it
+			return
+		}
+		fmt.Println(n.ID(), n.Type)
+		w.WriteHeader(http.StatusNoContent)
+	}
+
+	for _, secret := range []facade.Secret{secret, facade.NewSecret("a guess")} {
+		w := httptest.NewRecorder()
+		handler(w, facadetest.NewNotificationRequest(context.Background(), "/apivideo", webhookID, secret, []byte(vectorBody)))
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// ed260ad8830262dad4928244383b3b9ab1d0735eed4987f892a9e2c9130ccdcd video.encoding.quality.completed
+	// 204
+	// 401
+}
+
+// Notifications behind a queue have the key that the receiver has.
+func ExampleNotification_ID() {
+	n, err := notification.Decode("webhook_1", []byte(`{"type":"video.summary.generated"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(n.ID())
+	// Output: 0a4efdebebd1afa23580c88500d247a6b5b2d87bda389b0d5462ab771c46110a
+}
+
+func ExampleStatusCode() {
+	for _, err := range []error{nil, notification.ErrBadSignature, notification.ErrMalformed, notification.ErrUnavailable} {
+		fmt.Println(notification.StatusCode(err), err)
+	}
+	// Output:
+	// 202 <nil>
+	// 401 bad signature
+	// 400 malformed notification
+	// 503 unavailable
+}
+
+// A test of a receiver signs its notifications.
 func ExampleSign() {
 	secret := facade.NewSecret("sig_sec_0000000000000000000000")
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
@@ -490,10 +551,10 @@ func ExampleSign() {
 	// Output: 202
 }
 
-// A worker decodes what a receiver verified and put into a queue.
+// A worker decodes the body that a receiver has verified and put into a queue.
 func ExampleDecode() {
 	work := func(webhookID string, stored []byte) error {
-		n, err := notification.Decode(webhookID, stored) // verifies nothing
+		n, err := notification.Decode(webhookID, stored) // no verification
 		if err != nil {
 			return err
 		}

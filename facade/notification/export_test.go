@@ -5,19 +5,19 @@ import (
 	"net/http"
 )
 
-// Authenticate is the part of Verify that doesn't decode, for benchmarks.
+// Authenticate is Verify without decoding, for benchmarks.
 func (v *Verifier) Authenticate(ctx context.Context, header http.Header, body []byte) (string, error) {
 	return v.authenticate(ctx, header, body)
 }
 
-// Kept is how many secrets the verifier keeps HMACs for.
-func (v *Verifier) Kept() int {
+// CachedMacs returns the number of secrets with a cached HMAC.
+func (v *Verifier) CachedMacs() int {
 	v.macs.mu.RLock()
 	defer v.macs.mu.RUnlock()
 	return len(*v.macs.pools)
 }
 
-// Entries is how many notifications a deduplicator in memory remembers.
+// Entries returns the number of notifications in a memory deduplicator.
 func Entries(d Deduplicator) int {
 	m := d.(*memoryDeduplicator)
 	m.mu.Lock()

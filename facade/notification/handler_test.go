@@ -26,7 +26,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// unexpected is a function that mustn't be called.
+// unexpected returns a function that fails the test.
 func unexpected(t *testing.T) func(context.Context, *notification.Notification) error {
 	t.Helper()
 	return func(context.Context, *notification.Notification) error {
@@ -35,7 +35,7 @@ func unexpected(t *testing.T) func(context.Context, *notification.Notification) 
 	}
 }
 
-func TestHandlerAnswers202OnceHandled(t *testing.T) {
+func TestNewHandler_accepted(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	type contextKey struct{}
@@ -54,10 +54,10 @@ func TestHandlerAnswers202OnceHandled(t *testing.T) {
 	require.NotNil(t, got)
 	assert.Equal(t, webhookID, got.WebhookID)
 	assert.IsType(t, &notification.VideoEncodingQualityCompleted{}, got.Event)
-	assert.Empty(t, log.String(), "there is nothing to tell")
+	assert.Empty(t, log.String())
 }
 
-func TestHandlerTakesTypesOfTomorrow(t *testing.T) {
+func TestNewHandler_unknownType(t *testing.T) {
 	t.Parallel()
 	const body = `{"type":"video.new"}`
 	handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
@@ -68,9 +68,7 @@ func TestHandlerTakesTypesOfTomorrow(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, body, secret), body).Code)
 }
 
-// Every refusal: the status, what the sender reads, and that the logger is told
-// the reason with the id.
-func TestHandlerRefuses(t *testing.T) {
+func TestNewHandler_rejections(t *testing.T) {
 	t.Parallel()
 	source := func(secrets []facade.Secret, err error) notification.SecretSource {
 		return sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return secrets, err })
@@ -90,17 +88,17 @@ func TestHandlerRefuses(t *testing.T) {
 		level  string
 		reason string
 	}{
-		"forged":        {vector, forged, vectorBody, 401, "Unauthorized", "INFO", "bad signature: no secret"},
-		"bit-flipped":   {vector, signed(webhookID, vectorBody, secret), strings.Replace(vectorBody, "720p", "724p", 1), 401, "Unauthorized", "INFO", "bad signature: no secret"},
-		"cut":           {vector, signed(webhookID, vectorBody, secret), vectorBody[:100], 401, "Unauthorized", "INFO", "bad signature: no secret"},
-		"empty":         {vector, signed(webhookID, vectorBody, secret), "", 401, "Unauthorized", "INFO", "bad signature: no secret"},
+		"forgery":       {vector, forged, vectorBody, 401, "Unauthorized", "INFO", "bad signature: it matches no secret (secrets: 1, bytes: 195)"},
+		"changed bit":   {vector, signed(webhookID, vectorBody, secret), strings.Replace(vectorBody, "720p", "724p", 1), 401, "Unauthorized", "INFO", "bad signature: it matches no secret"},
+		"truncated":     {vector, signed(webhookID, vectorBody, secret), vectorBody[:100], 401, "Unauthorized", "INFO", "(secrets: 1, bytes: 100)"},
+		"empty":         {vector, signed(webhookID, vectorBody, secret), "", 401, "Unauthorized", "INFO", "bad signature: the body is empty"},
 		"unsigned":      {vector, unsigned, vectorBody, 401, "Unauthorized", "INFO", "unsigned"},
-		"signed twice":  {vector, twice, vectorBody, 401, "Unauthorized", "INFO", "more than once"},
+		"two headers":   {vector, twice, vectorBody, 401, "Unauthorized", "INFO", "more than once"},
 		"stale":         {vector, signed(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "stale"},
 		"no secret":     {source(nil, nil), signed(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "no signature secret"},
 		"signed HTML":   {vector, signed(webhookID, "<html>", secret), "<html>", 400, "Bad Request", "WARN", "malformed notification: invalid character"},
 		"sealed secret": {source(nil, errSource), signed(webhookID, vectorBody, secret), vectorBody, 503, "Service Unavailable", "ERROR", "the vault is sealed"},
-		"too large":     {vector, signed(webhookID, vectorBody, secret), strings.Repeat("x", 1<<20+1), 413, "Request Entity Too Large", "INFO", "too large"},
+		"too large":     {vector, signed(webhookID, vectorBody, secret), strings.Repeat("x", 1<<20+1), 413, "Request Entity Too Large", "INFO", "1048577 bytes, the limit is 1048576"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +119,7 @@ func TestHandlerRefuses(t *testing.T) {
 	}
 }
 
-func TestHandlerTakesPostOnly(t *testing.T) {
+func TestNewHandler_method(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithHandlerLogger(logger))
@@ -133,10 +131,10 @@ func TestHandlerTakesPostOnly(t *testing.T) {
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code, method)
 		assert.Equal(t, []string{"POST"}, w.Header()["Allow"])
 	}
-	assert.Contains(t, log.String(), "the method isn't POST")
+	assert.Contains(t, log.String(), "the method is not POST")
 }
 
-// counted counts what is read of it, and never ends.
+// counted is an endless body that counts the bytes that are read.
 type counted struct{ n atomic.Int64 }
 
 func (c *counted) Read(p []byte) (int, error) {
@@ -147,7 +145,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestHandlerBoundsTheBody(t *testing.T) {
+func TestNewHandler_bodyLimit(t *testing.T) {
 	t.Parallel()
 	handler := notification.NewHandler(newVerifier(t), unexpected(t))
 	for name, length := range map[string]int64{"64 MiB": 64 << 20, "endless": -1} {
@@ -159,15 +157,15 @@ func TestHandlerBoundsTheBody(t *testing.T) {
 		handler.ServeHTTP(w, r)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, w.Code, name)
 		if length > 0 {
-			assert.Zero(t, body.n.Load(), "it was announced")
+			assert.Zero(t, body.n.Load(), "the Content-Length is enough")
 		} else {
 			assert.Less(t, body.n.Load(), int64(2<<20), name)
 		}
 	}
 }
 
-// The same over a connection: the answer comes while the sender still sends.
-func TestHandlerEndsEndlessBodiesOverTheWire(t *testing.T) {
+// The response comes while the client is still sending.
+func TestNewHandler_endlessBodyOverTCP(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, notification.NewHandler(newVerifier(t), unexpected(t)))
 	for name, head := range map[string]string{
@@ -195,7 +193,7 @@ func TestHandlerEndsEndlessBodiesOverTheWire(t *testing.T) {
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err, name)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode, name)
-		assert.True(t, resp.Close, "the connection isn't used any longer")
+		assert.True(t, resp.Close, "the connection is closed")
 		resp.Body.Close()
 		conn.Close()
 		sender.Wait()
@@ -220,7 +218,7 @@ func dial(t *testing.T, server *httptest.Server) net.Conn {
 	return conn
 }
 
-func TestHandlerMeetsABodyThatBreaksOff(t *testing.T) {
+func TestNewHandler_truncatedBody(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithHandlerLogger(logger))
@@ -237,7 +235,7 @@ type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
 
-func TestHandlerSaysNothingOfAFailure(t *testing.T) {
+func TestNewHandler_failure(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	long := fmt.Errorf("%w: line\x1b[31m\n%s", errHandling, strings.Repeat("é", 5000))
@@ -252,7 +250,7 @@ func TestHandlerSaysNothingOfAFailure(t *testing.T) {
 	assert.NotContains(t, log.String(), `\u001b`)
 }
 
-func TestHandlerClipsTheID(t *testing.T) {
+func TestWithHandlerLogger_longID(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), accept, notification.WithHandlerLogger(logger))
@@ -262,7 +260,7 @@ func TestHandlerClipsTheID(t *testing.T) {
 	assert.NotContains(t, log.String(), `\u001b`)
 }
 
-func TestHandlerSurvivesAPanic(t *testing.T) {
+func TestNewHandler_panic(t *testing.T) {
 	t.Parallel()
 	for _, value := range []any{"a word", errHandling, 5, []int{1}, func() {}} {
 		logger, log := newLog(t)
@@ -278,14 +276,13 @@ func TestHandlerSurvivesAPanic(t *testing.T) {
 		assert.Equal(t, http.StatusInternalServerError, w.Code)
 		assert.Equal(t, "Internal Server Error\n", w.Body.String())
 		assert.Contains(t, log.String(), `"reason":"panic: `)
-		assert.Contains(t, log.String(), "TestHandlerSurvivesAPanic", "the stack")
+		assert.Contains(t, log.String(), "TestNewHandler_panic", "the stack")
 		panics = false
-		assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code, "the key is free again")
+		assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code, "the claim was removed")
 	}
 }
 
-// Nor need it be the function that panics.
-func TestHandlerSurvivesAPanicOfItsParts(t *testing.T) {
+func TestNewHandler_panicOfSourceOrDeduplicator(t *testing.T) {
 	t.Parallel()
 	source := notification.StaticSecrets(secret)
 	panicking := sourceFunc(func(context.Context, string) ([]facade.Secret, error) { panic("in the source") })
@@ -308,7 +305,7 @@ func TestHandlerSurvivesAPanicOfItsParts(t *testing.T) {
 			assert.Equal(t, http.StatusInternalServerError, w.Code)
 			assert.Equal(t, "Internal Server Error\n", w.Body.String())
 			line := log.String()
-			assert.Contains(t, line, `"level":"ERROR","msg":"apivideo: notification answered"`)
+			assert.Contains(t, line, `"level":"ERROR","msg":"apivideo: notification response"`)
 			assert.Contains(t, line, `"reason":"panic: `+name+`"`)
 			_, stack, _ := strings.Cut(line, `"stack":`)
 			assert.Contains(t, stack, tt.stack)
@@ -317,12 +314,12 @@ func TestHandlerSurvivesAPanicOfItsParts(t *testing.T) {
 	}
 }
 
-// nilError is an error whose methods need a value.
+// nilError is an error with a method that panics for a nil pointer.
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
-func TestHandlerSurvivesAnErrorThatIsANilPointer(t *testing.T) {
+func TestNewHandler_nilPointerError(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
@@ -336,7 +333,7 @@ func TestHandlerSurvivesAnErrorThatIsANilPointer(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(log.String(), "\n"))
 }
 
-func TestHandlerPassesAnAbortOn(t *testing.T) {
+func TestNewHandler_abort(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	d := notification.NewMemoryDeduplicator(time.Hour, 10)
@@ -348,8 +345,8 @@ func TestHandlerPassesAnAbortOn(t *testing.T) {
 	assert.Empty(t, log.String())
 }
 
-// t.FailNow in somebody's test ends the goroutine.
-func TestHandlerFreesTheKeyOfAGoroutineThatEnds(t *testing.T) {
+// For example t.FailNow ends the goroutine.
+func TestNewHandler_goexit(t *testing.T) {
 	t.Parallel()
 	d := notification.NewMemoryDeduplicator(time.Hour, 10)
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
@@ -362,19 +359,18 @@ func TestHandlerFreesTheKeyOfAGoroutineThatEnds(t *testing.T) {
 	assert.Zero(t, notification.Entries(d))
 }
 
-// The client leaves while the function runs: its context ends, and although the
-// request's is over the deduplicator learns how it went.
-func TestHandlerWhileTheClientLeaves(t *testing.T) {
+// The context of the function is canceled. The deduplicator gets another one.
+func TestWithDeduplicator_clientLeavesDuringTheCall(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]error{"it fails": context.Canceled, "it finishes": nil} {
+	for name, want := range map[string]error{"the function fails": context.Canceled, "the function finishes": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			started, settled := make(chan struct{}), make(chan string, 1)
-			d := &fakeDeduplicator{begin: notification.StateNew, settle: func(ctx context.Context, how string) error {
+			d := &fakeDeduplicator{begin: notification.StateNew, settle: func(ctx context.Context, outcome string) error {
 				if deadline, ok := ctx.Deadline(); !ok || ctx.Err() != nil || time.Until(deadline) > 5*time.Second {
-					how = "with the wrong context"
+					outcome = "wrong context"
 				}
-				settled <- how
+				settled <- outcome
 				return nil
 			}}
 			server := newServer(t, notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
@@ -405,12 +401,11 @@ func TestHandlerWhileTheClientLeaves(t *testing.T) {
 	}
 }
 
-// farDeduplicator is one over a network: a claim is made at once, and the answer
-// takes a second.
-type farDeduplicator struct{ notification.Deduplicator }
+// slowDeduplicator claims at once, and returns after a second.
+type slowDeduplicator struct{ notification.Deduplicator }
 
-func (d farDeduplicator) Begin(ctx context.Context, key string) (notification.State, error) {
-	state, err := d.Deduplicator.Begin(ctx, key)
+func (d slowDeduplicator) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+	state, err := d.Deduplicator.Begin(ctx, key, owner, ttl)
 	select {
 	case <-ctx.Done():
 		return 0, ctx.Err()
@@ -419,18 +414,17 @@ func (d farDeduplicator) Begin(ctx context.Context, key string) (notification.St
 	}
 }
 
-// The sender leaves while the answer to a claim is on its way. What was claimed
-// and not handled would be lost, since each repetition were a duplicate.
-func TestHandlerWhileTheClientLeavesDuringAClaim(t *testing.T) {
+// A claim without a call would make a duplicate of each redelivery.
+func TestWithDeduplicator_clientLeavesDuringBegin(t *testing.T) {
 	t.Parallel()
-	for name, minds := range map[string]bool{"the function minds": true, "the function goes on": false} {
+	for name, checksContext := range map[string]bool{"the function checks the context": true, "the function ignores the context": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				handled := 0
-				d := farDeduplicator{notification.NewMemoryDeduplicator(time.Hour, 10)}
+				d := slowDeduplicator{notification.NewMemoryDeduplicator(time.Hour, 10)}
 				handler := notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
-					if minds && ctx.Err() != nil {
+					if checksContext && ctx.Err() != nil {
 						return ctx.Err()
 					}
 					handled++
@@ -448,19 +442,18 @@ func TestHandlerWhileTheClientLeavesDuringAClaim(t *testing.T) {
 	}
 }
 
-// A store that is stuck holds no request for ever.
-func TestHandlerDoesNotWaitForEverForAClaim(t *testing.T) {
+func TestWithDeduplicator_beginTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDeduplicator{wait: true}
 		handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithDeduplicator(d))
-		begin := time.Now()
+		start := time.Now()
 		assert.Equal(t, http.StatusServiceUnavailable, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
-		assert.Equal(t, 5*time.Second, time.Since(begin))
+		assert.Equal(t, 5*time.Second, time.Since(start))
 	})
 }
 
-func TestHandlerWhoseFunctionIsOutOfReachOfSomething(t *testing.T) {
+func TestNewHandler_unavailable(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
@@ -473,8 +466,8 @@ func TestHandlerWhoseFunctionIsOutOfReachOfSomething(t *testing.T) {
 	assert.Contains(t, log.String(), "no quorum")
 }
 
-// The sender leaves while the secret is looked for, which is nobody's failure.
-func TestHandlerWhileTheClientLeavesEarly(t *testing.T) {
+// It is no failure of this side, so the level is info.
+func TestNewHandler_clientLeavesBeforeTheCall(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) { return nil, ctx.Err() }))
@@ -489,17 +482,19 @@ func TestHandlerWhileTheClientLeavesEarly(t *testing.T) {
 	assert.Contains(t, log.String(), `"level":"INFO"`)
 }
 
-// fakeDeduplicator is one that a test makes fail.
+// fakeDeduplicator has fixed results.
 type fakeDeduplicator struct {
 	begin  notification.State
 	err    error // of Begin
-	wait   bool  // that is how long Begin takes: as long as it may
-	settle func(ctx context.Context, how string) error
+	wait   bool  // Begin waits for its context
+	settle func(ctx context.Context, outcome string) error
 	key    string
+	owners []string
+	ttl    time.Duration
 }
 
-func (d *fakeDeduplicator) Begin(ctx context.Context, key string) (notification.State, error) {
-	d.key = key
+func (d *fakeDeduplicator) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+	d.key, d.owners, d.ttl = key, append(d.owners, owner), ttl
 	if d.wait {
 		<-ctx.Done()
 		return 0, ctx.Err()
@@ -507,24 +502,24 @@ func (d *fakeDeduplicator) Begin(ctx context.Context, key string) (notification.
 	return d.begin, d.err
 }
 
-func (d *fakeDeduplicator) Done(ctx context.Context, key string) error {
-	return d.end(ctx, key, "done")
+func (d *fakeDeduplicator) Done(ctx context.Context, key, owner string) error {
+	return d.end(ctx, key, owner, "done")
 }
 
-func (d *fakeDeduplicator) Forget(ctx context.Context, key string) error {
-	return d.end(ctx, key, "forgotten")
+func (d *fakeDeduplicator) Forget(ctx context.Context, key, owner string) error {
+	return d.end(ctx, key, owner, "forgotten")
 }
 
-func (d *fakeDeduplicator) end(ctx context.Context, key, how string) error {
-	if key != d.key {
-		return errors.New("another key")
+func (d *fakeDeduplicator) end(ctx context.Context, key, owner, outcome string) error {
+	if key != d.key || owner != d.owners[len(d.owners)-1] {
+		return errors.New("another claim")
 	}
-	return d.settle(ctx, how)
+	return d.settle(ctx, outcome)
 }
 
-func TestHandlerWithADeduplicatorThatFails(t *testing.T) {
+func TestWithDeduplicator_errorsAndStates(t *testing.T) {
 	t.Parallel()
-	errStore := errors.New("the store is away")
+	errStore := errors.New("the store is down")
 	fails := func(context.Context, string) error { return errStore }
 	tests := map[string]struct {
 		dedup  *fakeDeduplicator
@@ -533,13 +528,13 @@ func TestHandlerWithADeduplicatorThatFails(t *testing.T) {
 		level  string
 		reason []string
 	}{
-		"to begin":         {&fakeDeduplicator{err: errStore}, nil, 503, "ERROR", []string{"the deduplicator failed: the store is away"}},
-		"without a state":  {&fakeDeduplicator{}, nil, 503, "ERROR", []string{"state 0"}},
-		"with an odd one":  {&fakeDeduplicator{begin: 99}, nil, 503, "ERROR", []string{"state 99"}},
-		"to note success":  {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, nil, 202, "ERROR", []string{"how it ended: the store is away"}},
-		"to forget":        {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, errHandling, 500, "ERROR", []string{"handling failed", "the store is away"}},
-		"no: a duplicate":  {&fakeDeduplicator{begin: notification.StateHandled}, nil, 202, "INFO", []string{"was handled"}},
-		"no: one too soon": {&fakeDeduplicator{begin: notification.StateInProgress}, nil, 503, "INFO", []string{"is being handled"}},
+		"error of Begin":  {&fakeDeduplicator{err: errStore}, nil, 503, "ERROR", []string{"the deduplicator failed: the store is down"}},
+		"state 0":         {&fakeDeduplicator{}, nil, 503, "ERROR", []string{"the invalid state 0"}},
+		"state 99":        {&fakeDeduplicator{begin: 99}, nil, 503, "ERROR", []string{"the invalid state 99"}},
+		"error of Done":   {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, nil, 202, "ERROR", []string{"did not record the outcome: the store is down"}},
+		"error of Forget": {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, errHandling, 500, "ERROR", []string{"handling failed", "the store is down"}},
+		"StateHandled":    {&fakeDeduplicator{begin: notification.StateHandled}, nil, 202, "INFO", []string{"a duplicate of a handled notification"}},
+		"StateInProgress": {&fakeDeduplicator{begin: notification.StateInProgress}, nil, 503, "INFO", []string{"a duplicate of a notification in progress"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -560,32 +555,100 @@ func TestHandlerWithADeduplicatorThatFails(t *testing.T) {
 	}
 }
 
-func TestDeduplicationIsByWebhookAndBody(t *testing.T) {
+func TestWithDeduplicator_keyOwnerAndTTL(t *testing.T) {
 	t.Parallel()
 	d := &fakeDeduplicator{begin: notification.StateHandled}
 	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithDeduplicator(d))
-	seen := make(map[string]string)
-	// Of the id "a " the space may not count as the beginning of a body.
-	for _, id := range []string{"", "a", "a ", "ab", strings.Repeat("a", 1<<16)} {
-		for _, body := range []string{vectorBody, " " + vectorBody, vectorBody + " ", `{"type":"b"}`} {
-			for range 2 {
-				post(handler, signed(id, body, secret), body)
-				assert.Regexp(t, "^[0-9a-f]{64}$", d.key)
-				if was, ok := seen[d.key]; ok {
-					assert.Equal(t, was, id+"|"+body)
-				}
-				seen[d.key] = id + "|" + body
-			}
-		}
+	n, err := notification.Decode(webhookID, []byte(vectorBody))
+	require.NoError(t, err)
+	for range 100 {
+		post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+		assert.Equal(t, n.ID(), d.key)
+		assert.Equal(t, 5*time.Second, d.ttl)
 	}
-	assert.Len(t, seen, 20)
+	slices.Sort(d.owners)
+	assert.Len(t, slices.Compact(d.owners), 100, "each call has its own owner")
+	for _, owner := range d.owners {
+		assert.Regexp(t, "^[A-Z2-7]{26}$", owner)
+	}
 }
 
-// A duplicate that comes while the first one is being handled isn't taken, since
-// the first may fail, and then the duplicate's repetition is the only one left.
-func TestADuplicateOfOneBeingHandled(t *testing.T) {
+// The function of a slow replica outlives its claim. Another replica has claimed
+// the notification since.
+func TestWithDeduplicator_lateOutcome(t *testing.T) {
 	t.Parallel()
-	for name, first := range map[string]error{"that fails": errHandling, "that succeeds": nil} {
+	for name, outcome := range map[string]error{"Done": nil, "Forget": errHandling} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := notification.NewMemoryDeduplicator(time.Hour, 10)
+				replica := func(takes time.Duration, err error) int {
+					handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+						<-time.After(takes)
+						return err
+					}, notification.WithDeduplicator(d))
+					return post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code
+				}
+				var all sync.WaitGroup
+				all.Go(func() { replica(7*time.Second, outcome) })
+				<-time.After(6 * time.Second)
+				all.Go(func() { assert.Equal(t, http.StatusAccepted, replica(4*time.Second, nil)) })
+				<-time.After(2 * time.Second) // the late outcome has come
+				assert.Equal(t, http.StatusServiceUnavailable, replica(0, nil), "the second claim is valid")
+				all.Wait()
+				assert.Equal(t, http.StatusAccepted, replica(0, errHandling), "handled")
+			})
+		})
+	}
+}
+
+// A replica dies after Begin. A retry of the service to another one succeeds.
+func TestWithDeduplicator_deadReplica(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := notification.NewMemoryDeduplicator(time.Hour, 10)
+		n, err := notification.Decode(webhookID, []byte(vectorBody))
+		require.NoError(t, err)
+		begin(t, d, n.ID(), "dead", notification.StateNew)
+		handler := notification.NewHandler(newVerifier(t), accept, notification.WithDeduplicator(d))
+		var statuses []int
+		for range 3 {
+			<-time.After(3 * time.Second)
+			statuses = append(statuses, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+		}
+		assert.Equal(t, []int{503, 202, 202}, statuses)
+	})
+}
+
+// The function may return an error of this package.
+func TestNewHandler_errorOfThisPackage(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+		return notification.ErrBadSignature
+	}, notification.WithHandlerLogger(logger))
+	assert.Equal(t, http.StatusInternalServerError, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+	assert.Contains(t, log.String(), `"level":"ERROR"`)
+}
+
+func TestNewHandler_publishedSamples(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
+		calls++
+		assert.NotNil(t, n.Event)
+		return nil
+	})
+	for event, body := range published {
+		assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, body, secret), body).Code, event)
+	}
+	assert.Equal(t, 6, calls)
+}
+
+// The duplicate is not accepted, because the first call may still fail.
+func TestWithDeduplicator_duplicateInProgress(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]error{"the first call fails": errHandling, "the first call succeeds": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			started, finish := make(chan struct{}), make(chan error)
@@ -608,7 +671,7 @@ func TestADuplicateOfOneBeingHandled(t *testing.T) {
 			assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
 			if first == nil {
 				assert.Equal(t, http.StatusAccepted, firstStatus)
-				assert.Equal(t, int64(2), calls.Load(), "with that for the other webhook")
+				assert.Equal(t, int64(2), calls.Load(), "including the other webhook")
 			} else {
 				assert.Equal(t, http.StatusInternalServerError, firstStatus)
 				assert.Equal(t, int64(3), calls.Load())
@@ -617,10 +680,10 @@ func TestADuplicateOfOneBeingHandled(t *testing.T) {
 	}
 }
 
-// 10,000 deliveries at once, repeated as the service does. One in ten is a
-// duplicate, and one in twenty of the notifications fails at first. With the race
-// detector it is 5,000 at once, and a duplicate comes at the same time or later.
-func TestEveryEventIsHandledOnce(t *testing.T) {
+// 10,000 concurrent deliveries with the retries of the service. One in ten is a
+// duplicate, and one notification in twenty fails at first. The race detector
+// allows 5,000 goroutines.
+func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const deliveries, events = 10_000, 9000
@@ -638,7 +701,7 @@ func TestEveryEventIsHandledOnce(t *testing.T) {
 			handled[id]++
 			return nil
 		}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 20_000)))
-		var lost, tooSoon atomic.Int64
+		var lost, inProgress atomic.Int64
 		var all sync.WaitGroup
 		senders := deliveries
 		if raced {
@@ -651,7 +714,7 @@ func TestEveryEventIsHandledOnce(t *testing.T) {
 					turns = append(turns, i)
 				}
 				if sender%2 == 0 {
-					slices.Reverse(turns) // so that a duplicate comes at the same time
+					slices.Reverse(turns) // for concurrent duplicates
 				}
 				for _, i := range turns {
 					summary := "works"
@@ -660,18 +723,18 @@ func TestEveryEventIsHandledOnce(t *testing.T) {
 					}
 					body := fmt.Sprintf(`{"type":"video.summary.generated","emittedAt":%q,"videoId":"vi%d","summaryId":%q}`, vectorTime, i%events, summary)
 					header := signed(webhookID, body, secret)
-					taken := false
-					for try := 0; try < 4 && !taken; try++ {
-						if try > 0 {
+					accepted := false
+					for attempt := 0; attempt < 4 && !accepted; attempt++ {
+						if attempt > 0 {
 							<-time.After(3 * time.Second)
 						}
 						status := post(handler, header, body).Code
-						taken = status == http.StatusAccepted
+						accepted = status == http.StatusAccepted
 						if status == http.StatusServiceUnavailable {
-							tooSoon.Add(1)
+							inProgress.Add(1)
 						}
 					}
-					if !taken {
+					if !accepted {
 						lost.Add(1)
 					}
 				}
@@ -679,7 +742,7 @@ func TestEveryEventIsHandledOnce(t *testing.T) {
 		}
 		all.Wait()
 		failed := 0
-		assert.Positive(t, tooSoon.Load())
+		assert.Positive(t, inProgress.Load())
 		for id, n := range handled {
 			if n != 1 {
 				t.Errorf("%s was handled %d times", id, n)
@@ -694,15 +757,15 @@ func TestEveryEventIsHandledOnce(t *testing.T) {
 	})
 }
 
-func TestNewHandlerNeedsItsParts(t *testing.T) {
+func TestNewHandler_nilArguments(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t)
 	for name, call := range map[string]func(){
-		"no verifier":     func() { notification.NewHandler(nil, accept) },
-		"no function":     func() { notification.NewHandler(v, nil) },
-		"no option":       func() { notification.NewHandler(v, accept, nil) },
-		"no logger":       func() { notification.WithHandlerLogger(nil) },
-		"no deduplicator": func() { notification.WithDeduplicator(nil) },
+		"verifier":     func() { notification.NewHandler(nil, accept) },
+		"function":     func() { notification.NewHandler(v, nil) },
+		"option":       func() { notification.NewHandler(v, accept, nil) },
+		"logger":       func() { notification.WithHandlerLogger(nil) },
+		"deduplicator": func() { notification.WithDeduplicator(nil) },
 	} {
 		assert.Panics(t, call, name)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// The vector that the service has published.
+// The published test vector of the service.
 const (
 	vectorSecret    = "sig_sec_0000000000000000000000"
 	vectorBody      = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi0000000000000000000000","liveStreamId":"li0000000000000000000000","encoding":"hls","quality":"720p"}`
@@ -40,7 +40,7 @@ func signed(id, body string, secret facade.Secret) http.Header {
 	return header
 }
 
-// newVerifier returns one for the vector's secret.
+// newVerifier returns a Verifier with the secret of the vector.
 func newVerifier(tb testing.TB, opts ...notification.Option) *notification.Verifier {
 	tb.Helper()
 	v, err := notification.NewVerifier(notification.StaticSecrets(secret), opts...)
@@ -55,7 +55,7 @@ func (f sourceFunc) Secrets(ctx context.Context, webhookID string) ([]facade.Sec
 	return f(ctx, webhookID)
 }
 
-// post has handler answer a delivery.
+// post returns the response of handler to a delivery.
 func post(handler http.Handler, header http.Header, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/apivideo", strings.NewReader(body))
 	r.Header = header
@@ -68,7 +68,7 @@ func accept(context.Context, *notification.Notification) error { return nil }
 
 var errHandling = errors.New("handling failed")
 
-// logged is a log that can be written and read at once.
+// logged is a buffer for concurrent use.
 type logged struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -86,7 +86,7 @@ func (l *logged) String() string {
 	return l.buf.String()
 }
 
-// newLog returns a logger of everything, and what it has written.
+// newLog returns a logger and its output.
 func newLog(t *testing.T) (*slog.Logger, *logged) {
 	t.Helper()
 	l := new(logged)
@@ -94,7 +94,7 @@ func newLog(t *testing.T) (*slog.Logger, *logged) {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})), l
 }
 
-// assertNoSecrets looks for what nothing that is printed may hold.
+// assertNoSecrets asserts that text has no secret and no signature.
 func assertNoSecrets(t *testing.T, text string) {
 	t.Helper()
 	assert.NotContains(t, text, vectorSecret)
@@ -102,7 +102,7 @@ func assertNoSecrets(t *testing.T, text string) {
 	assert.NotContains(t, text, "sig_sec_")
 }
 
-// newClient returns a client that transport answers, without a network.
+// newClient returns a client with that transport and without retries.
 func newClient(t *testing.T, transport func(*http.Request) (*http.Response, error)) *facade.Client {
 	t.Helper()
 	client, err := facade.NewClient("testkey-Zm9yZ2V0bWVub3Q",
@@ -117,8 +117,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// listOf answers a list request for so many webhooks, whose ids and secrets
-// idOf and secretOf tell.
+// listOf returns a page of a list of webhooks with the IDs of idOf and the secrets
+// of secretOf.
 func listOf(r *http.Request, total int) *http.Response {
 	page, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
 	var items []string

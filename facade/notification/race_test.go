@@ -2,6 +2,5 @@
 
 package notification_test
 
-// raced tells that the race detector is on, which allocates, and takes no more than
-// 8,128 goroutines.
+// raced reports whether the race detector is on. It allows 8,128 goroutines.
 const raced = true

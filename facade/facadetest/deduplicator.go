@@ -1,0 +1,249 @@
+package facadetest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+const (
+	// checkTTL is the lifetime of claims that are checked for their expiry.
+	checkTTL = 2 * time.Second
+	// checkLongTTL is the lifetime of claims that must not expire in a check.
+	checkLongTTL = 10 * time.Minute
+	// checkCallers is the number of concurrent calls of Begin.
+	checkCallers = 16
+)
+
+// CheckDeduplicator checks an implementation of [notification.Deduplicator] against
+// the documentation of the interface. It returns nil, or an error with a line for
+// each defect. It takes about four seconds, because claims have to expire.
+//
+// The function open is called once for each check. It returns a new Deduplicator or
+// the same one each time. The store must have room for 100 keys. It need not be
+// empty, because the keys are random.
+func CheckDeduplicator(ctx context.Context, open func() (notification.Deduplicator, error)) error {
+	checks := []struct {
+		name  string
+		check func(*dedupCheck)
+	}{
+		{"claim", checkClaim},
+		{"Done", checkDone},
+		{"Forget", checkForget},
+		{"other owner", checkOtherOwner},
+		{"unknown key", checkUnknownKey},
+		{"similar keys", checkSimilarKeys},
+		{"concurrent callers", checkConcurrentCallers},
+		{"canceled context", checkCanceledContext},
+		{"expired claim", checkExpiry},
+		{"expired claim without successor", checkLateForget},
+		{"handled before the expiry", checkHandledOutlivesClaim},
+	}
+	failures := make([]error, len(checks))
+	var group sync.WaitGroup // the checks wait for the expiry of claims at the same time
+	for i, c := range checks {
+		d, err := open()
+		if err != nil {
+			failures[i] = fmt.Errorf("%s: open: %w", c.name, err)
+			continue
+		}
+		group.Go(func() {
+			check := &dedupCheck{Deduplicator: d, ctx: ctx, name: c.name, owner: rand.Text()[1:]}
+			c.check(check)
+			failures[i] = errors.Join(check.failures...)
+		})
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
+func checkClaim(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkLongTTL, notification.StateNew)
+	c.begin("a claimed key", key, "b", checkLongTTL, notification.StateInProgress)
+	c.begin("a claimed key, again", key, "c", checkLongTTL, notification.StateInProgress)
+}
+
+func checkDone(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkLongTTL, notification.StateNew)
+	c.done(key, "a")
+	c.begin("a handled key", key, "b", checkLongTTL, notification.StateHandled)
+	c.done(key, "a")
+	c.forget(key, "a")
+	c.forget(key, "b")
+	c.begin("a handled key after Forget", key, "c", checkLongTTL, notification.StateHandled)
+}
+
+func checkForget(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkLongTTL, notification.StateNew)
+	c.forget(key, "a")
+	c.begin("a key after Forget", key, "b", checkLongTTL, notification.StateNew)
+	c.forget(key, "a")
+	c.done(key, "a")
+	c.begin("a key that another owner claimed after Forget", key, "c", checkLongTTL, notification.StateInProgress)
+	c.done(key, "b")
+	c.begin("a handled key", key, "d", checkLongTTL, notification.StateHandled)
+}
+
+func checkOtherOwner(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkLongTTL, notification.StateNew)
+	c.done(key, "b")
+	c.begin("a claimed key after Done of another owner", key, "c", checkLongTTL, notification.StateInProgress)
+	c.forget(key, "b")
+	c.begin("a claimed key after Forget of another owner", key, "d", checkLongTTL, notification.StateInProgress)
+	c.done(key, "a")
+	c.begin("a key after Done of its owner", key, "e", checkLongTTL, notification.StateHandled)
+}
+
+func checkUnknownKey(c *dedupCheck) {
+	key := newKey()
+	c.done(key, "a")
+	c.forget(key, "a")
+	c.begin("a key after Done and Forget without a claim", key, "b", checkLongTTL, notification.StateNew)
+}
+
+// checkSimilarKeys finds a store that truncates keys.
+func checkSimilarKeys(c *dedupCheck) {
+	key := newKey()[:62]
+	c.begin("a new key", key+"00", "a", checkLongTTL, notification.StateNew)
+	c.begin("a key with another last digit", key+"01", "a", checkLongTTL, notification.StateNew)
+	c.done(key+"00", "a")
+	c.begin("a key after Done of another key", key+"01", "b", checkLongTTL, notification.StateInProgress)
+}
+
+func checkConcurrentCallers(c *dedupCheck) {
+	for range 4 {
+		key := newKey()
+		states := make([]notification.State, checkCallers)
+		errs := make([]error, checkCallers)
+		var group sync.WaitGroup
+		for i := range checkCallers {
+			group.Go(func() { states[i], errs[i] = c.Begin(c.ctx, key, string(rune('a'+i))+c.owner, checkLongTTL) })
+		}
+		group.Wait()
+		claims := 0
+		for i, state := range states {
+			switch {
+			case errs[i] != nil:
+				c.fail("concurrent Begin: %w", errs[i])
+			case state == notification.StateNew:
+				claims++
+			case state != notification.StateInProgress:
+				c.fail("concurrent Begin returned %s", nameOf(state))
+			}
+		}
+		if claims != 1 {
+			c.fail("concurrent Begin of one key returned StateNew to %d of %d callers, want 1", claims, checkCallers)
+		}
+	}
+}
+
+func checkCanceledContext(c *dedupCheck) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	cancel()
+	key := newKey()
+	if _, err := c.Begin(ctx, key, "a"+c.owner, checkLongTTL); err != nil {
+		c.begin("a key after an error of Begin", key, "b", checkLongTTL, notification.StateNew)
+	}
+}
+
+func checkExpiry(c *dedupCheck) {
+	key, start := newKey(), time.Now()
+	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
+	wait(c.ctx, checkTTL*3/4)
+	state, err := c.Begin(c.ctx, key, "z"+c.owner, checkLongTTL)
+	if time.Since(start) < checkTTL { // the machine was not too slow
+		c.want("a claimed key before its ttl", state, err, notification.StateInProgress)
+	}
+	wait(c.ctx, checkTTL)
+	c.begin("a claimed key after its ttl", key, "b", checkLongTTL, notification.StateNew)
+	c.forget(key, "a")
+	c.begin("a key after a late Forget of an expired owner", key, "c", checkLongTTL, notification.StateInProgress)
+	c.done(key, "a")
+	c.begin("a key after a late Done of an expired owner", key, "d", checkLongTTL, notification.StateInProgress)
+	c.done(key, "b")
+	c.begin("a key after Done of its second owner", key, "e", checkLongTTL, notification.StateHandled)
+}
+
+func checkLateForget(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
+	wait(c.ctx, checkTTL*3/2)
+	c.forget(key, "a")
+	c.begin("an expired key after Forget", key, "b", checkLongTTL, notification.StateNew)
+}
+
+func checkHandledOutlivesClaim(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
+	c.done(key, "a")
+	wait(c.ctx, checkTTL*3/2)
+	c.begin("a handled key after the ttl of its claim", key, "b", checkLongTTL, notification.StateHandled)
+}
+
+// dedupCheck is one check of a Deduplicator.
+type dedupCheck struct {
+	notification.Deduplicator
+	ctx      context.Context //nolint:containedctx // it lives as long as the call
+	name     string
+	owner    string // after the letter of an owner
+	failures []error
+}
+
+func (c *dedupCheck) fail(format string, args ...any) {
+	c.failures = append(c.failures, fmt.Errorf(c.name+": "+format, args...))
+}
+
+func (c *dedupCheck) begin(what, key, owner string, ttl time.Duration, want notification.State) {
+	state, err := c.Begin(c.ctx, key, owner+c.owner, ttl)
+	c.want(what, state, err, want)
+}
+
+func (c *dedupCheck) want(what string, state notification.State, err error, want notification.State) {
+	switch {
+	case err != nil:
+		c.fail("Begin of %s: %w", what, err)
+	case state != want:
+		c.fail("Begin of %s returned %s, want %s", what, nameOf(state), nameOf(want))
+	}
+}
+
+func (c *dedupCheck) done(key, owner string) {
+	if err := c.Done(c.ctx, key, owner+c.owner); err != nil {
+		c.fail("Done: %w", err)
+	}
+}
+
+func (c *dedupCheck) forget(key, owner string) {
+	if err := c.Forget(c.ctx, key, owner+c.owner); err != nil {
+		c.fail("Forget: %w", err)
+	}
+}
+
+// newKey returns a key as a handler makes it.
+func newKey() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func nameOf(s notification.State) string {
+	switch s {
+	case notification.StateNew:
+		return "StateNew"
+	case notification.StateInProgress:
+		return "StateInProgress"
+	case notification.StateHandled:
+		return "StateHandled"
+	}
+	return fmt.Sprintf("State(%d)", int(s))
+}

@@ -1,0 +1,125 @@
+package notification_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+// closeRecorder is a body that records its Close.
+type closeRecorder struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closeRecorder) Close() error { c.closed = true; return nil }
+
+// request returns a delivery of that body.
+func request(t *testing.T, body io.Reader) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
+	r.Header = signed(webhookID, vectorBody, secret)
+	return r
+}
+
+func TestVerifyRequest_valid(t *testing.T) {
+	t.Parallel()
+	body := &closeRecorder{Reader: strings.NewReader(vectorBody)}
+	r := request(t, body)
+	r.Method = http.MethodPut // the caller's matter
+	n, err := newVerifier(t).VerifyRequest(r)
+	require.NoError(t, err)
+	assert.Equal(t, webhookID, n.WebhookID)
+	assert.Equal(t, vectorBody, string(n.Raw))
+	assert.False(t, body.closed, "the server closes it")
+	assert.Equal(t, http.StatusAccepted, notification.StatusCode(err))
+
+	_, err = newVerifier(t).VerifyRequest(r)
+	require.ErrorContains(t, err, "the body is empty", "it was read before")
+}
+
+func TestVerifyRequest_body(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body   io.Reader
+		length int64
+		want   error
+		reason string
+		status int
+	}{
+		"exact limit":            {strings.NewReader(vectorBody), 195, nil, "", http.StatusAccepted},
+		"unknown length":         {strings.NewReader(vectorBody), -1, nil, "", http.StatusAccepted},
+		"one byte more":          {strings.NewReader(vectorBody + " "), -1, notification.ErrTooLarge, "more than 195 bytes", http.StatusRequestEntityTooLarge},
+		"greater Content-Length": {unread{t}, 196, notification.ErrTooLarge, "196 bytes, the limit is 195", http.StatusRequestEntityTooLarge},
+		"limit of a middleware":  {http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(vectorBody)), 5), 195, notification.ErrTooLarge, "more than 5 bytes", http.StatusRequestEntityTooLarge},
+		"truncated":              {io.MultiReader(strings.NewReader(vectorBody[:9]), &failing{io.ErrUnexpectedEOF}), 195, io.ErrUnexpectedEOF, "apivideo: the body is incomplete: unexpected EOF", http.StatusBadRequest},
+		"read before":            {http.NoBody, 195, notification.ErrBadSignature, "the body is empty; a middleware may have read it before", http.StatusUnauthorized},
+		"nil":                    {nil, 0, notification.ErrBadSignature, "the body is empty", http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := request(t, test.body)
+			r.ContentLength = test.length
+			if test.body == nil {
+				r.Body = nil
+			}
+			_, err := newVerifier(t, notification.WithMaxBody(195)).VerifyRequest(r)
+			require.ErrorIs(t, err, test.want)
+			if test.reason != "" {
+				require.ErrorContains(t, err, test.reason)
+			}
+			assert.Equal(t, test.status, notification.StatusCode(err))
+		})
+	}
+}
+
+// unread fails the test if it is read.
+type unread struct{ t *testing.T }
+
+func (r unread) Read([]byte) (int, error) {
+	r.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestVerifyRequest_context(t *testing.T) {
+	t.Parallel()
+	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) {
+		return nil, ctx.Err()
+	}))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = v.VerifyRequest(request(t, strings.NewReader(vectorBody)).WithContext(ctx))
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, http.StatusServiceUnavailable, notification.StatusCode(err))
+}
+
+func TestStatusCode_table(t *testing.T) {
+	t.Parallel()
+	for status, errs := range map[int][]error{
+		http.StatusAccepted:              {nil},
+		http.StatusBadRequest:            {notification.ErrMalformed},
+		http.StatusUnauthorized:          {notification.ErrNoSecret, notification.ErrUnsigned, notification.ErrBadSignature, notification.ErrStale},
+		http.StatusRequestEntityTooLarge: {notification.ErrTooLarge},
+		http.StatusServiceUnavailable:    {notification.ErrUnavailable},
+		http.StatusInternalServerError:   {errHandling, context.Canceled, facade.ErrServer, errors.Join(errHandling, io.EOF)},
+	} {
+		for _, err := range errs {
+			assert.Equal(t, status, notification.StatusCode(err), err)
+			if err != nil {
+				assert.Equal(t, status, notification.StatusCode(fmt.Errorf("wrapped: %w", err)), err)
+			}
+		}
+	}
+}
