@@ -16,7 +16,7 @@ FUZZTIME     ?= 30s
 COVERAGE_MIN ?= 95
 
 # The module, and those within it that its users never get.
-MODULES := . bench examples/ingest internal/consumer
+MODULES := . bench examples/deduplicator examples/ingest internal/consumer
 
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -30,7 +30,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest test-nginx generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest test-deduplicator test-nginx generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ demo-ingest: ## run examples/ingest: receiver, stream and worker, with a fake ap
 
 test: ## run all tests, with the race detector and in random order
 	go test $(RACE) -shuffle=on -timeout 10m ./...
+
+test-deduplicator: ## run the tests of examples/deduplicator, on SQLite and a temporary PostgreSQL
+	scripts/with-postgres go -C examples/deduplicator test $(RACE) -shuffle=on -count=1 -timeout 10m ./...
 
 # A cluster of NATS servers in which one is killed takes its time to elect another.
 test-ingest: ## run the tests of examples/ingest, on clusters of real NATS servers
@@ -149,7 +152,7 @@ tidy: $(GOLANGCI) ## tidy each go.mod and format the Go code
 	@for module in $(MODULES); do (cd $$module && go mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml) || exit 1; done
 
-ci: check-generated lint-spec lint check-deps vet cover test test-ingest smoke ## run every check but vuln
+ci: check-generated lint-spec lint check-deps vet cover test test-deduplicator test-ingest test-nginx smoke ## run every check but vuln
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/$(GOLANGCI_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

@@ -33,7 +33,7 @@ const (
 
 // subscribe returns a webhook of a fake api.video, and the source of its secret as
 // a receiver has it.
-func subscribe(tb testing.TB) (*facade.Webhook, notification.SecretSource) {
+func subscribe(tb testing.TB) (*facade.Webhook, secretSource) {
 	tb.Helper()
 	fake := facadetest.NewServer()
 	tb.Cleanup(fake.Close)
@@ -168,7 +168,7 @@ func testWorker(tb testing.TB, s *streams, handle func(context.Context, event) e
 	}
 }
 
-func testReceiver(tb testing.TB, s *streams, secrets notification.SecretSource) *receiver {
+func testReceiver(tb testing.TB, s *streams, secrets secretSource) *receiver {
 	tb.Helper()
 	return &receiver{streams: s, secrets: secrets, path: "/apivideo", telemetry: noTelemetry(tb), logger: testLogger()}
 }

@@ -261,7 +261,7 @@ func (a *app) all(ctx context.Context) error {
 }
 
 // secrets returns a source of the secrets of the account's webhooks.
-func (a *app) secrets() (notification.SecretSource, error) {
+func (a *app) secrets() (secretSource, error) {
 	if a.apiKey == "" {
 		return nil, errors.New("APIVIDEO_API_KEY is not set: without it nothing can be verified")
 	}
@@ -276,7 +276,7 @@ func (a *app) secrets() (notification.SecretSource, error) {
 	return notification.ClientSecrets(client), nil
 }
 
-func (a *app) runReceiver(ctx context.Context, secrets notification.SecretSource) error {
+func (a *app) runReceiver(ctx context.Context, secrets secretSource) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.addr)
 	if err != nil {
 		return err
@@ -284,7 +284,7 @@ func (a *app) runReceiver(ctx context.Context, secrets notification.SecretSource
 	return a.newReceiver(secrets).serve(ctx, listener)
 }
 
-func (a *app) newReceiver(secrets notification.SecretSource) *receiver {
+func (a *app) newReceiver(secrets secretSource) *receiver {
 	return &receiver{
 		streams: a.streams, secrets: secrets, path: a.path, maxAge: a.maxAge, drain: a.drain,
 		telemetry: a.telemetry, logger: a.logger,

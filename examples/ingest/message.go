@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"regexp"
 	"time"
 
@@ -33,7 +30,7 @@ const (
 // newMessage returns a notification as it is stored.
 func newMessage(prefix string, n *notification.Notification) *nats.Msg {
 	m := nats.NewMsg(subjectOf(prefix, n.Type))
-	m.Header.Set(jetstream.MsgIDHeader, idOf(n.WebhookID, n.Raw))
+	m.Header.Set(jetstream.MsgIDHeader, n.ID())
 	m.Header.Set(headerWebhookID, n.WebhookID)
 	// A type may be longer than all that headers may have.
 	m.Header.Set(headerType, oneLine(string(n.Type)))
@@ -49,14 +46,10 @@ func openMessage(m jetstream.Msg) (*notification.Notification, error) {
 	return notification.Decode(m.Headers().Get(headerWebhookID), m.Data())
 }
 
-// idOf returns the id of a notification: the same for the same bytes of the same
-// webhook, whichever receiver got them and however they came into the stream. No
-// header holds the zero byte in between.
+// idOf returns the ID of the notification in a message, also if the body is
+// malformed.
 func idOf(webhookID string, body []byte) string {
-	digest := sha256.New()
-	_, _ = io.WriteString(digest, webhookID+"\x00")
-	digest.Write(body)
-	return hex.EncodeToString(digest.Sum(nil))
+	return (&notification.Notification{WebhookID: webhookID, Raw: body}).ID()
 }
 
 // A type may be anything, and a subject may not: a space or a wildcard in one is

@@ -43,22 +43,23 @@ const (
 	idleTimeout       = 90 * time.Second
 	maxHeaderBytes    = 16 << 10
 
-	// How long after a listing of the webhooks that failed it is asked for again.
-	// The source itself lists every 30 seconds at most.
+	// The time between a failed listing of the webhooks and the next one.
 	secretsPause = 5 * time.Second
 
 	// What is under way at the end gets the time that it may take anyway.
 	shutdownTimeout = writeTimeout
 )
 
-// nobody is the id of no webhook. To be asked for its secrets makes a source list
-// those there are.
-const nobody = "ingest-has-started"
+// A secretSource is a *notification.CachedSecrets.
+type secretSource interface {
+	notification.SecretSource
+	Refresh(ctx context.Context) error
+}
 
 // A receiver verifies and stores, and does nothing else.
 type receiver struct {
 	streams   *streams
-	secrets   notification.SecretSource
+	secrets   secretSource
 	path      string        // of the webhook's url
 	maxAge    time.Duration // of what is taken, 0: any
 	drain     time.Duration // how long it still takes requests once it isn't ready any more
@@ -120,10 +121,10 @@ func (r *receiver) serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// learn makes the source of the secrets list them. Until it has, an authentic
-// notification would be answered 503.
+// learn lists the secrets. Until then the response to an authentic notification
+// may be 503.
 func (r *receiver) learn(ctx context.Context) error {
-	if _, err := r.secrets.Secrets(ctx, nobody); err != nil {
+	if err := r.secrets.Refresh(ctx); err != nil {
 		r.logger.Error("the webhooks can't be listed: nothing can be verified", slog.Any("error", err))
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade"
-	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
 const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi1","encoding":"hls","quality":"720p"}`
@@ -218,25 +217,22 @@ func TestReceiveAnswers503WithoutQuorum(t *testing.T) {
 
 // held is a source of secrets that holds a request until it is let go.
 type held struct {
-	notification.SecretSource
+	secretSource
 	entered, release chan struct{}
 	once             sync.Once
 }
 
 func (h *held) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
-	if id == nobody { // the receiver starts
-		return nil, nil
-	}
 	h.once.Do(func() { close(h.entered) })
 	<-h.release
-	return h.SecretSource.Secrets(context.WithoutCancel(ctx), id)
+	return h.secretSource.Secrets(context.WithoutCancel(ctx), id)
 }
 
 func TestReceiveFinishesWhatItAcceptedWhenItStops(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	source := &held{secretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
 	address, run := serve(t, testReceiver(t, s, source))
 
 	var status atomic.Int64
@@ -282,7 +278,7 @@ func TestReceiveIsUnreadyBeforeItStops(t *testing.T) {
 
 // late is a source that can't list at first.
 type late struct {
-	notification.SecretSource
+	secretSource
 	failures atomic.Int64
 }
 
@@ -290,14 +286,21 @@ func (l *late) Secrets(ctx context.Context, id string) ([]facade.Secret, error) 
 	if l.failures.Add(-1) >= 0 {
 		return nil, facade.ErrServer
 	}
-	return l.SecretSource.Secrets(ctx, id)
+	return l.secretSource.Secrets(ctx, id)
+}
+
+func (l *late) Refresh(ctx context.Context) error {
+	if l.failures.Add(-1) >= 0 {
+		return facade.ErrServer
+	}
+	return l.secretSource.Refresh(ctx)
 }
 
 func TestReceiveIsUnreadyWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &late{SecretSource: secrets}
+	source := &late{secretSource: secrets}
 	source.failures.Store(2) // at the start and at the request below
 	address, _ := serve(t, testReceiver(t, s, source))
 	assert.Equal(t, http.StatusServiceUnavailable, send(t, address, wh.ID, body, wh.SignatureSecret))
@@ -322,7 +325,7 @@ func TestReceiveStoresForASenderThatLeft(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	source := &held{secretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
 	address, _ := serve(t, testReceiver(t, s, source))
 	ctx, leave := context.WithCancel(t.Context())
 	var group sync.WaitGroup

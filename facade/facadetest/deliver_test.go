@@ -45,7 +45,7 @@ var summary = notification.VideoSummaryGenerated{
 	Type: "video.summary.generated", EmittedAt: time.Date(2024, 8, 8, 14, 15, 40, 0, time.UTC), VideoID: "vi1", SummaryID: "summary1",
 }
 
-const summaryBody = `{"emittedAt":"2024-08-08T14:15:40Z","summaryId":"summary1","type":"video.summary.generated","videoId":"vi1"}`
+const summaryBody = `{"type":"video.summary.generated","emittedAt":"2024-08-08T14:15:40Z","videoId":"vi1","summaryId":"summary1"}`
 
 // received is a request that a hook got.
 type received struct {
@@ -208,8 +208,8 @@ func TestDeliverFillsInTypeAndTime(t *testing.T) {
 	server.Deliver(t.Context(), &summary)
 
 	assert.Equal(t, []string{
-		`{"emittedAt":"2024-08-08T14:12:18.125Z","summaryId":"summary1","type":"video.summary.generated","videoId":"vi1"}`,
-		`{"emittedAt":"2024-08-08T14:12:19.125Z","liveStreamId":"\u003c\u0026\u003e","type":"video.new"}`,
+		`{"type":"video.summary.generated","emittedAt":"2024-08-08T14:12:18.125Z","videoId":"vi1","summaryId":"summary1"}`,
+		`{"type":"video.new","emittedAt":"2024-08-08T14:12:19.125Z","liveStreamId":"\u003c\u0026\u003e"}`,
 		summaryBody,
 	}, hook.bodies())
 	assert.Equal(t, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}, empty, "it is a copy that is filled in")

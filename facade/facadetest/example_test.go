@@ -299,3 +299,12 @@ func ExampleNewNotificationRequest() {
 	// 202
 	// 401
 }
+
+// A test of an implementation of the interface.
+func ExampleCheckDeduplicator() {
+	err := facadetest.CheckDeduplicator(context.Background(), func() (notification.Deduplicator, error) {
+		return notification.NewMemoryDeduplicator(10*time.Minute, 1000), nil
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}

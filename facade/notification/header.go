@@ -13,19 +13,35 @@ const (
 	HeaderSignature = "X-Api-Video-Signature"
 )
 
+// The keys of a header from net/http.
+var (
+	webhookIDKey = http.CanonicalHeaderKey(HeaderWebhookID)
+	signatureKey = http.CanonicalHeaderKey(HeaderSignature)
+)
+
 // headersOf returns all values of both headers. Keys need not be canonical,
-// because literals and the maps of gateways are not. The length is compared too,
-// because EqualFold also equates letters beyond ASCII.
+// because literals and the maps of gateways are not.
 func headersOf(header http.Header) (ids, signatures []string) {
+	ids, signatures = header[webhookIDKey], header[signatureKey]
+	if len(header) == 2 && ids != nil && signatures != nil {
+		return ids, signatures // no iteration, which costs a third of an HMAC
+	}
 	for key, values := range header {
 		switch {
-		case len(key) == len(HeaderWebhookID) && strings.EqualFold(key, HeaderWebhookID):
+		case key == webhookIDKey || key == signatureKey:
+		case equalNames(key, HeaderWebhookID):
 			ids = join(ids, values)
-		case len(key) == len(HeaderSignature) && strings.EqualFold(key, HeaderSignature):
+		case equalNames(key, HeaderSignature):
 			signatures = join(signatures, values)
 		}
 	}
 	return ids, signatures
+}
+
+// equalNames compares the length, because EqualFold equates some letters beyond
+// ASCII with shorter ones.
+func equalNames(key, name string) bool {
+	return len(key) == len(name) && strings.EqualFold(key, name)
 }
 
 // join appends without a change of a. It allocates only if both have values.

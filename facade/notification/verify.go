@@ -140,8 +140,8 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 	if len(body) > v.config.maxBody {
 		return "", tooLarge(int64(len(body)), int64(v.config.maxBody))
 	}
-	id, signature, err := credentials(header)
-	if err != nil {
+	var signature [sha256.Size]byte
+	if id, err = credentials(header, &signature); err != nil {
 		return "", err
 	}
 	secrets, err := v.source.Secrets(ctx, id)
@@ -168,29 +168,29 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 	return "", fmt.Errorf("apivideo: %w: it matches no secret (secrets: %d, bytes: %d)", ErrBadSignature, usable, len(body))
 }
 
-// credentials returns the webhook ID and the signature in a header.
-func credentials(header http.Header) (id string, signature [sha256.Size]byte, err error) {
+// credentials returns the webhook ID in a header, and stores the signature.
+func credentials(header http.Header, signature *[sha256.Size]byte) (id string, err error) {
 	ids, signatures := headersOf(header)
 	switch {
 	case len(signatures) == 0 || len(signatures) == 1 && signatures[0] == "":
-		return "", signature, errNoSignature
+		return "", errNoSignature
 	case len(signatures) > 1:
-		return "", signature, errTwoSigned
+		return "", errTwoSigned
 	case len(ids) > 1:
-		return "", signature, errTwoIDs
+		return "", errTwoIDs
 	}
 	var digits [2 * sha256.Size]byte
 	if n := len(signatures[0]); n != len(digits) {
-		return "", signature, fmt.Errorf("apivideo: %w: the %s header has %d characters instead of %d", ErrBadSignature, HeaderSignature, n, len(digits))
+		return "", fmt.Errorf("apivideo: %w: the %s header has %d characters instead of %d", ErrBadSignature, HeaderSignature, n, len(digits))
 	}
 	copy(digits[:], signatures[0]) // a conversion would allocate
 	if _, err := hex.Decode(signature[:], digits[:]); err != nil {
-		return "", signature, errNotHex
+		return "", errNotHex
 	}
 	if len(ids) == 1 {
 		id = ids[0]
 	}
-	return id, signature, nil
+	return id, nil
 }
 
 func tooLarge(size, limit int64) error {
