@@ -29,7 +29,7 @@ type api struct {
 	webhooks map[int]bool // those that exist, by the number of idOf
 	hidden   bool         // responses lack the secrets
 	takes    time.Duration
-	fail     func() // called in place of a response, after the time it takes
+	fail     func() // called instead of a response, after the time it takes
 	listings []time.Time
 }
 
@@ -382,18 +382,21 @@ func TestClientSecrets_concurrent(t *testing.T) {
 // Later notifications of known and new webhooks are accepted.
 func TestClientSecrets_brokenTransport(t *testing.T) {
 	t.Parallel()
-	for name, fail := range map[string]func(){
-		"panic":       func() { panic("no: " + vectorSignature) },
-		"nil panic":   func() { panic(nil) }, //nolint:govet // on purpose
-		"Goexit":      runtime.Goexit,
-		"panic abort": func() { panic(http.ErrAbortHandler) },
+	for name, test := range map[string]struct {
+		fail func()
+		want string
+	}{
+		"panic":       {func() { panic("no: " + vectorSignature) }, "the listing panicked with a string"},
+		"nil panic":   {func() { panic(nil) }, "the listing panicked with a *runtime.PanicNilError"}, //nolint:govet // on purpose
+		"abort panic": {func() { panic(http.ErrAbortHandler) }, "the listing panicked with a *errors.errorString"},
+		"Goexit":      {runtime.Goexit, "the listing ended its goroutine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testSecrets(t, newAPI(1), func(t *secretsTest) {
-				t.set(func() { t.fail = fail })
+				t.set(func() { t.fail = test.fail })
 				_, err := t.source.Secrets(t.Context(), idOf(1))
-				require.ErrorContains(t, err, "the listing ")
+				require.ErrorContains(t, err, test.want)
 				assertNoSecrets(t.T, err.Error())
 				require.Error(t, t.source.Refresh(t.Context()))
 				assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "not rejected")
@@ -402,7 +405,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 				<-time.After(time.Second)
 				assert.Equal(t, http.StatusAccepted, t.deliver(1))
 
-				t.set(func() { t.fail = fail })
+				t.set(func() { t.fail = test.fail })
 				<-time.After(10 * time.Minute)
 				for range 3 {
 					assert.Equal(t, http.StatusAccepted, t.deliver(1), "known while the refresh fails")

@@ -15,26 +15,23 @@ import (
 
 // Notification is a decoded event with its delivery data.
 type Notification struct {
-	// Type is the type of the event. It is never empty, and can be a type that
-	// this version does not know.
+	// Type is the type of the event. Unknown types are possible.
 	Type facade.EventType
-	// EmittedAt is the time of the event, in the zone that the service used. It is
-	// zero if the body has no readable emittedAt.
+	// EmittedAt is the time of the event, in the zone that the service used. Zero
+	// means that emittedAt is missing or unreadable.
 	EmittedAt time.Time
-	// WebhookID is the ID of the webhook, or empty if the header was missing. The
-	// signature does not cover it. It is reliable if the SecretSource returns a
-	// different secret for each webhook, as ClientSecrets does.
+	// WebhookID is the ID of the webhook. Empty means that the header was missing.
+	// The ID is outside of the signature. It is reliable if the SecretSource returns
+	// a different secret for each webhook, as ClientSecrets does.
 	WebhookID string
-	// Event is the event, or nil if this version does not know its type.
+	// Event is the event. Nil means that the type is unknown to this version.
 	Event Event
-	// Raw is a copy of the whole body, exactly as it was signed. It includes the
-	// fields that Event lacks.
+	// Raw is a copy of the whole body, exactly as signed. Unknown fields are in it.
 	Raw json.RawMessage
 }
 
-// ID returns the key for deduplication, 64 hexadecimal digits. It is a SHA-256 of
-// the webhook ID and the body. Redeliveries of a notification have the same ID,
-// because the service sends the same bytes again.
+// ID returns the key for deduplication, 64 hexadecimal digits of a SHA-256 of the
+// webhook ID and the body. Redeliveries of a notification have the same ID.
 func (n *Notification) ID() string {
 	h := sha256.New()
 	_, _ = io.WriteString(h, n.WebhookID)
@@ -43,19 +40,20 @@ func (n *Notification) ID() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Decode returns the notification in a body without verifying it. It is for bodies
-// that were verified before, for example Raw out of a queue.
+// Decode returns the notification in a body without verification, for bodies that
+// were verified before, for example Raw out of a queue.
 //
-// The body must be a JSON object with a type that is a string and not empty.
-// Everything else is ErrMalformed. A field that is null, missing or of another
-// JSON kind has its zero value. Besides RFC 3339, emittedAt may have the zone
-// +0000, or a space before the time. Without a zone it is UTC. Unknown types,
-// fields and values are accepted.
+// The body must be a JSON object with a type, a string. Everything else is
+// ErrMalformed. A field that is null, missing or of another JSON kind has its zero
+// value. Unknown types, fields and values are accepted.
+//
+// The format of emittedAt is RFC 3339, with +00:00 or +0000 for the zone. A time
+// without a zone, such as 2024-08-08 14:12:18, is UTC. A number is zero.
 func Decode(webhookID string, body []byte) (*Notification, error) {
 	var f fields
 	// Decoding goes on after a field of another kind, which keeps its zero value.
 	if err := json.Unmarshal(body, &f); err != nil && !isWrongKind(err) {
-		// As text, because the error may quote the body at any length.
+		// As a short text, because the error may quote a long body.
 		return nil, fmt.Errorf("apivideo: %w: %s", ErrMalformed, clip(err.Error(), 200))
 	}
 	if f.Type == "" {
@@ -70,14 +68,14 @@ func Decode(webhookID string, body []byte) (*Notification, error) {
 	}, nil
 }
 
-// isWrongKind is a function so that its variable is allocated only on failure.
+// isWrongKind is a function, so that only a failure allocates the variable.
 func isWrongKind(err error) bool {
 	var wrongKind *json.UnmarshalTypeError
 	return errors.As(err, &wrongKind)
 }
 
-// fields has the fields of all events, so that one pass is enough even if the type
-// is the last field.
+// fields has the fields of all events, so that one pass is enough for every order
+// of the fields.
 type fields struct {
 	Type           facade.EventType `json:"type"`
 	EmittedAt      instant          `json:"emittedAt"`
@@ -119,7 +117,7 @@ func (f *fields) event() Event {
 // instant is a time that is zero if it is unreadable.
 type instant struct{ time.Time }
 
-// UnmarshalJSON never returns an error. A number is zero, because Unix seconds and
+// UnmarshalJSON always returns nil. A number is zero, because seconds and
 // milliseconds look alike.
 func (i *instant) UnmarshalJSON(b []byte) error {
 	if i.Time.UnmarshalJSON(b) == nil {

@@ -9,16 +9,17 @@ import (
 )
 
 // Errors of Verify, for errors.Is. Every other error comes from the SecretSource.
-// The texts contain neither secrets nor signatures.
+// The texts are free of secrets and signatures.
 var (
-	// ErrNoSecret means that the SecretSource has no secret for the webhook.
+	// ErrNoSecret means that the secret of the webhook is unknown.
 	ErrNoSecret = errors.New("no signature secret")
 	// ErrUnsigned means that the signature is missing.
 	ErrUnsigned = errors.New("unsigned")
-	// ErrBadSignature means that the signature is malformed or matches no secret,
-	// or that one of the two headers occurs more than once.
+	// ErrBadSignature means that the signature is malformed, that every secret has
+	// another signature, or that a header occurs more than once.
 	ErrBadSignature = errors.New("bad signature")
-	// ErrMalformed means that the body is not a JSON object with a type.
+	// ErrMalformed means that the body is something else than a JSON object with a
+	// type.
 	ErrMalformed = errors.New("malformed notification")
 	// ErrStale means that emittedAt is unreadable or beyond the limit of WithMaxAge.
 	ErrStale = errors.New("stale notification")
@@ -27,18 +28,19 @@ var (
 )
 
 // ErrUnavailable means that a queue, a database or another dependency is
-// temporarily unavailable. The function of NewHandler may return it, wrapped or
-// not, to respond with 503 instead of 500. The service retries after both.
+// temporarily unavailable. The function of NewHandler may return or wrap
+// ErrUnavailable, to respond with 503 instead of 500. The service retries after
+// both.
 var ErrUnavailable = errors.New("unavailable")
 
 var (
-	// errIncomplete means that the body could not be read to its end.
+	// errIncomplete means that reading the body failed.
 	errIncomplete = errors.New("the body is incomplete")
 	errMethod     = errors.New("the method is not POST")
 )
 
-// sourceError is the error of a SecretSource. Its text has one prefix even if the
-// cause has the same prefix.
+// sourceError is the error of a SecretSource. The prefix of the cause is removed
+// from the text, because it may be the same.
 type sourceError struct{ cause error }
 
 func (e *sourceError) Error() string {
@@ -50,7 +52,7 @@ func (e *sourceError) Unwrap() error { return e.cause }
 // StatusCode returns the status that NewHandler responds with:
 //
 //   - 202 for nil
-//   - 400 for ErrMalformed, and for a body that could not be read to its end
+//   - 400 for ErrMalformed, and for a failure to read the body
 //   - 401 for ErrNoSecret, ErrUnsigned, ErrBadSignature and ErrStale
 //   - 413 for ErrTooLarge
 //   - 503 for an error of the SecretSource, and for ErrUnavailable

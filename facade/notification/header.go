@@ -19,12 +19,12 @@ var (
 	signatureKey = http.CanonicalHeaderKey(HeaderSignature)
 )
 
-// headersOf returns all values of both headers. Keys need not be canonical,
-// because literals and the maps of gateways are not.
+// headersOf returns all values of both headers, in any spelling of the keys.
+// Literals and the maps of gateways have other keys than net/http.
 func headersOf(header http.Header) (ids, signatures []string) {
 	ids, signatures = header[webhookIDKey], header[signatureKey]
 	if len(header) == 2 && ids != nil && signatures != nil {
-		return ids, signatures // no iteration, which costs a third of an HMAC
+		return ids, signatures // an iteration would cost a third of an HMAC
 	}
 	for key, values := range header {
 		switch {
@@ -44,7 +44,7 @@ func equalNames(key, name string) bool {
 	return len(key) == len(name) && strings.EqualFold(key, name)
 }
 
-// join appends without a change of a. It allocates only if both have values.
+// join returns the values of a and b. The memory of a stays unchanged.
 func join(a, b []string) []string {
 	if len(a) == 0 {
 		return b

@@ -20,8 +20,8 @@ func Sign(body []byte, secret facade.Secret) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// maxMacs limits the secrets with HMACs in a cache. One more empties the cache,
-// because an account has about ten secrets and revoked ones must not stay.
+// maxMacs limits the secrets in a cache. One more empties the cache. An account has
+// about ten secrets, and revoked secrets must not stay.
 const maxMacs = 1024
 
 // macs caches HMACs by secret, because a new HMAC costs as much as the HMAC of a

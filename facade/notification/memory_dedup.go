@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// NewMemoryDeduplicator returns a Deduplicator for one process. It remembers
-// handled notifications for maxAge. It has at most maxEntries notifications of
-// about 300 bytes each. When it is full, it forgets the one that was handled first.
-// Begin returns an error if all of them are in progress.
+// NewMemoryDeduplicator returns a Deduplicator for one process. Handled
+// notifications are remembered for maxAge. At most maxEntries notifications of about
+// 300 bytes each are in memory. A full memory forgets the notification that was
+// handled first. Begin returns an error if all notifications are in progress.
 //
 // Twice the duration of [WithMaxAge] rejects every replay. Without WithMaxAge a few
 // minutes are enough for the redeliveries of the service. NewMemoryDeduplicator
-// panics unless both arguments are positive. Nothing needs to be closed.
+// panics unless both arguments are positive. There is nothing to close.
 func NewMemoryDeduplicator(maxAge time.Duration, maxEntries int) Deduplicator {
 	if maxAge <= 0 || maxEntries <= 0 {
 		panic("apivideo: NewMemoryDeduplicator: both arguments must be positive")
@@ -67,7 +67,7 @@ func (d *memoryDeduplicator) Begin(_ context.Context, key, owner string, ttl tim
 	return StateNew, nil
 }
 
-// Done never returns an error.
+// Done always returns nil.
 func (d *memoryDeduplicator) Done(_ context.Context, key, owner string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,7 +78,7 @@ func (d *memoryDeduplicator) Done(_ context.Context, key, owner string) error {
 	return nil
 }
 
-// Forget never returns an error.
+// Forget always returns nil.
 func (d *memoryDeduplicator) Forget(_ context.Context, key, owner string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,11 +8,11 @@ import (
 )
 
 // VerifyRequest reads the body of r and verifies it as Verify does, with the
-// context of r. It reads at most the limit of WithMaxBody. A longer body is
-// ErrTooLarge. A body with a greater Content-Length is not read at all.
+// context of r. At most the limit of WithMaxBody is read. A longer body is
+// ErrTooLarge, and a greater Content-Length is ErrTooLarge before reading.
 //
-// It checks no method and does not close the body, because an http.Server does
-// that. [StatusCode] returns the status to respond with.
+// Every method is accepted. The body stays open, because the http.Server closes
+// it. [StatusCode] returns the status to respond with.
 func (v *Verifier) VerifyRequest(r *http.Request) (*Notification, error) {
 	return v.verifyRequest(nil, r)
 }

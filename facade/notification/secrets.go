@@ -14,12 +14,12 @@ import (
 // concurrent use.
 type SecretSource interface {
 	// Secrets returns the secrets that may have signed a notification for this
-	// webhook. One match is enough. No secret and no error mean that the webhook is
+	// webhook. One match is enough. An empty result means that the webhook is
 	// unknown, and the notification is rejected. After an error the service
 	// retries.
 	//
-	// The ID is from a header that an attacker may have written. It may be empty
-	// and may have any length and content. An unknown ID must be cheap.
+	// The ID is from a header that an attacker may have written. Any length and
+	// content are possible, also an empty ID. An unknown ID must be cheap.
 	Secrets(ctx context.Context, webhookID string) ([]facade.Secret, error)
 }
 
@@ -27,8 +27,8 @@ type SecretSource interface {
 // also without a webhook ID. With two secrets, the old one and the new one are
 // valid while a webhook is replaced. Empty secrets are ignored.
 //
-// The WebhookID of a notification is not reliable with StaticSecrets. An attacker
-// can replay a recorded notification with another ID.
+// With StaticSecrets an attacker can replay a recorded notification with another
+// WebhookID.
 func StaticSecrets(secrets ...facade.Secret) SecretSource {
 	var static staticSecrets
 	for _, s := range secrets {
@@ -41,11 +41,10 @@ func StaticSecrets(secrets ...facade.Secret) SecretSource {
 
 type staticSecrets []facade.Secret
 
-// Secrets never returns an error.
+// Secrets returns all secrets.
 func (s staticSecrets) Secrets(context.Context, string) ([]facade.Secret, error) { return s, nil }
 
-// check rejects texts that cannot be a secret, because they would reject every
-// notification later.
+// check rejects invalid secrets, because every notification would fail later.
 func (s staticSecrets) check() error {
 	if len(s) == 0 {
 		return errors.New("StaticSecrets has no secret, or only empty secrets")
