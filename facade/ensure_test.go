@@ -190,19 +190,19 @@ func TestEnsureWhenCreatingFails(t *testing.T) {
 	}{
 		{
 			"created, the answer lost: found",
-			[]facadetest.Fault{{Match: isCreation, Handled: true, Reset: facadetest.ResetAfterRead}},
+			[]facadetest.Fault{{Match: isCreation, Process: true, Reset: facadetest.ResetAfterRead}},
 			true, nil,
 			[]string{listing, creation, listing},
 		},
 		{
 			"created, the answer cut: found",
-			[]facadetest.Fault{{Match: isCreation, Cut: true}},
+			[]facadetest.Fault{{Match: isCreation, Truncate: true}},
 			true, nil,
 			[]string{listing, creation, listing},
 		},
 		{
 			"created, answered 500: found",
-			[]facadetest.Fault{{Match: isCreation, Handled: true, Status: http.StatusInternalServerError}},
+			[]facadetest.Fault{{Match: isCreation, Process: true, Status: http.StatusInternalServerError}},
 			true, nil,
 			[]string{listing, creation, listing},
 		},
@@ -222,7 +222,7 @@ func TestEnsureWhenCreatingFails(t *testing.T) {
 		},
 		{
 			"unconfirmed, and looking fails",
-			[]facadetest.Fault{{Match: isCreation, Handled: true, Reset: facadetest.ResetAfterRead}, passes, {Match: isListing, Status: http.StatusForbidden}},
+			[]facadetest.Fault{{Match: isCreation, Process: true, Reset: facadetest.ResetAfterRead}, passes, {Match: isListing, Status: http.StatusForbidden}},
 			false,
 			[]error{facade.ErrUnconfirmed, facade.ErrForbidden},
 			[]string{listing, creation, listing},

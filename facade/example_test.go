@@ -375,7 +375,7 @@ func ExampleClient_CreateWebhook_unconfirmed() {
 		return nil, err // not there so far: create it again, or ask somebody
 	}
 
-	server.Inject(facadetest.Fault{Handled: true, Reset: facadetest.ResetAfterRead})
+	server.Inject(facadetest.Fault{Process: true, Reset: facadetest.ResetAfterRead})
 	wh, err := create(context.Background(), params)
 	if err != nil {
 		log.Fatal(err)

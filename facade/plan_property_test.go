@@ -400,13 +400,13 @@ func anyFault(random *rand.Rand, r *http.Request) facadetest.Fault {
 	all := []facadetest.Fault{
 		{Reset: facadetest.ResetBeforeRead},
 		{Reset: facadetest.ResetAfterRead},
-		{Reset: facadetest.ResetAfterRead, Handled: true},
-		{Status: http.StatusInternalServerError, Handled: true},
-		{Status: http.StatusRequestTimeout, Handled: true},
+		{Reset: facadetest.ResetAfterRead, Process: true},
+		{Status: http.StatusInternalServerError, Process: true},
+		{Status: http.StatusRequestTimeout, Process: true},
 		{Status: statuses[random.IntN(len(statuses))]},
 	}
 	if r.Method != http.MethodDelete {
-		all = append(all, facadetest.Fault{Cut: true}, facadetest.Fault{Body: "<html>"}, facadetest.Fault{Body: "{}"})
+		all = append(all, facadetest.Fault{Truncate: true}, facadetest.Fault{Body: "<html>"}, facadetest.Fault{Body: "{}"})
 	}
 	return all[random.IntN(len(all))]
 }

@@ -445,8 +445,8 @@ func TestApplyStopsAtTheFirstError(t *testing.T) {
 	}{
 		"refused":              {facadetest.Fault{Status: http.StatusForbidden}, facade.ErrForbidden, facade.ErrForbidden},
 		"failed":               {facadetest.Fault{Status: http.StatusInternalServerError, Times: 4}, facade.ErrUnconfirmed, facade.ErrServer},
-		"done, answered 500":   {facadetest.Fault{Status: http.StatusInternalServerError, Handled: true}, facade.ErrUnconfirmed, nil},
-		"done, answer lost":    {facadetest.Fault{Reset: facadetest.ResetAfterRead, Handled: true}, facade.ErrUnconfirmed, nil},
+		"done, answered 500":   {facadetest.Fault{Status: http.StatusInternalServerError, Process: true}, facade.ErrUnconfirmed, nil},
+		"done, answer lost":    {facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: true}, facade.ErrUnconfirmed, nil},
 		"lost on the way":      {facadetest.Fault{Reset: facadetest.ResetBeforeRead}, facade.ErrUnconfirmed, nil},
 		"too many for a while": {facadetest.Fault{Status: http.StatusTooManyRequests}, nil, nil},
 	}

@@ -460,9 +460,9 @@ func TestDeleteThatMeetsItself(t *testing.T) {
 		want     error
 		requests int
 	}{
-		{"its answer was lost", []facadetest.Fault{{Match: remove, Handled: true, Reset: facadetest.ResetAfterRead}}, true, nil, 2},
-		{"its answer was replaced by a gateway's", []facadetest.Fault{{Match: remove, Handled: true, Status: 502}}, true, nil, 2},
-		{"its answer was lost, then there were too many", []facadetest.Fault{{Match: remove, Handled: true, Reset: facadetest.ResetAfterRead}, {Match: remove, Status: 429, Header: map[string]string{"X-RateLimit-Retry-After": "0"}}}, true, nil, 3},
+		{"its answer was lost", []facadetest.Fault{{Match: remove, Process: true, Reset: facadetest.ResetAfterRead}}, true, nil, 2},
+		{"its answer was replaced by a gateway's", []facadetest.Fault{{Match: remove, Process: true, Status: 502}}, true, nil, 2},
+		{"its answer was lost, then there were too many", []facadetest.Fault{{Match: remove, Process: true, Reset: facadetest.ResetAfterRead}, {Match: remove, Status: 429, Header: map[string]string{"X-RateLimit-Retry-After": "0"}}}, true, nil, 3},
 		{"it was lost itself", []facadetest.Fault{{Match: remove, Reset: facadetest.ResetBeforeRead}}, true, nil, 2},
 		{"there was nothing, and nothing was lost", nil, false, facade.ErrNotFound, 1},
 		{"a 429 deletes nothing", []facadetest.Fault{{Match: remove, Status: 429, Header: map[string]string{"X-RateLimit-Retry-After": "0"}}}, false, facade.ErrNotFound, 2},
@@ -534,7 +534,7 @@ func TestConnectionThatIsRefused(t *testing.T) {
 	t.Run("after an attempt that may have created one", func(t *testing.T) {
 		t.Parallel()
 		server, client, dials := newUnreachable(t, 1)
-		server.Inject(facadetest.Fault{Handled: true, Reset: facadetest.ResetAfterRead})
+		server.Inject(facadetest.Fault{Process: true, Reset: facadetest.ResetAfterRead})
 		_, err := client.CreateWebhook(t.Context(), validParams)
 		require.ErrorIs(t, err, facade.ErrUnconfirmed)
 		assert.Equal(t, 2, asError(t, err).Attempts)
@@ -605,11 +605,11 @@ func TestCreateWhoseAnswerIsLostIsSentOnce(t *testing.T) {
 		fault facadetest.Fault
 		holds int
 	}{
-		{"reset after the work", facadetest.Fault{Handled: true, Reset: facadetest.ResetAfterRead}, 1},
+		{"reset after the work", facadetest.Fault{Process: true, Reset: facadetest.ResetAfterRead}, 1},
 		{"reset before the work", facadetest.Fault{Reset: facadetest.ResetAfterRead}, 0},
 		{"reset before it was read", facadetest.Fault{Reset: facadetest.ResetBeforeRead}, 0},
-		{"cut", facadetest.Fault{Cut: true}, 1},
-		{"500 after the work", facadetest.Fault{Handled: true, Status: 500}, 1},
+		{"cut", facadetest.Fault{Truncate: true}, 1},
+		{"500 after the work", facadetest.Fault{Process: true, Status: 500}, 1},
 		{"408 before the work", facadetest.Fault{Status: 408}, 0},
 	}
 	for _, major := range []int{1, 2} {
@@ -897,14 +897,14 @@ func createsAreNeverDoubled(t *testing.T, major int) {
 	}
 	later := map[string]string{"Retry-After": "0"}
 	faults := []facadetest.Fault{
-		{Handled: true, Reset: facadetest.ResetAfterRead},
+		{Process: true, Reset: facadetest.ResetAfterRead},
 		{Reset: facadetest.ResetAfterRead},
 		{Reset: facadetest.ResetBeforeRead},
-		{Cut: true},
-		{Handled: true, Status: 503},
+		{Truncate: true},
+		{Process: true, Status: 503},
 		{Status: 503},
-		{Handled: true, Status: 504, Body: "<html>"},
-		{Handled: true, Status: 408},
+		{Process: true, Status: 504, Body: "<html>"},
+		{Process: true, Status: 408},
 		{Status: 429, Header: later},
 		{Status: 400},
 		{Delay: time.Minute}, // created, and the response is late

@@ -150,7 +150,7 @@ func TestCreateWebhookUnconfirmed(t *testing.T) {
 		t.Parallel()
 		server := facadetest.NewServer()
 		t.Cleanup(server.Close)
-		server.Inject(facadetest.Fault{Handled: true, Reset: facadetest.ResetAfterRead})
+		server.Inject(facadetest.Fault{Process: true, Reset: facadetest.ResetAfterRead})
 		transport, tries := newTransport(t), 0
 		again := roundTripper(func(r *http.Request) (*http.Response, error) {
 			body, err := io.ReadAll(r.Body)

@@ -165,7 +165,7 @@ func receive(ctx context.Context, out io.Writer, server *facadetest.Server) erro
 	}
 	show(out, wh)
 	for _, d := range server.Deliver(ctx, &notification.VideoEncodingQualityCompleted{VideoID: "vi1", Encoding: "hls", Quality: "720p"}) {
-		if !d.Delivered() {
+		if !d.OK() {
 			return fmt.Errorf("the notification is lost: %+v", d)
 		}
 		fmt.Fprintf(out, "  %s  answered %d\n", d.WebhookID, d.Attempts[len(d.Attempts)-1].Status)

@@ -42,7 +42,7 @@ func TestTourCleansUp(t *testing.T) {
 	}{
 		{"at the end", facadetest.Fault{}},
 		{"after an error", facadetest.Fault{Match: isGet, Times: -1, Status: http.StatusInternalServerError}},
-		{"after a create whose answer is lost", facadetest.Fault{Match: isPost, Handled: true, Reset: facadetest.ResetAfterRead}},
+		{"after a create whose answer is lost", facadetest.Fault{Match: isPost, Process: true, Reset: facadetest.ResetAfterRead}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -80,7 +80,7 @@ func (r *receiver) send(ctx context.Context, server *facadetest.Server, wh *faca
 func (r *receiver) deliver(ctx context.Context, server *facadetest.Server, events ...any) error {
 	for _, event := range events {
 		for _, d := range server.Deliver(ctx, event) {
-			if !d.Delivered() {
+			if !d.OK() {
 				return fmt.Errorf("an event is lost: %+v", d)
 			}
 			fmt.Fprintf(r.out, "  answered %d\n", d.Attempts[len(d.Attempts)-1].Status)

@@ -157,7 +157,7 @@ func TestReceiveUntilInterrupted(t *testing.T) {
 
 	err := r.receive(ctx, server.Client(), func(ctx context.Context, wh *facade.Webhook) error {
 		assert.Equal(t, []facade.Webhook{*wh}, server.Webhooks())
-		assert.True(t, server.Deliver(ctx, summary)[0].Delivered())
+		assert.True(t, server.Deliver(ctx, summary)[0].OK())
 		interrupt()
 		<-ctx.Done()
 		return nil
@@ -273,7 +273,7 @@ func TestReceiveLeavesNoWebhook(t *testing.T) {
 		transport := forgetful{next: &http.Transport{DisableKeepAlives: true}, always: always}
 		return []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport})}
 	}
-	lost := facadetest.Fault{Match: isPost, Handled: true, Reset: facadetest.ResetAfterRead}
+	lost := facadetest.Fault{Match: isPost, Process: true, Reset: facadetest.ResetAfterRead}
 	for name, test := range map[string]struct {
 		faults  []facadetest.Fault
 		options []facade.Option
@@ -287,7 +287,7 @@ func TestReceiveLeavesNoWebhook(t *testing.T) {
 		"whose creation got lost":   {faults: []facadetest.Fault{lost}},
 		"that wasn't created":       {faults: []facadetest.Fault{{Match: isPost, Status: http.StatusInternalServerError}}, want: facade.ErrUnconfirmed},
 		"that is hard to delete":    {faults: []facadetest.Fault{{Match: isDelete, Times: 2, Status: http.StatusBadGateway}}},
-		"that somebody deleted":     {faults: []facadetest.Fault{{Match: isDelete, Status: http.StatusNotFound, Handled: true}}},
+		"that somebody deleted":     {faults: []facadetest.Fault{{Match: isDelete, Status: http.StatusNotFound, Process: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -295,7 +295,7 @@ func TestReceiveLeavesNoWebhook(t *testing.T) {
 			r, server := newReceiver(t, &out)
 			server.Inject(test.faults...)
 			err := r.receive(t.Context(), server.Client(test.options...), func(ctx context.Context, _ *facade.Webhook) error {
-				assert.True(t, server.Deliver(ctx, summary)[0].Delivered())
+				assert.True(t, server.Deliver(ctx, summary)[0].OK())
 				return test.until
 			})
 			require.ErrorIs(t, err, test.want)
@@ -336,7 +336,7 @@ func TestReceiveTellsWhatItLeaves(t *testing.T) {
 		},
 		"because it can't be found": {
 			[]facadetest.Fault{
-				{Match: isPost, Status: http.StatusBadGateway, Handled: true},
+				{Match: isPost, Status: http.StatusBadGateway, Process: true},
 				{Match: isGet, Status: http.StatusForbidden},
 			},
 			func(wh facade.Webhook) string { return "there may be a webhook left of the url " + wh.URL },

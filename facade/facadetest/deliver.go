@@ -40,9 +40,9 @@ type Delivery struct {
 	Attempts []Attempt
 }
 
-// Delivered tells whether the last attempt was answered with 200 to 299. Then
+// OK tells whether the last attempt was answered with 200 to 299. Then
 // there was no other, and without it the event is lost.
-func (d Delivery) Delivered() bool {
+func (d Delivery) OK() bool {
 	return len(d.Attempts) > 0 && d.Attempts[len(d.Attempts)-1].succeeded()
 }
 
@@ -102,7 +102,7 @@ func (s *Server) deliver(ctx context.Context, w facade.Webhook, body []byte) Del
 	d := Delivery{WebhookID: w.ID, URL: w.URL}
 	for {
 		d.Attempts = append(d.Attempts, s.attempt(ctx, w, body))
-		if d.Delivered() || len(d.Attempts) > s.service.deliveryRetries {
+		if d.OK() || len(d.Attempts) > s.service.deliveryRetries {
 			return d
 		}
 		wait(ctx, s.service.deliveryInterval)

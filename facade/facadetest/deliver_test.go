@@ -142,7 +142,7 @@ func TestDeliverReachesThoseWhoAreSubscribed(t *testing.T) {
 	assert.Equal(t, []string{first.ID, second.ID, again.ID}, ids, "oldest first, as Webhooks returns them")
 	assert.Equal(t, answered(second, http.StatusAccepted), got[1])
 	for _, d := range got {
-		assert.True(t, d.Delivered())
+		assert.True(t, d.OK())
 	}
 	assert.Len(t, one.received(), 2, "two webhooks of one url")
 	assert.Equal(t, one.bodies()[0], two.bodies()[0])
@@ -186,7 +186,7 @@ func TestDeliverSendsWhatTheContractSays(t *testing.T) {
 	for _, event := range oneOfEach() {
 		deliveries := server.Deliver(t.Context(), event)
 		require.Len(t, deliveries, 1, "%T", event)
-		assert.True(t, deliveries[0].Delivered(), "%+v", deliveries)
+		assert.True(t, deliveries[0].OK(), "%+v", deliveries)
 	}
 
 	assert.ElementsMatch(t, all, got)
@@ -260,7 +260,7 @@ func TestDeliverTriesAgain(t *testing.T) {
 			got := server.Deliver(t.Context(), summary)
 
 			assert.Equal(t, []facadetest.Delivery{answered(webhook, test.want...)}, got)
-			assert.Equal(t, test.delivered, got[0].Delivered())
+			assert.Equal(t, test.delivered, got[0].OK())
 			requests := hook.received()
 			require.Len(t, requests, len(test.want), "redirects aren't followed")
 			for _, r := range requests {
@@ -297,7 +297,7 @@ func TestDeliverWaitsAsLongAsSaid(t *testing.T) {
 		begin := time.Now()
 		got := server.Deliver(t.Context(), summary)
 		assert.Equal(t, 2*time.Minute, time.Since(begin))
-		assert.True(t, got[0].Delivered())
+		assert.True(t, got[0].OK())
 	})
 }
 
@@ -314,7 +314,7 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 		got := server.Deliver(ctx, summary)
 		assert.Equal(t, 4*time.Second, time.Since(begin), "in the middle of the second wait")
 		assert.Equal(t, []facadetest.Delivery{answered(webhook, 500, 500)}, got)
-		assert.False(t, got[0].Delivered())
+		assert.False(t, got[0].OK())
 	})
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -340,7 +340,7 @@ func TestDeliverTellsWhyThereIsNoAnswer(t *testing.T) {
 
 	require.Len(t, got, 2)
 	for _, d := range got {
-		assert.False(t, d.Delivered())
+		assert.False(t, d.OK())
 		assert.Len(t, d.Attempts, 4)
 		for _, a := range d.Attempts {
 			assert.Zero(t, a.Status)
@@ -387,7 +387,7 @@ func TestDeliverDoesNotWaitForTheRestOfAnAnswer(t *testing.T) {
 	got := server.Deliver(t.Context(), summary)
 
 	require.Len(t, got, 1)
-	assert.True(t, got[0].Delivered(), "its status was there in time")
+	assert.True(t, got[0].OK(), "its status was there in time")
 }
 
 func TestDeliverReadsNoAnswerWithoutEnd(t *testing.T) {
@@ -427,7 +427,7 @@ func TestDeliverDoesNotLetOneWebhookWaitForAnother(t *testing.T) {
 	}
 
 	for _, d := range server.Deliver(t.Context(), summary) {
-		assert.True(t, d.Delivered())
+		assert.True(t, d.OK())
 	}
 }
 
@@ -499,7 +499,7 @@ func TestDeliverConcurrently(t *testing.T) {
 				return
 			}
 			for _, d := range server.Deliver(t.Context(), summary) {
-				assert.True(t, d.Delivered())
+				assert.True(t, d.OK())
 			}
 			assert.NotEmpty(t, server.Deliver(t.Context(), []byte(`{"type":"video.new"}`)))
 			assert.NoError(t, client.DeleteWebhook(t.Context(), w.ID))

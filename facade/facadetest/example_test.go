@@ -87,8 +87,8 @@ func ExampleServer_Inject() {
 
 	server.Inject(
 		facadetest.Fault{Match: isCreate, Status: http.StatusBadGateway, Body: "<html>"},
-		facadetest.Fault{Match: isCreate, Handled: true, Reset: facadetest.ResetAfterRead},
-		facadetest.Fault{Match: isCreate, Cut: true},
+		facadetest.Fault{Match: isCreate, Process: true, Reset: facadetest.ResetAfterRead},
+		facadetest.Fault{Match: isCreate, Truncate: true},
 	)
 	for range 3 {
 		_, err := client.CreateWebhook(ctx, params)
@@ -222,7 +222,7 @@ func ExampleWithDeliveryTimeout() {
 	}
 
 	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"}) {
-		fmt.Println(d.Delivered(), d.Attempts[0].Status, errors.Is(d.Attempts[0].Err, context.DeadlineExceeded))
+		fmt.Println(d.OK(), d.Attempts[0].Status, errors.Is(d.Attempts[0].Err, context.DeadlineExceeded))
 	}
 	// Output: false 0 true
 }
@@ -239,15 +239,15 @@ func ExampleWithDeliveryRetries() {
 	}
 
 	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"}) {
-		fmt.Println(d.Delivered(), len(d.Attempts))
+		fmt.Println(d.OK(), len(d.Attempts))
 	}
 	// Output: false 4
 }
 
 // A delivery is told by its last attempt.
-func ExampleDelivery_Delivered() {
+func ExampleDelivery_OK() {
 	d := facadetest.Delivery{Attempts: []facadetest.Attempt{{Status: http.StatusBadGateway}, {Status: http.StatusAccepted}}}
-	fmt.Println(d.Delivered())
+	fmt.Println(d.OK())
 	// Output: true
 }
 
@@ -271,7 +271,7 @@ func ExampleServer_Deliver() {
 	}
 
 	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}) {
-		fmt.Println(d.Delivered(), d.Attempts)
+		fmt.Println(d.OK(), d.Attempts)
 	}
 	// Output: true [{503 <nil>} {503 <nil>} {200 <nil>}]
 }

@@ -41,7 +41,7 @@ type Fault struct {
 	// Handled carries a request out whose answer is replaced by Status or lost
 	// by ResetAfterRead. It then counts against the rate limit. With
 	// ResetBeforeRead it has no effect.
-	Handled bool
+	Process bool
 
 	// Status is answered in place of the server's own status, with the body the
 	// service sends with it, or a generic one if there is none. If the request is
@@ -65,12 +65,12 @@ type Fault struct {
 	// Cut announces the whole body, sends only the first half of it, rounded
 	// down, and closes the connection. An answer without a body stays whole.
 	// Inject panics if Status is 204 or 304, which never have one.
-	Cut bool
+	Truncate bool
 
 	// Endless sends the body and then spaces until the client is gone or the
 	// server closes. It announces no length, whatever Header says, and Cut has
 	// no effect then. For answers without a body the same holds as for Cut.
-	Endless bool
+	Infinite bool
 
 	// Reset closes the connection without an answer. Status, Body, Header, Cut
 	// and Endless have no effect then.
@@ -101,7 +101,7 @@ func (s *Server) Inject(faults ...Fault) {
 		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
 			panic(fmt.Sprintf("facadetest: no answer has the status %d", f.Status))
 		}
-		if (f.Cut || f.Endless) && !bodyAllowed(f.Status) {
+		if (f.Truncate || f.Infinite) && !bodyAllowed(f.Status) {
 			panic(fmt.Sprintf("facadetest: an answer with the status %d has no body to cut or to go on without end", f.Status))
 		}
 	}
@@ -142,7 +142,7 @@ func (fs *faults) take(r *http.Request) Fault {
 
 // carriedOut tells whether a request that meets the fault has its effect.
 func (f Fault) carriedOut() bool {
-	return f.Handled || f.Status == 0 && f.Reset == NoReset
+	return f.Process || f.Status == 0 && f.Reset == NoReset
 }
 
 // change returns what is answered in place of a, whose status is zero if the

@@ -63,7 +63,7 @@ func TestInjectPanicsOnAnImpossibleStatus(t *testing.T) {
 		assert.Panics(t, func() { server.Inject(facadetest.Fault{}, facadetest.Fault{Status: status}) })
 	}
 	for _, fault := range []facadetest.Fault{
-		{Status: 204, Cut: true}, {Status: 304, Cut: true}, {Status: 204, Endless: true}, {Status: 304, Endless: true},
+		{Status: 204, Truncate: true}, {Status: 304, Truncate: true}, {Status: 204, Infinite: true}, {Status: 304, Infinite: true},
 	} {
 		assert.PanicsWithValue(t, "facadetest: an answer with the status "+strconv.Itoa(fault.Status)+" has no body to cut or to go on without end",
 			func() { server.Inject(fault) })
@@ -116,7 +116,7 @@ func TestFaultStatus(t *testing.T) {
 func TestFaultStatusThatHasNoBody(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Status: 204, Handled: true}, facadetest.Fault{Status: 304, Body: "{}"})
+	server.Inject(facadetest.Fault{Status: 204, Process: true}, facadetest.Fault{Status: 304, Body: "{}"})
 
 	for _, status := range []int{204, 304} {
 		resp := call.free().do(http.MethodGet, "/webhooks", "")
@@ -129,7 +129,7 @@ func TestFaultStatusThatHasNoBody(t *testing.T) {
 func TestHandledFaultStatus(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithClock(newClock().Now))
-	server.Inject(facadetest.Fault{Status: 500, Handled: true})
+	server.Inject(facadetest.Fault{Status: 500, Process: true})
 
 	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
 
@@ -141,7 +141,7 @@ func TestHandledFaultStatus(t *testing.T) {
 func TestHandledFaultOfTheSameStatusKeepsTheBody(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Status: 201, Handled: true})
+	server.Inject(facadetest.Fault{Status: 201, Process: true})
 
 	created := call.create(someWebhook)
 
@@ -159,7 +159,7 @@ func TestFaultRateLimit(t *testing.T) {
 	server.Inject(
 		facadetest.Fault{Status: 200},
 		facadetest.Fault{Status: 429},
-		facadetest.Fault{Status: 429, Handled: true},
+		facadetest.Fault{Status: 429, Process: true},
 		facadetest.Fault{Status: 429, Header: map[string]string{"X-RateLimit-Remaining": "7", "X-RateLimit-Retry-After": ""}},
 		facadetest.Fault{Status: 503, Match: func(r *http.Request) bool { return r.URL.Path == "/auth/api-key" }},
 	)
@@ -202,7 +202,7 @@ func TestFaultBody(t *testing.T) {
 		{"own status", facadetest.Fault{Body: `{"webhookId":1}`}, 201, "application/json", 1},
 		{"HTML", facadetest.Fault{Body: "<html>", Status: 502}, 502, "text/html", 0},
 		{"header", facadetest.Fault{Body: "<a/>", Status: 503, Header: map[string]string{"content-type": "text/xml"}}, 503, "text/xml", 0},
-		{"handled", facadetest.Fault{Body: "[", Status: 200, Handled: true}, 200, "application/json", 1},
+		{"handled", facadetest.Fault{Body: "[", Status: 200, Process: true}, 200, "application/json", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -267,7 +267,7 @@ func TestFaultHeaderTakesTheBodyAway(t *testing.T) {
 func TestFaultCut(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Cut: true, Body: "12345"})
+	server.Inject(facadetest.Fault{Truncate: true, Body: "12345"})
 
 	resp, err := call.free().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook))
 	require.NoError(t, err)
@@ -349,7 +349,7 @@ func TestFaultEndless(t *testing.T) {
 	t.Parallel()
 	const enough = 1 << 20
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Endless: true, Cut: true, Header: map[string]string{"Content-Length": "5"}})
+	server.Inject(facadetest.Fault{Infinite: true, Truncate: true, Header: map[string]string{"Content-Length": "5"}})
 
 	resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 	require.NoError(t, err)
@@ -366,7 +366,7 @@ func TestFaultEndless(t *testing.T) {
 func TestFaultEndlessEndsWhenTheServerCloses(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Endless: true, Status: 502, Times: 2})
+	server.Inject(facadetest.Fault{Infinite: true, Status: 502, Times: 2})
 	free := call.free()
 
 	// One client reads all the time, the other doesn't read at all.
@@ -385,7 +385,7 @@ func TestFaultEndlessEndsWhenTheServerCloses(t *testing.T) {
 
 func TestFaultsOfAnAnswerWithoutBody(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]facadetest.Fault{"cut": {Cut: true}, "endless": {Endless: true}} {
+	for name, fault := range map[string]facadetest.Fault{"cut": {Truncate: true}, "endless": {Infinite: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
@@ -416,7 +416,7 @@ func sendHalf(t *testing.T, address string) (string, error) {
 func TestFaultResetBeforeRead(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
-	server.Inject(facadetest.Fault{Reset: facadetest.ResetBeforeRead, Handled: true, Status: 200})
+	server.Inject(facadetest.Fault{Reset: facadetest.ResetBeforeRead, Process: true, Status: 200})
 
 	answer, err := sendHalf(t, strings.TrimPrefix(server.URL, "http://"))
 
@@ -433,7 +433,7 @@ func TestFaultResetAfterRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
-			server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead, Handled: handled})
+			server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: handled})
 
 			err := call.free().fail(http.MethodPost, "/webhooks", someWebhook)
 
@@ -489,7 +489,7 @@ func TestFaultsOverHTTP2(t *testing.T) {
 	server.Inject(
 		facadetest.Fault{Reset: facadetest.ResetBeforeRead},
 		facadetest.Fault{Reset: facadetest.ResetAfterRead},
-		facadetest.Fault{Cut: true},
+		facadetest.Fault{Truncate: true},
 		facadetest.Fault{Status: 503},
 	)
 	other := httptest.NewUnstartedServer(server)
@@ -510,7 +510,7 @@ func TestFaultsOverHTTP2(t *testing.T) {
 func TestFaultEndlessEndsForOtherListeners(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Endless: true})
+	server.Inject(facadetest.Fault{Infinite: true})
 	other := httptest.NewServer(server)
 	defer other.Close()
 	url := server.URL

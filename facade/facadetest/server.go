@@ -245,7 +245,7 @@ func send(ctx context.Context, w http.ResponseWriter, a answer, f Fault) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	f.changeHeader(w.Header())
-	if f.Endless {
+	if f.Infinite {
 		w.Header().Del("Content-Length")
 	}
 
@@ -256,9 +256,9 @@ func send(ctx context.Context, w http.ResponseWriter, a answer, f Fault) {
 		_ = control.Flush()
 	}
 	switch {
-	case f.Endless:
+	case f.Infinite:
 		sendEndless(ctx, w, a.body)
-	case f.Cut:
+	case f.Truncate:
 		sendHalf(w, a.body)
 	default:
 		_, _ = w.Write(a.body)

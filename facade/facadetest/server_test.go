@@ -155,7 +155,7 @@ func TestCloseRefusesConnectionsAndCanBeRepeated(t *testing.T) {
 func TestCloseDoesNotWaitForAReader(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("a", 64<<20)
-	for name, fault := range map[string]facadetest.Fault{"whole": {Status: 200, Body: large}, "cut": {Body: large, Cut: true}} {
+	for name, fault := range map[string]facadetest.Fault{"whole": {Status: 200, Body: large}, "cut": {Body: large, Truncate: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)

@@ -452,7 +452,7 @@ func Example_rotation() {
 	}
 	deliver := func() {
 		for _, d := range server.Deliver(ctx, []byte(vectorBody)) {
-			fmt.Println("old webhook:", d.WebhookID == old.ID, "delivered:", d.Delivered())
+			fmt.Println("old webhook:", d.WebhookID == old.ID, "delivered:", d.OK())
 		}
 	}
 	deliver()
