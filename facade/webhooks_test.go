@@ -19,8 +19,7 @@ import (
 
 func TestWebhookLife(t *testing.T) {
 	t.Parallel()
-	server, _ := newFake(t)
-	client := server.Client(facade.WithUnknownEvents())
+	server, client := newFake(t, facadetest.WithUnknownEvents())
 	params := facade.CreateWebhookParams{
 		URL: "https://hooks.example.com/a%20b?c=d&e=%2F#f",
 		Events: []facade.EventType{

@@ -36,7 +36,7 @@ func refresh(c caller, token string) response {
 	return c.do(http.MethodPost, "/auth/refresh", `{"refreshToken":"`+token+`"}`, "Authorization", "")
 }
 
-func TestMissingCredentials(t *testing.T) {
+func TestServer_missingCredentials(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 
@@ -46,13 +46,13 @@ func TestMissingCredentials(t *testing.T) {
 		{http.MethodGet, "/webhooks/webhook_1", ""},
 		{http.MethodDelete, "/webhooks/webhook_1", ""},
 	} {
-		call.odd().do(request.method, request.path, request.body, "Authorization", "").isError(http.StatusUnauthorized,
+		call.responsesOnly().do(request.method, request.path, request.body, "Authorization", "").isError(http.StatusUnauthorized,
 			"authentication-missing-authorization-header", `The "Authorization" header is missing.`, "")
 	}
 	assert.Empty(t, server.Webhooks())
 }
 
-func TestWrongCredentials(t *testing.T) {
+func TestServer_invalidCredentials(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	const badKey, badToken = "authentication-invalid-api-key", "authentication-invalid-access-token"
@@ -70,22 +70,22 @@ func TestWrongCredentials(t *testing.T) {
 		{"Bearer wrong", badToken, badTokenTitle},
 		{"Bearer " + server.APIKey, badToken, badTokenTitle},
 	} {
-		call.odd().do(http.MethodGet, "/webhooks", "", "Authorization", test.header).
+		call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", test.header).
 			isError(http.StatusUnauthorized, test.slug, test.title, "")
 	}
 }
 
-func TestSchemesInAnyCase(t *testing.T) {
+func TestServer_credentialSchemeInAnyCase(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	tokens := exchange(call)
 
 	for _, header := range []string{"basic " + basic(server.APIKey + ":")[len("Basic "):], "bearer " + tokens.AccessToken} {
-		assert.Equal(t, http.StatusOK, call.odd().do(http.MethodGet, "/webhooks", "", "Authorization", header).status)
+		assert.Equal(t, http.StatusOK, call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", header).status)
 	}
 }
 
-func TestTokenLastsAnHour(t *testing.T) {
+func TestToken_expiresAfterAnHour(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	_, call := start(t, facadetest.WithClock(clock.Now))
@@ -103,7 +103,7 @@ func TestTokenLastsAnHour(t *testing.T) {
 	list().isError(http.StatusUnauthorized, "authentication-invalid-access-token", badTokenTitle, "")
 }
 
-func TestRefreshTokenIsUsedUp(t *testing.T) {
+func TestToken_refreshOnce(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	_, call := start(t, facadetest.WithClock(clock.Now))
@@ -123,7 +123,7 @@ func TestRefreshTokenIsUsedUp(t *testing.T) {
 	assert.Equal(t, http.StatusOK, refresh(call, two.RefreshToken).status)
 }
 
-func TestRefreshLeavesTheOldAccessToken(t *testing.T) {
+func TestToken_validAfterRefresh(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 	one := exchange(call)
@@ -134,7 +134,7 @@ func TestRefreshLeavesTheOldAccessToken(t *testing.T) {
 	assert.Equal(t, http.StatusOK, resp.status)
 }
 
-func TestExchangeOfAWrongKey(t *testing.T) {
+func TestToken_invalidKey(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 

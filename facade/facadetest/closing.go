@@ -2,17 +2,17 @@ package facadetest
 
 import "sync"
 
-// closing tells what is under way that the server closes. It does so with calls,
-// not with a channel or a context, since none may be waited for across the border
-// of a testing/synctest bubble.
+// closing informs requests and deliveries in flight that the server closes. It
+// does so with calls instead of a channel or a context, because neither can be
+// waited for from another testing/synctest bubble.
 type closing struct {
 	mu    sync.Mutex
 	begun bool
 	funcs map[*func()]bool
 }
 
-// call has f called when the server closes, or at once if it has begun to. After
-// the function that it returns, f isn't called any more and isn't running.
+// call calls f when the server closes, or at once if the server is closing. After
+// stop has returned, f is not running and is never called again.
 func (c *closing) call(f func()) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,7 +30,7 @@ func (c *closing) call(f func()) (stop func()) {
 	}
 }
 
-// begin calls all that are to be called.
+// begin calls all registered functions.
 func (c *closing) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,83 +3,70 @@ package facadetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// maxAnswer is how many bytes of a receiver's answer are read. Nobody looks at them.
-const maxAnswer = 64 << 10
+// maxDeliveryResponse is the maximum number of bytes of a response that are read.
+const maxDeliveryResponse = 64 << 10
 
-// WithDeliveryRetries sets how often a delivery that failed is tried again, and
-// the time in between, by default 3 times and 3 seconds like the service. The
-// waits are real: a test of failures will want them shorter. Under
-// testing/synctest they take no time if server and receiver were made outside of
-// the bubble. NewServer panics if one is negative.
-func WithDeliveryRetries(count int, interval time.Duration) Option {
-	return func(c *config) { c.deliveryRetries, c.deliveryInterval = count, interval }
-}
-
-// WithDeliveryTimeout sets how long an attempt to deliver may take, the answer's
-// body included, 10 seconds by default. The timeout of the service isn't known.
-// NewServer panics unless it is positive.
-func WithDeliveryTimeout(d time.Duration) Option {
-	return func(c *config) { c.deliveryTimeout = d }
-}
-
-// A Delivery is what became of one notification for one webhook.
+// A Delivery is the result of one notification for one webhook.
 type Delivery struct {
-	// WebhookID and URL are the webhook's.
+	// WebhookID and URL identify the webhook.
 	WebhookID, URL string
 
-	// Attempts are in the order they were made.
+	// Attempts are the attempts in order.
 	Attempts []Attempt
 }
 
-// OK tells whether the last attempt was answered with 200 to 299. Then
-// there was no other, and without it the event is lost.
+// OK reports whether the last attempt got a status from 200 to 299. The event is
+// lost otherwise.
 func (d Delivery) OK() bool {
-	return len(d.Attempts) > 0 && d.Attempts[len(d.Attempts)-1].succeeded()
+	return len(d.Attempts) > 0 && d.Attempts[len(d.Attempts)-1].ok()
 }
 
 // An Attempt is one request with a notification.
 type Attempt struct {
-	// Status is the answer's, zero if there was none.
+	// Status is the status of the response. Zero means no response.
 	Status int
 
-	// Err is why there was no answer, nil if there was one, whatever its status.
+	// Err is the reason for a missing response. It is nil after any response.
 	Err error
 }
 
-// succeeded leaves redirects out, which the service doesn't follow.
-func (a Attempt) succeeded() bool { return a.Status >= 200 && a.Status <= 299 }
+// ok excludes redirects, which the service does not follow.
+func (a Attempt) ok() bool { return a.Status >= 200 && a.Status <= 299 }
 
-// Deliver sends an event as a signed notification to each webhook that is
-// subscribed to its type, and returns when all have taken it or lost it. The
-// deliveries are in the order of [Server.Webhooks]; there is none if nobody is
-// subscribed.
+// Deliver sends an event as a signed notification to each webhook subscribed to
+// its type. It returns after each webhook has received or lost the event. The
+// deliveries have the order of [Server.Webhooks].
 //
-// The event is one of the structs of package notification, such as
-// [notification.VideoSummaryGenerated], or a pointer to one. If its Type is
-// empty it gets the one of the struct, and if its EmittedAt is zero it gets the
-// time of the server's clock. Under testing/synctest that is the bubble's, in the
-// year 2000: set EmittedAt for a receiver outside that uses
-// [notification.WithMaxAge]. A []byte or [json.RawMessage] is sent as it is, for
-// events and bytes that the structs can't express; all it needs is to begin with
-// an object that has a type. Deliver panics if the event is nothing of the kind.
+// The event is an event type of package notification, such as
+// [notification.VideoSummaryGenerated], or a pointer to one. An empty Type is
+// replaced by the type of the struct. A zero EmittedAt is replaced by the time of
+// the server's clock, and by a later time in each call. Two calls therefore
+// deliver two different events. Set EmittedAt to deliver a duplicate.
 //
-// An answer of 299 or less is success. Everything else is tried again as
-// [WithDeliveryRetries] says, with the same bytes. Webhooks don't wait for each
-// other. Deliver really sends to their urls: those of a test are best on the
-// loopback interface, where http will do. When ctx ends or the server closes,
-// what is under way is broken off and nothing is tried again.
+// A []byte or [json.RawMessage] is sent unchanged, for events that the structs
+// cannot express. It must begin with a JSON object that has a type. Deliver panics
+// on any other event, and on an unknown type without [WithUnknownEvents].
+//
+// A status below 300 is success. Any other result is retried with the same bytes,
+// see [WithDeliveryRetries]. Webhooks are independent of each other. Deliver sends
+// real requests to the URLs of the webhooks, see [WithDeliveryClient]. Deliver
+// aborts attempts in flight and does not retry after ctx ends or the server
+// closes.
 func (s *Server) Deliver(ctx context.Context, event any) []Delivery {
-	body := encodeEvent(event, s.service.now())
+	body := encodeEvent(event, s.eventTime.next(s.config.now()))
 	eventType := typeOf(body)
+	if !s.config.knows(eventType) {
+		panic(fmt.Sprintf("facadetest: unknown event %q; WithUnknownEvents allows it", eventType))
+	}
 	webhooks := slices.DeleteFunc(s.Webhooks(), func(w facade.Webhook) bool {
 		return !slices.Contains(w.Events, eventType)
 	})
@@ -88,24 +75,40 @@ func (s *Server) Deliver(ctx context.Context, event any) []Delivery {
 	defer cancel()
 	defer s.closing.call(cancel)()
 
+	sender := newSender(s.config)
 	deliveries := make([]Delivery, len(webhooks))
 	var group sync.WaitGroup
 	for i, w := range webhooks {
-		group.Go(func() { deliveries[i] = s.deliver(ctx, w, body) })
+		group.Go(func() { deliveries[i] = sender.deliver(ctx, w, body) })
 	}
 	group.Wait()
 	return deliveries
 }
 
-// deliver sends a body to a webhook until that has taken it.
-func (s *Server) deliver(ctx context.Context, w facade.Webhook, body []byte) Delivery {
+// A sender delivers notifications.
+type sender struct {
+	config config
+	client *http.Client
+}
+
+// newSender returns a sender that does not follow redirects.
+func newSender(c config) sender {
+	return sender{c, &http.Client{
+		Transport:     c.deliveryTransport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       c.deliveryTimeout,
+	}}
+}
+
+// deliver sends a body to a webhook until an attempt succeeds or no retry is left.
+func (s sender) deliver(ctx context.Context, w facade.Webhook, body []byte) Delivery {
 	d := Delivery{WebhookID: w.ID, URL: w.URL}
 	for {
 		d.Attempts = append(d.Attempts, s.attempt(ctx, w, body))
-		if d.OK() || len(d.Attempts) > s.service.deliveryRetries {
+		if d.OK() || len(d.Attempts) > s.config.deliveryRetries {
 			return d
 		}
-		wait(ctx, s.service.deliveryInterval)
+		wait(ctx, s.config.deliveryInterval)
 		if ctx.Err() != nil {
 			return d
 		}
@@ -113,29 +116,20 @@ func (s *Server) deliver(ctx context.Context, w facade.Webhook, body []byte) Del
 }
 
 // attempt sends a body to a webhook once.
-func (s *Server) attempt(ctx context.Context, w facade.Webhook, body []byte) Attempt {
+func (s sender) attempt(ctx context.Context, w facade.Webhook, body []byte) Attempt {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
 	if err != nil {
 		return Attempt{Err: err}
 	}
+	// A connection of its own keeps net/http from sending twice. No idle connection
+	// remains either, so that time passes inside testing/synctest.
+	req.Close = true
 	setNotificationHeader(req.Header, w.ID, w.SignatureSecret, body)
-	resp, err := s.sender.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return Attempt{Err: err}
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // the status has decided
+	_, _ = io.CopyN(io.Discard, resp.Body, maxDeliveryResponse) // the status is sufficient
 	return Attempt{Status: resp.StatusCode}
-}
-
-// newSender returns the client that delivers. It follows no redirects and uses
-// no proxy. Each attempt has its own connection, so that net/http sends nothing
-// twice by itself and nothing is left behind, between attempts neither: under
-// testing/synctest time passes only then.
-func newSender(timeout time.Duration) *http.Client {
-	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       timeout,
-	}
 }

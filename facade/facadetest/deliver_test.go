@@ -3,13 +3,16 @@ package facadetest_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,10 +28,10 @@ import (
 	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
-// atOnce lets no test wait for a retry.
+// atOnce removes the delay between attempts.
 var atOnce = facadetest.WithDeliveryRetries(3, 0)
 
-// oneOfEach returns an event of each type, with nothing in it that Deliver fills in.
+// oneOfEach returns an event of each type without Type and EmittedAt.
 func oneOfEach() []any {
 	return []any{
 		&notification.LiveStreamBroadcastStarted{LiveStreamID: "li1"},
@@ -40,21 +43,21 @@ func oneOfEach() []any {
 	}
 }
 
-// summary is an event that says all of itself.
+// summary is an event with Type and EmittedAt.
 var summary = notification.VideoSummaryGenerated{
 	Type: "video.summary.generated", EmittedAt: time.Date(2024, 8, 8, 14, 15, 40, 0, time.UTC), VideoID: "vi1", SummaryID: "summary1",
 }
 
 const summaryBody = `{"type":"video.summary.generated","emittedAt":"2024-08-08T14:15:40Z","videoId":"vi1","summaryId":"summary1"}`
 
-// received is a request that a hook got.
+// received is a request to a hook.
 type received struct {
 	header http.Header
 	body   string
 }
 
-// A hook receives notifications. It answers with its statuses, one after the
-// other, and then with 202.
+// A hook receives notifications. It responds with its statuses in order, and then
+// with 202.
 type hook struct {
 	*httptest.Server
 
@@ -103,7 +106,7 @@ func (h *hook) bodies() []string {
 	return bodies
 }
 
-// subscribe creates a webhook, for summaries unless other events are given.
+// subscribe creates a webhook. The default event is the summary.
 func subscribe(t *testing.T, server *facadetest.Server, url string, events ...facade.EventType) *facade.Webhook {
 	t.Helper()
 	if events == nil {
@@ -114,8 +117,8 @@ func subscribe(t *testing.T, server *facadetest.Server, url string, events ...fa
 	return w
 }
 
-// answered returns a delivery whose attempts got these statuses.
-func answered(w *facade.Webhook, statuses ...int) facadetest.Delivery {
+// delivery returns a delivery with attempts of these statuses.
+func delivery(w *facade.Webhook, statuses ...int) facadetest.Delivery {
 	d := facadetest.Delivery{WebhookID: w.ID, URL: w.URL}
 	for _, status := range statuses {
 		d.Attempts = append(d.Attempts, facadetest.Attempt{Status: status})
@@ -123,7 +126,7 @@ func answered(w *facade.Webhook, statuses ...int) facadetest.Delivery {
 	return d
 }
 
-func TestDeliverReachesThoseWhoAreSubscribed(t *testing.T) {
+func TestDeliver_subscribedWebhooks(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, facadetest.WithNewestFirst())
 	recorded, other := facade.EventVideoSourceRecorded, facade.EventVideoCaptionGenerated
@@ -140,7 +143,7 @@ func TestDeliverReachesThoseWhoAreSubscribed(t *testing.T) {
 	require.Len(t, got, 3)
 	ids := []string{got[0].WebhookID, got[1].WebhookID, got[2].WebhookID}
 	assert.Equal(t, []string{first.ID, second.ID, again.ID}, ids, "oldest first, as Webhooks returns them")
-	assert.Equal(t, answered(second, http.StatusAccepted), got[1])
+	assert.Equal(t, delivery(second, http.StatusAccepted), got[1])
 	for _, d := range got {
 		assert.True(t, d.OK())
 	}
@@ -149,10 +152,10 @@ func TestDeliverReachesThoseWhoAreSubscribed(t *testing.T) {
 	assert.Empty(t, none.received())
 	assert.Empty(t, gone.received())
 
-	assert.Empty(t, server.Deliver(t.Context(), &notification.LiveStreamBroadcastEnded{}), "nobody is subscribed")
+	assert.Empty(t, server.Deliver(t.Context(), &notification.LiveStreamBroadcastEnded{}), "no webhook is subscribed")
 }
 
-func TestDeliverSendsWhatTheContractSays(t *testing.T) {
+func TestDeliver_matchesContract(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	var got []facade.EventType
@@ -192,10 +195,10 @@ func TestDeliverSendsWhatTheContractSays(t *testing.T) {
 	assert.ElementsMatch(t, all, got)
 }
 
-func TestDeliverFillsInTypeAndTime(t *testing.T) {
+func TestDeliver_setsTypeAndTime(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	server, _ := start(t, facadetest.WithClock(clock.Now))
+	server, _ := start(t, facadetest.WithUnknownEvents(), facadetest.WithClock(clock.Now))
 	hook := newHook(t)
 	subscribe(t, server, hook.URL)
 	subscribe(t, server, hook.URL, "video.new")
@@ -212,12 +215,110 @@ func TestDeliverFillsInTypeAndTime(t *testing.T) {
 		`{"type":"video.new","emittedAt":"2024-08-08T14:12:19.125Z","liveStreamId":"\u003c\u0026\u003e"}`,
 		summaryBody,
 	}, hook.bodies())
-	assert.Equal(t, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}, empty, "it is a copy that is filled in")
+	assert.Equal(t, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}, empty, "Deliver changes a copy")
 }
 
-func TestDeliverSendsBytesAsTheyAre(t *testing.T) {
+// A deduplicator must not drop the second of two calls.
+func TestDeliver_zeroEmittedAtTwice(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	server, _ := start(t, facadetest.WithClock(clock.Now))
+	hook := newHook(t)
+	subscribe(t, server, hook.URL)
+	event := &notification.VideoSummaryGenerated{VideoID: "vi1"}
+	times := func() (all []string) {
+		for _, body := range hook.bodies() {
+			var fields map[string]string
+			require.NoError(t, json.Unmarshal([]byte(body), &fields))
+			all = append(all, strings.TrimPrefix(fields["emittedAt"], "2024-08-08T"))
+		}
+		return all
+	}
+
+	for range 3 {
+		server.Deliver(t.Context(), event)
+	}
+	clock.add(time.Second)
+	server.Deliver(t.Context(), event)
+	clock.add(-time.Hour)
+	server.Deliver(t.Context(), event)
+
+	assert.Equal(t, []string{"14:12:18.125Z", "14:12:18.126Z", "14:12:18.127Z", "14:12:19.125Z", "13:12:19.125Z"}, times())
+}
+
+func TestDeliver_emittedAtTwice(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
+	hook := newHook(t)
+	subscribe(t, server, hook.URL)
+
+	server.Deliver(t.Context(), &summary)
+	server.Deliver(t.Context(), &summary)
+
+	assert.Equal(t, []string{summaryBody, summaryBody}, hook.bodies())
+}
+
+func TestDeliver_unknownEvent(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+
+	assert.PanicsWithValue(t, `facadetest: unknown event "video.new"; WithUnknownEvents allows it`, func() {
+		server.Deliver(t.Context(), []byte(`{"type":"video.new"}`))
+	})
+}
+
+func TestWithDeliveryClient(t *testing.T) {
+	t.Parallel()
+	taking := newHook(t)
+	secure := httptest.NewUnstartedServer(taking)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the rejected certificate
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+
+	server, _ := start(t, facadetest.WithDeliveryClient(secure.Client()))
+	webhook := subscribe(t, server, secure.URL)
+	for range 2 {
+		got := server.Deliver(t.Context(), &summary)
+		assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusAccepted)}, got)
+	}
+	assert.Equal(t, []string{summaryBody, summaryBody}, taking.bodies())
+	assert.Equal(t, taking.received()[0], taking.received()[1], "each attempt has its own connection")
+
+	other, _ := start(t, atOnce)
+	subscribe(t, other, secure.URL)
+	var unknown x509.UnknownAuthorityError
+	got := other.Deliver(t.Context(), &summary)
+	require.Len(t, got, 1)
+	assert.ErrorAs(t, got[0].Attempts[0].Err, &unknown, "the default client does not trust the certificate")
+}
+
+// Only the Transport of the client has an effect.
+func TestWithDeliveryClient_otherFields(t *testing.T) {
+	t.Parallel()
+	for name, client := range map[string]*http.Client{
+		"zero":    {},
+		"timeout": {Timeout: time.Nanosecond},
+		"redirects": {CheckRedirect: func(*http.Request, []*http.Request) error {
+			assert.Fail(t, "a redirect was followed")
+			return nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, _ := start(t, atOnce, facadetest.WithDeliveryClient(client))
+			hook := newHook(t, http.StatusFound)
+			webhook := subscribe(t, server, hook.URL)
+
+			got := server.Deliver(t.Context(), &summary)
+
+			assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusFound, http.StatusAccepted)}, got)
+		})
+	}
+}
+
+func TestDeliver_bytesUnchanged(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t, facadetest.WithUnknownEvents())
 	hook := newHook(t)
 	subscribe(t, server, hook.URL, "video.new")
 	bodies := []string{
@@ -234,46 +335,46 @@ func TestDeliverSendsBytesAsTheyAre(t *testing.T) {
 	assert.Equal(t, []string{bodies[0], bodies[0], bodies[1], bodies[1], bodies[2], bodies[2]}, hook.bodies())
 }
 
-func TestDeliverTriesAgain(t *testing.T) {
+func TestDeliver_retries(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		retries   int
-		answers   []int
+		responses []int
 		want      []int
 		delivered bool
 	}{
-		"taken":                  {3, nil, []int{202}, true},
-		"up to 299":              {3, []int{299}, []int{299}, true},
-		"without a body":         {3, []int{204}, []int{204}, true},
-		"at the last attempt":    {3, []int{400, 401, 503}, []int{400, 401, 503, 202}, true},
-		"lost":                   {3, []int{500, 500, 404, 410}, []int{500, 500, 404, 410}, false},
-		"redirected":             {3, []int{301, 302, 307, 308}, []int{301, 302, 307, 308}, false},
-		"no retries":             {0, []int{500}, []int{500}, false},
-		"as many as one may say": {5, []int{300, 300, 300, 300, 300, 300}, []int{300, 300, 300, 300, 300, 300}, false},
+		"accepted":                    {3, nil, []int{202}, true},
+		"status 299":                  {3, []int{299}, []int{299}, true},
+		"status 204":                  {3, []int{204}, []int{204}, true},
+		"success of the last attempt": {3, []int{400, 401, 503}, []int{400, 401, 503, 202}, true},
+		"all attempts fail":           {3, []int{500, 500, 404, 410}, []int{500, 500, 404, 410}, false},
+		"redirects":                   {3, []int{301, 302, 307, 308}, []int{301, 302, 307, 308}, false},
+		"no retries":                  {0, []int{500}, []int{500}, false},
+		"five retries":                {5, []int{300, 300, 300, 300, 300, 300}, []int{300, 300, 300, 300, 300, 300}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, _ := start(t, facadetest.WithDeliveryRetries(test.retries, 0))
-			hook := newHook(t, test.answers...)
+			hook := newHook(t, test.responses...)
 			webhook := subscribe(t, server, hook.URL)
 
 			got := server.Deliver(t.Context(), summary)
 
-			assert.Equal(t, []facadetest.Delivery{answered(webhook, test.want...)}, got)
+			assert.Equal(t, []facadetest.Delivery{delivery(webhook, test.want...)}, got)
 			assert.Equal(t, test.delivered, got[0].OK())
 			requests := hook.received()
-			require.Len(t, requests, len(test.want), "redirects aren't followed")
+			require.Len(t, requests, len(test.want), "redirects are not followed")
 			for _, r := range requests {
-				assert.Equal(t, requests[0], r, "the same bytes and headers each time")
+				assert.Equal(t, requests[0], r, "bytes and headers are equal in each attempt")
 			}
 			assert.Equal(t, summaryBody, requests[0].body)
 		})
 	}
 }
 
-// The server and the hook are made outside of the bubbles: their sockets would
-// keep time from passing.
-func TestDeliverWaitsLikeTheService(t *testing.T) {
+// The server and the hook are created outside the bubble, because their sockets
+// would keep the time from passing.
+func TestDeliver_defaultInterval(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	hook := newHook(t, 500, 500, 500, 500)
@@ -283,11 +384,11 @@ func TestDeliverWaitsLikeTheService(t *testing.T) {
 		begin := time.Now()
 		got := server.Deliver(t.Context(), summary)
 		assert.Equal(t, 9*time.Second, time.Since(begin), "three waits of three seconds")
-		assert.Equal(t, []facadetest.Delivery{answered(webhook, 500, 500, 500, 500)}, got)
+		assert.Equal(t, []facadetest.Delivery{delivery(webhook, 500, 500, 500, 500)}, got)
 	})
 }
 
-func TestDeliverWaitsAsLongAsSaid(t *testing.T) {
+func TestDeliver_interval(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, facadetest.WithDeliveryRetries(2, time.Minute))
 	hook := newHook(t, 500, 500)
@@ -301,7 +402,7 @@ func TestDeliverWaitsAsLongAsSaid(t *testing.T) {
 	})
 }
 
-func TestDeliverEndsWithItsContext(t *testing.T) {
+func TestDeliver_canceledContext(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	hook := newHook(t, 500, 500)
@@ -312,8 +413,8 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		begin := time.Now()
 		got := server.Deliver(ctx, summary)
-		assert.Equal(t, 4*time.Second, time.Since(begin), "in the middle of the second wait")
-		assert.Equal(t, []facadetest.Delivery{answered(webhook, 500, 500)}, got)
+		assert.Equal(t, 4*time.Second, time.Since(begin), "during the second wait")
+		assert.Equal(t, []facadetest.Delivery{delivery(webhook, 500, 500)}, got)
 		assert.False(t, got[0].OK())
 	})
 
@@ -321,12 +422,12 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 	cancel()
 	got := server.Deliver(ctx, summary)
 	require.Len(t, got, 1)
-	require.Len(t, got[0].Attempts, 1, "nothing is tried again")
+	require.Len(t, got[0].Attempts, 1, "there is no retry")
 	require.ErrorIs(t, got[0].Attempts[0].Err, context.Canceled)
 	assert.Len(t, hook.received(), 2)
 }
 
-func TestDeliverTellsWhyThereIsNoAnswer(t *testing.T) {
+func TestDeliver_connectionError(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, atOnce)
 	refusing := newHook(t)
@@ -351,7 +452,7 @@ func TestDeliverTellsWhyThereIsNoAnswer(t *testing.T) {
 	require.ErrorIs(t, got[1].Attempts[0].Err, io.EOF)
 }
 
-func TestDeliverDoesNotWaitForASlowReceiver(t *testing.T) {
+func TestDeliver_timeout(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, facadetest.WithDeliveryRetries(1, 0), facadetest.WithDeliveryTimeout(20*time.Millisecond))
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -371,9 +472,9 @@ func TestDeliverDoesNotWaitForASlowReceiver(t *testing.T) {
 	}
 }
 
-func TestDeliverDoesNotWaitForTheRestOfAnAnswer(t *testing.T) {
+func TestDeliver_slowResponseBody(t *testing.T) {
 	t.Parallel()
-	// On a busy machine an attempt may end before the status has come.
+	// On a busy machine an attempt can time out before the status arrives.
 	server, _ := start(t, facadetest.WithDeliveryRetries(1000, 0), facadetest.WithDeliveryTimeout(50*time.Millisecond))
 	talking := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -387,30 +488,30 @@ func TestDeliverDoesNotWaitForTheRestOfAnAnswer(t *testing.T) {
 	got := server.Deliver(t.Context(), summary)
 
 	require.Len(t, got, 1)
-	assert.True(t, got[0].OK(), "its status was there in time")
+	assert.True(t, got[0].OK(), "the status arrived in time")
 }
 
-func TestDeliverReadsNoAnswerWithoutEnd(t *testing.T) {
+func TestDeliver_infiniteResponseBody(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
-	brokenOff := make(chan bool, 1)
+	aborted := make(chan bool, 1)
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var err error
-		for sent := 0; sent < 256<<20 && err == nil; sent += 1 << 16 { // as good as endless
+		for sent := 0; sent < 256<<20 && err == nil; sent += 1 << 16 {
 			_, err = w.Write(bytes.Repeat([]byte(" "), 1<<16))
 		}
-		brokenOff <- err != nil
+		aborted <- err != nil
 	}))
 	t.Cleanup(endless.Close)
 	webhook := subscribe(t, server, endless.URL)
 
 	got := server.Deliver(t.Context(), summary)
 
-	assert.Equal(t, []facadetest.Delivery{answered(webhook, http.StatusOK)}, got)
-	assert.True(t, <-brokenOff, "it was read to its end")
+	assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusOK)}, got)
+	assert.True(t, <-aborted, "the body was read completely")
 }
 
-func TestDeliverDoesNotLetOneWebhookWaitForAnother(t *testing.T) {
+func TestDeliver_webhooksInParallel(t *testing.T) {
 	t.Parallel()
 	const hooks = 5
 	server, _ := start(t)
@@ -418,7 +519,7 @@ func TestDeliverDoesNotLetOneWebhookWaitForAnother(t *testing.T) {
 	all.Add(hooks)
 	meeting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		all.Done()
-		all.Wait() // for the others
+		all.Wait() // for the other webhooks
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(meeting.Close)
@@ -431,7 +532,7 @@ func TestDeliverDoesNotLetOneWebhookWaitForAnother(t *testing.T) {
 	}
 }
 
-func TestCloseBreaksOffDeliveries(t *testing.T) {
+func TestClose_abortsDeliveries(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	arrived := make(chan struct{})
@@ -449,7 +550,7 @@ func TestCloseBreaksOffDeliveries(t *testing.T) {
 	go func() { delivered <- server.Deliver(t.Context(), summary) }()
 	<-arrived
 	require.Eventually(t, func() bool { return len(failing.received()) == 1 }, 10*time.Second, time.Millisecond)
-	closes(t, server)
+	requireClose(t, server)
 
 	got := <-delivered
 	require.Len(t, got[0].Attempts, 1)
@@ -459,12 +560,12 @@ func TestCloseBreaksOffDeliveries(t *testing.T) {
 
 	for _, d := range server.Deliver(t.Context(), summary) {
 		require.Len(t, d.Attempts, 1)
-		require.ErrorIs(t, d.Attempts[0].Err, context.Canceled, "a closed server delivers nothing")
+		require.ErrorIs(t, d.Attempts[0].Err, context.Canceled, "a closed server does not deliver")
 	}
 	assert.Len(t, failing.received(), 1)
 }
 
-func TestDeliveriesPrintNoSecret(t *testing.T) {
+func TestDelivery_printsNoSecret(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, facadetest.WithDeliveryRetries(0, 0))
 	taking, refusing := newHook(t), newHook(t)
@@ -483,10 +584,10 @@ func TestDeliveriesPrintNoSecret(t *testing.T) {
 	assert.Contains(t, fmt.Sprintf("%+v", got[0]), "Attempts:[{Status:202 Err:<nil>}]")
 }
 
-func TestDeliverConcurrently(t *testing.T) {
+func TestDeliver_concurrent(t *testing.T) {
 	t.Parallel()
 	const callers = 20
-	server, _ := start(t, atOnce, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
+	server, _ := start(t, atOnce, facadetest.WithUnknownEvents(), facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
 	hook := newHook(t, 500, 500, 500)
 	client := server.Client()
 	subscribe(t, server, hook.URL)
@@ -512,7 +613,7 @@ func TestDeliverConcurrently(t *testing.T) {
 	assert.Empty(t, server.Deliver(t.Context(), []byte(`{"type":"video.new"}`)))
 }
 
-func TestDeliverPanicsOnWhatIsNoEvent(t *testing.T) {
+func TestDeliver_invalidEvent(t *testing.T) {
 	t.Parallel()
 	pointer := &summary
 	const noType = `facadetest: without a "type" that is a string an event has no subscribers`
@@ -520,21 +621,17 @@ func TestDeliverPanicsOnWhatIsNoEvent(t *testing.T) {
 		event any
 		want  string
 	}{
-		"nil":               {nil, "facadetest: nil is no event"},
-		"a nil pointer":     {(*notification.VideoSummaryGenerated)(nil), "facadetest: nil is no event"},
-		"text":              {summaryBody, "facadetest: string is no event"},
-		"another pointer":   {&pointer, "facadetest: **notification.VideoSummaryGenerated is no event"},
-		"what was received": {&notification.Notification{}, "facadetest: *notification.Notification is no event"},
-		"no date in JSON": {
-			notification.VideoSummaryGenerated{EmittedAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
-			"facadetest: json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]",
-		},
-		"no bytes":            {[]byte(nil), noType},
-		"no JSON":             {[]byte("type"), noType},
-		"no object":           {[]byte(`["type"]`), noType},
-		"no type":             {json.RawMessage(`{"TYPE":"video.new"}`), noType},
-		"no text for a type":  {json.RawMessage(`{"type":7}`), noType},
-		"empty text for type": {json.RawMessage(`{"type":""}`), noType},
+		"nil":                   {nil, "facadetest: nil is no event"},
+		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: nil is no event"},
+		"text":                  {summaryBody, "facadetest: string is no event"},
+		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is no event"},
+		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is no event"},
+		"no bytes":              {[]byte(nil), noType},
+		"no JSON":               {[]byte("type"), noType},
+		"no object":             {[]byte(`["type"]`), noType},
+		"no type":               {json.RawMessage(`{"TYPE":"video.new"}`), noType},
+		"numeric type":          {json.RawMessage(`{"type":7}`), noType},
+		"empty type":            {json.RawMessage(`{"type":""}`), noType},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -544,10 +641,22 @@ func TestDeliverPanicsOnWhatIsNoEvent(t *testing.T) {
 	}
 }
 
-func TestNewServerPanicsOnDeliveriesThatCannotBe(t *testing.T) {
+func TestDeliver_yearWithoutJSON(t *testing.T) {
 	t.Parallel()
-	const retries = "facadetest: the retries of a delivery and the time between them are zero or more"
-	const timeout = "facadetest: an attempt to deliver takes more than no time"
+	server, _ := start(t)
+	defer func() {
+		reason := fmt.Sprint(recover())
+		assert.True(t, strings.HasPrefix(reason, "facadetest: json: "), reason)
+		assert.Contains(t, reason, "year outside of range")
+	}()
+
+	server.Deliver(t.Context(), notification.VideoSummaryGenerated{EmittedAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)})
+}
+
+func TestNewServer_invalidDeliveryOption(t *testing.T) {
+	t.Parallel()
+	const retries = "facadetest: WithDeliveryRetries: the count and the interval must be zero or more"
+	const timeout = "facadetest: WithDeliveryTimeout: the timeout must be positive"
 	for name, test := range map[string]struct {
 		option facadetest.Option
 		want   string

@@ -1,28 +1,39 @@
-// Package facadetest is an api.video server in memory, for tests of programs
-// that manage webhooks or receive from them.
+// Package facadetest provides a fake api.video server in memory, for tests of
+// programs that manage or receive webhooks.
 //
 //	server := facadetest.NewServer()
 //	defer server.Close()
 //	client := server.Client()
 //
-// It is spoken to over HTTP like the real service and keeps what it is told
-// until it is closed: webhooks, tokens, rate limits. [Server.Requests] tells what
-// arrived, [Server.Webhooks] what became of it. [Server.Inject] makes things go
-// wrong: late answers, errors, garbage, lost connections.
+// The server speaks HTTP like the service and keeps webhooks, tokens and rate
+// limits until it is closed or reset. [Server.Webhooks] returns its state and
+// [Server.Requests] the requests that it received. [Server.Inject] adds faults:
+// late responses, errors, garbage and lost connections.
 //
-// [Server.Deliver] lets an event happen: its notification goes, signed and with
-// the service's retries, to whoever is subscribed. [NewNotificationRequest] makes
-// a notification for a handler to be called with, without any server.
+// # Notifications
 //
-// Like the real one it has limits, and a test that goes over them meets them: ten
-// webhooks ([WithWebhookLimit]), 100 reads and 40 writes a minute
-// ([WithRateLimit]; after a 429 a client waits for the minute to end), a delivery
-// that fails tried three times more, three seconds apart ([WithDeliveryRetries]).
-// [WithClock] lets time pass.
+// [Server.Deliver] sends the notification of an event to each subscribed
+// webhook, with the signature and the retries of the service.
+// [NewNotificationRequest] makes a notification for a direct call of a handler.
 //
-// Not all is known of the service. The order of lists and the answer for a page
-// beyond the end are options here; a program that works with each of their
-// values doesn't depend on a guess. Elsewhere the server does one of the things
-// that the service may do. A wrong key at /auth/api-key, for one, is answered
-// with 401, never with 400. A [Fault] makes it answer otherwise.
+// # Limits
+//
+// The defaults are the limits of the service:
+//
+//   - 10 webhooks ([WithWebhookLimit])
+//   - 100 reads and 40 writes per minute, as in the sandbox ([WithRateLimit])
+//   - 3 retries of a failed delivery, 3 seconds apart ([WithDeliveryRetries])
+//   - the six events of the contract ([WithUnknownEvents])
+//
+// [WithClock] sets the clock for rate limits and tokens, so that a test can move
+// the time forward.
+//
+// # Differences from the service
+//
+// Some behavior of the service is not documented. The order of a list and the
+// response for a page beyond the end are options here. A program that passes its
+// tests with each value of these options is independent of both. Elsewhere the
+// server has one of the documented behaviors. For example, an invalid key at
+// /auth/api-key gets 401, although the service may also send 400. A [Fault]
+// produces the other response.
 package facadetest

@@ -8,7 +8,10 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-const errorBase = "https://docs.api.video/reference/"
+const (
+	errorBase     = "https://docs.api.video/reference/"
+	titleRequired = "This attribute is required."
+)
 
 // The errors of the service.
 var (
@@ -29,25 +32,26 @@ func newError(status int, slug, title string) gen.Error {
 	return gen.Error{Type: errorBase + slug, Title: title, Status: status}
 }
 
-// errNotFound is the error for something that isn't there, by the name of the
-// parameter that asked for it.
+// errNotFound returns the error for an unknown resource. The name is the name of
+// the parameter.
 func errNotFound(name string) gen.Error {
 	e := newError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.")
 	e.Name = name
 	return e
 }
 
+// errInvalidQuery returns the error for a query parameter of this name.
 func errInvalidQuery(name string) gen.Error {
 	e := newError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.")
 	e.Name = name
 	return e
 }
 
-// errInvalidAttributes is the error for a body whose members are missing or
-// wrong. Like the service it calls them missing, and tells each one's fault
-// among the problems.
+// errInvalidAttributes returns the error for a body with missing or invalid
+// fields. Like the service it has one title for all of them and lists each
+// problem.
 func errInvalidAttributes(problems []gen.ErrorProblem) gen.Error {
-	e := newError(http.StatusBadRequest, "attribute-required", required)
+	e := newError(http.StatusBadRequest, "attribute-required", titleRequired)
 	e.Name = problems[0].Name
 	e.Problems = problems
 	return e
@@ -64,7 +68,7 @@ func marshalError(e gen.Error) []byte {
 	return b
 }
 
-// writeParamError answers for a query parameter that couldn't be decoded.
+// writeParamError responds to a query parameter that cannot be decoded.
 func writeParamError(w http.ResponseWriter, _ *http.Request, err error) {
 	var name string
 	if format := (*gen.InvalidParamFormatError)(nil); errors.As(err, &format) {
@@ -73,17 +77,17 @@ func writeParamError(w http.ResponseWriter, _ *http.Request, err error) {
 	writeError(w, errInvalidQuery(name))
 }
 
-// writePayloadError answers for a body that couldn't be decoded.
+// writePayloadError responds to a body that cannot be decoded.
 func writePayloadError(w http.ResponseWriter, _ *http.Request, _ error) {
 	writeError(w, errInvalidPayload)
 }
 
-// writeServerError answers for everything that can't be answered otherwise.
+// writeServerError responds if the server has failed.
 func writeServerError(w http.ResponseWriter, _ *http.Request, _ error) {
 	writeError(w, errServer)
 }
 
-// errorOfStatus returns the body that comes with a status.
+// errorOfStatus returns the body of an error response with this status.
 func errorOfStatus(status int) []byte {
 	e := gen.Error{Title: http.StatusText(status), Status: status}
 	switch status {

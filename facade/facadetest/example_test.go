@@ -49,7 +49,7 @@ func ExampleServer() {
 	// https://hooks.example.com/apivideo false
 }
 
-// A program that makes its client itself needs the url and the key.
+// A program that creates its own client needs the URL and the key.
 func ExampleNewServer() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -66,7 +66,7 @@ func ExampleNewServer() {
 	// Output: 0
 }
 
-// Options of one's own come after those of the server.
+// Further options override the options of the server.
 func ExampleServer_Client() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -77,7 +77,7 @@ func ExampleServer_Client() {
 	// Output: <nil> /auth/api-key
 }
 
-// What may go wrong with a create: it fails, or only its answer does.
+// A create can fail, or only its response can be lost.
 func ExampleServer_Inject() {
 	ctx := context.Background()
 	server := facadetest.NewServer()
@@ -100,7 +100,81 @@ func ExampleServer_Inject() {
 	// true 2
 }
 
-// Another listener, here one with a certificate, serves the same account.
+// Subtests share a server.
+func ExampleServer_Reset() {
+	ctx := context.Background()
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+
+	for range 2 {
+		if _, err := client.CreateWebhook(ctx, params); err != nil {
+			panic(err)
+		}
+		fmt.Println(len(server.Webhooks()), len(server.Requests()))
+		server.Reset()
+	}
+	// Output:
+	// 1 1
+	// 1 1
+}
+
+// A program that reads its key from the environment can be tested with a fixed key.
+func ExampleWithAPIKey() {
+	server := facadetest.NewServer(facadetest.WithAPIKey("key-of-the-test"))
+	defer server.Close()
+
+	client, err := facade.NewClient("key-of-the-test", facade.WithBaseURL(server.URL))
+	if err != nil {
+		panic(err)
+	}
+	_, err = client.ListWebhooks(context.Background(), facade.ListOptions{})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// A receiver must cope with an event that the service adds later.
+func ExampleWithUnknownEvents() {
+	ctx := context.Background()
+	server := facadetest.NewServer(facadetest.WithUnknownEvents())
+	defer server.Close()
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer receiver.Close()
+	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{
+		URL:    receiver.URL,
+		Events: []facade.EventType{"video.new"},
+	}); err != nil {
+		panic(err)
+	}
+
+	for _, d := range server.Deliver(ctx, []byte(`{"type":"video.new","videoId":"vi1"}`)) {
+		fmt.Println(d.OK())
+	}
+	// Output: true
+}
+
+// A receiver with the certificate of a test.
+func ExampleWithDeliveryClient() {
+	ctx := context.Background()
+	receiver := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer receiver.Close()
+	server := facadetest.NewServer(facadetest.WithDeliveryClient(receiver.Client()))
+	defer server.Close()
+	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{URL: receiver.URL, Events: params.Events}); err != nil {
+		panic(err)
+	}
+
+	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"}) {
+		fmt.Println(d.OK(), d.Attempts)
+	}
+	// Output: true [{202 <nil>}]
+}
+
+// Another listener, here with a certificate, serves the same account.
 func ExampleServer_ServeHTTP() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -113,10 +187,10 @@ func ExampleServer_ServeHTTP() {
 	// Output: <nil> 1
 }
 
-// A clock that a test sets forward ends minutes and tokens without waiting.
+// A test moves the clock forward instead of waiting for the next minute.
 func ExampleWithClock() {
 	ctx := context.Background()
-	now := time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC) // behind a mutex, if the test is concurrent
+	now := time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC) // a concurrent test needs a mutex
 	server := facadetest.NewServer(
 		facadetest.WithClock(func() time.Time { return now }),
 		facadetest.WithRateLimit(1, 1),
@@ -141,7 +215,7 @@ func ExampleWithRateLimit() {
 	ctx := context.Background()
 	server := facadetest.NewServer(facadetest.WithRateLimit(100, 1))
 	defer server.Close()
-	client := server.Client() // waits for a second at most, and not for the next minute
+	client := server.Client() // does not wait for the next minute
 
 	for range 2 {
 		_, err := client.CreateWebhook(ctx, params)
@@ -167,7 +241,7 @@ func ExampleWithWebhookLimit() {
 	// true
 }
 
-// Code that works in either order depends on none.
+// A program that passes with both orders depends on neither.
 func ExampleWithNewestFirst() {
 	ctx := context.Background()
 	for _, opts := range [][]facadetest.Option{nil, {facadetest.WithNewestFirst()}} {
@@ -204,7 +278,7 @@ func ExampleWithPageBeyondEnd() {
 	// apivideo: ListWebhooks: 404 The requested resource was not found. (currentPage)
 }
 
-// A receiver that takes too long: the service has left, and tries again.
+// A receiver that is too slow. The service disconnects and retries.
 func ExampleWithDeliveryTimeout() {
 	ctx := context.Background()
 	server := facadetest.NewServer(
@@ -213,7 +287,7 @@ func ExampleWithDeliveryTimeout() {
 	)
 	defer server.Close()
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // before that nobody notices that the sender left
+		_, _ = io.Copy(io.Discard, r.Body) // net/http detects a disconnect after the body is read
 		<-r.Context().Done()
 	}))
 	defer receiver.Close()
@@ -227,7 +301,7 @@ func ExampleWithDeliveryTimeout() {
 	// Output: false 0 true
 }
 
-// A receiver that never takes it. What the service gives up is lost.
+// A receiver that always fails. The event is lost.
 func ExampleWithDeliveryRetries() {
 	ctx := context.Background()
 	server := facadetest.NewServer(facadetest.WithDeliveryRetries(3, time.Millisecond))
@@ -244,7 +318,7 @@ func ExampleWithDeliveryRetries() {
 	// Output: false 4
 }
 
-// A delivery is told by its last attempt.
+// The last attempt decides.
 func ExampleDelivery_OK() {
 	d := facadetest.Delivery{Attempts: []facadetest.Attempt{{Status: http.StatusBadGateway}, {Status: http.StatusAccepted}}}
 	fmt.Println(d.OK())
@@ -276,7 +350,7 @@ func ExampleServer_Deliver() {
 	// Output: true [{503 <nil>} {503 <nil>} {200 <nil>}]
 }
 
-// A test of a handler, without any server.
+// A test of a handler without a server.
 func ExampleNewNotificationRequest() {
 	secret := facade.NewSecret("sig_sec_1")
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
@@ -289,10 +363,10 @@ func ExampleNewNotificationRequest() {
 	})
 
 	for _, signedWith := range []facade.Secret{secret, facade.NewSecret("a guess")} {
-		answer := httptest.NewRecorder()
-		handler.ServeHTTP(answer, facadetest.NewNotificationRequest(context.Background(), "/", "webhook_1", signedWith,
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, facadetest.NewNotificationRequest(context.Background(), "/", "webhook_1", signedWith,
 			&notification.LiveStreamBroadcastStarted{LiveStreamID: "li1"}))
-		fmt.Println(answer.Code)
+		fmt.Println(rec.Code)
 	}
 	// Output:
 	// live-stream.broadcast.started

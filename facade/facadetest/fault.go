@@ -9,112 +9,103 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// A Fault is something that goes wrong with a request. Its fields can be
-// combined; one that only has the zero value changes nothing but is used up
-// nevertheless.
+// A Fault changes the response to a request, or prevents it. Fields can be
+// combined. The zero Fault changes nothing and is still used up by a request.
 //
-// A request whose answer is replaced by Status or lost by Reset isn't carried
-// out, so that it changes nothing, needs no credentials and doesn't count
-// against the rate limit, unless Handled says otherwise. The answer has the
-// X-RateLimit headers all the same where the service sends them, with what the
-// current window has left, or nothing left if Status is 429.
+// A request is not processed if Status replaces its response or Reset prevents
+// it. The request then changes nothing, needs no credentials and does not count
+// for the rate limit. Process overrides this. The X-RateLimit headers of the response
+// show the current window. A 429 shows that nothing remains.
 type Fault struct {
-	// Match tells whether the fault is for a request. Nil means any request. It
-	// must not read the body of the request and must not call Inject.
+	// Match reports whether the fault applies to a request. Nil means every
+	// request. Match must not read the body and must not call Inject or Reset.
 	Match func(*http.Request) bool
 
-	// Times is how many requests meet the fault. Zero means one, a negative
-	// number all of them until the server closes.
+	// Times is the number of requests that the fault applies to. Zero means one.
+	// A negative number means no limit.
 	Times int
 
-	// Delay is how long the answer or the reset is held back, in real time. A
-	// request that is carried out is carried out before. The wait ends early
-	// when the server closes or the client is gone. The latter goes unnoticed as
-	// long as the request has a body that isn't read, as with ResetBeforeRead.
+	// Delay is the time before the response or the reset, in real time. Processing
+	// precedes the delay. The delay ends early if the server closes or the client
+	// disconnects. A disconnect is not detected while the request has an unread
+	// body, as with ResetBeforeRead.
 	Delay time.Duration
 
-	// Handled carries a request out whose answer is replaced by Status or lost
-	// by ResetAfterRead. It then counts against the rate limit. With
-	// ResetBeforeRead it has no effect.
+	// Process makes the server process the request although Status replaces the
+	// response or ResetAfterRead prevents it. It has no effect with
+	// ResetBeforeRead.
 	Process bool
 
-	// Status is answered in place of the server's own status, with the body the
-	// service sends with it, or a generic one if there is none. If the request is
-	// carried out and has the same status by itself, the answer keeps its own
-	// body. Zero means the server's own answer. Inject panics if it is neither
-	// zero nor between 200 and 999.
+	// Status replaces the status of the response, together with the body that the
+	// service sends with this status. The own body stays if the request is
+	// processed and has the same status. Zero means the own response. Inject
+	// panics if Status is not zero and not between 200 and 999.
 	Status int
 
-	// Body is answered in place of the body that would be. If Status is zero,
-	// the request is carried out and the answer keeps its status. Its
-	// Content-Type is text/html if it begins with '<', else application/json.
-	// The empty string means no other body; Header can take the body away.
-	// Answers with 204 and 304 never have one.
+	// Body replaces the body of the response. If Status is zero, the request is
+	// processed and keeps its own status. The Content-Type is text/html if Body
+	// begins with '<', and application/json otherwise. Empty means the own body.
+	// Responses with 204 and 304 never have a body.
 	Body string
 
-	// Header sets headers of the answer, also of one that is otherwise the
-	// server's own. An empty value removes the header. "Content-Length": "0"
-	// makes the body empty.
+	// Header sets headers of the response. An empty value removes the header.
+	// "Content-Length": "0" makes the body empty.
 	Header map[string]string
 
-	// Cut announces the whole body, sends only the first half of it, rounded
-	// down, and closes the connection. An answer without a body stays whole.
-	// Inject panics if Status is 204 or 304, which never have one.
+	// Truncate sends the first half of the body, rounded down, with the
+	// Content-Length of the whole body, and closes the connection. A response
+	// without a body stays complete. Inject panics if Status is 204 or 304.
 	Truncate bool
 
-	// Endless sends the body and then spaces until the client is gone or the
-	// server closes. It announces no length, whatever Header says, and Cut has
-	// no effect then. For answers without a body the same holds as for Cut.
+	// Infinite sends the body and then spaces until the client disconnects or the
+	// server closes. The response has no Content-Length. Infinite overrides
+	// Truncate. Responses without a body are treated as by Truncate.
 	Infinite bool
 
-	// Reset closes the connection without an answer. Status, Body, Header, Cut
-	// and Endless have no effect then.
+	// Reset closes the connection without a response. Status, Body, Header,
+	// Truncate and Infinite have no effect then.
 	Reset Reset
 }
 
-// Reset tells whether and when a [Fault] closes the connection without an
-// answer. A TCP connection is closed with RST, so that the client reads an
-// error. A connection of HTTP/2 stays open, only the stream is reset.
+// Reset selects if and when a [Fault] closes the connection without a response.
+// A TCP connection is closed with RST, so that the client reads an error. An
+// HTTP/2 connection stays open and only the stream is reset.
 type Reset int
 
 const (
-	// NoReset leaves the connection as it is.
+	// NoReset keeps the connection open.
 	NoReset Reset = iota
 
-	// ResetBeforeRead closes the connection without reading the body of the request.
+	// ResetBeforeRead closes the connection before the request body is read.
 	ResetBeforeRead
 
 	// ResetAfterRead closes the connection after the request was read.
 	ResetAfterRead
 )
 
-// Inject adds faults. For each request the faults are tried in the order they
-// were added, and it meets the first that matches it. Inject is safe to call
-// while requests are under way.
-func (s *Server) Inject(faults ...Fault) {
-	for _, f := range faults {
-		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
-			panic(fmt.Sprintf("facadetest: no answer has the status %d", f.Status))
-		}
-		if (f.Truncate || f.Infinite) && !bodyAllowed(f.Status) {
-			panic(fmt.Sprintf("facadetest: an answer with the status %d has no body to cut or to go on without end", f.Status))
-		}
-	}
-	s.faults.add(faults)
-}
-
-// faults has a lock of its own, so that Match may call methods of the server.
+// faults are the pending faults. They have their own lock, so that Match can call
+// methods of the server.
 type faults struct {
 	mu      sync.Mutex
 	pending []*Fault
 }
 
+// add adds faults. It panics, and adds none, if one is invalid.
 func (fs *faults) add(faults []Fault) {
+	for _, f := range faults {
+		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
+			panic(fmt.Sprintf("facadetest: Fault.Status must be between 200 and 999, not %d", f.Status))
+		}
+		if (f.Truncate || f.Infinite) && !bodyAllowed(f.Status) {
+			panic(fmt.Sprintf("facadetest: Fault.Truncate and Fault.Infinite need a body, and a response with status %d has none", f.Status))
+		}
+	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, f := range faults {
@@ -124,7 +115,14 @@ func (fs *faults) add(faults []Fault) {
 	}
 }
 
-// take returns the fault that the request meets, the zero one if it meets none.
+// reset removes all faults.
+func (fs *faults) reset() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.pending = nil
+}
+
+// take returns the first fault that matches a request, or the zero Fault.
 func (fs *faults) take(r *http.Request) Fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -140,40 +138,69 @@ func (fs *faults) take(r *http.Request) Fault {
 	return Fault{}
 }
 
-// carriedOut tells whether a request that meets the fault has its effect.
-func (f Fault) carriedOut() bool {
+// processes reports whether a request with this fault is processed.
+func (f Fault) processes() bool {
 	return f.Process || f.Status == 0 && f.Reset == NoReset
 }
 
-// change returns what is answered in place of a, whose status is zero if the
-// request wasn't carried out.
-func (f Fault) change(a answer) answer {
-	if f.Status == http.StatusTooManyRequests && a.header.Get("X-RateLimit-Remaining") != "" {
-		a.header.Set("X-RateLimit-Remaining", "0")
+// replace returns the response that replaces resp. The status of resp is zero if
+// the request was not processed.
+func (f Fault) replace(resp response) response {
+	if f.Status == http.StatusTooManyRequests && resp.header.Get("X-RateLimit-Remaining") != "" {
+		resp.header.Set("X-RateLimit-Remaining", "0")
 	}
-	if f.Status != 0 && f.Status != a.status {
-		a.status = f.Status
-		a.body = errorOfStatus(f.Status)
-		a.header.Del("Content-Type")
-		if a.body != nil {
-			a.header.Set("Content-Type", "application/json")
+	if f.Status != 0 && f.Status != resp.status {
+		resp.status = f.Status
+		resp.body = errorOfStatus(f.Status)
+		resp.header.Del("Content-Type")
+		if resp.body != nil {
+			resp.header.Set("Content-Type", "application/json")
 		}
 	}
 	if f.Body != "" {
-		a.header.Set("Content-Type", "application/json")
+		resp.header.Set("Content-Type", "application/json")
 		if strings.HasPrefix(f.Body, "<") {
-			a.header.Set("Content-Type", "text/html")
+			resp.header.Set("Content-Type", "text/html")
 		}
-		a.body = []byte(f.Body)
+		resp.body = []byte(f.Body)
 	}
-	return a
+	return resp
 }
 
-// changeHeader sets and removes the headers of an answer.
+// send writes a response with the changes of the fault.
+func (f Fault) send(ctx context.Context, w http.ResponseWriter, resp response) {
+	maps.Copy(w.Header(), resp.header)
+	if bodyAllowed(resp.status) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(resp.body)))
+	}
+	f.changeHeader(w.Header())
+	if f.Infinite {
+		w.Header().Del("Content-Length")
+	}
+
+	control := http.NewResponseController(w)
+	w.WriteHeader(resp.status)
+	if w.Header().Get("Content-Length") == "" {
+		// After the headers are sent, net/http cannot add a length.
+		_ = control.Flush()
+	}
+	switch {
+	case f.Infinite:
+		sendInfinite(ctx, w, resp.body)
+	case f.Truncate:
+		sendHalf(w, resp.body)
+	default:
+		_, _ = w.Write(resp.body)
+		// Close can interrupt a write here, but not after the handler has returned.
+		_ = control.Flush()
+	}
+}
+
+// changeHeader sets and removes the headers of a response.
 func (f Fault) changeHeader(h http.Header) {
 	for name, value := range f.Header {
 		if value == "" {
-			// Only a nil value keeps net/http from adding its own.
+			// Only a nil value prevents the default of net/http.
 			h[http.CanonicalHeaderKey(name)] = nil
 			continue
 		}
@@ -181,15 +208,15 @@ func (f Fault) changeHeader(h http.Header) {
 	}
 }
 
-// sendHalf sends the first half of body and breaks off.
+// sendHalf sends the first half of body and aborts the response.
 func sendHalf(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body[:len(body)/2])
 	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
-// sendEndless sends body and then spaces until it can't any more.
-func sendEndless(ctx context.Context, w http.ResponseWriter, body []byte) {
+// sendInfinite sends body and then spaces until a write fails or ctx ends.
+func sendInfinite(ctx context.Context, w http.ResponseWriter, body []byte) {
 	spaces := bytes.Repeat([]byte(" "), 4096)
 	_, err := w.Write(body)
 	for err == nil && ctx.Err() == nil {
@@ -198,14 +225,14 @@ func sendEndless(ctx context.Context, w http.ResponseWriter, body []byte) {
 	panic(http.ErrAbortHandler)
 }
 
-// resetConnection closes the connection without an answer.
+// resetConnection closes the connection without a response.
 func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		// Without lingering, the kernel closes with RST in place of FIN.
+		// Without lingering, the kernel closes with RST instead of FIN.
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

@@ -20,14 +20,14 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// never is longer than any test.
+// never is longer than every test.
 const never = time.Hour
 
 func method(m string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == m }
 }
 
-func TestZeroFaultIsUsedUp(t *testing.T) {
+func TestFault_zero(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{}, facadetest.Fault{Status: 500})
@@ -37,7 +37,7 @@ func TestZeroFaultIsUsedUp(t *testing.T) {
 	assert.Equal(t, 200, call.do(http.MethodGet, "/webhooks", "").status)
 }
 
-func TestFaultsAreTriedInOrder(t *testing.T) {
+func TestInject_order(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(
@@ -55,25 +55,26 @@ func TestFaultsAreTriedInOrder(t *testing.T) {
 	assert.Equal(t, []int{502, 500, 503, 500, 504, 503, 404, 503}, got)
 }
 
-func TestInjectPanicsOnAnImpossibleStatus(t *testing.T) {
+func TestInject_invalidStatus(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 
 	for _, status := range []int{-1, 1, 100, 199, 1000} {
-		assert.Panics(t, func() { server.Inject(facadetest.Fault{}, facadetest.Fault{Status: status}) })
+		assert.PanicsWithValue(t, "facadetest: Fault.Status must be between 200 and 999, not "+strconv.Itoa(status),
+			func() { server.Inject(facadetest.Fault{}, facadetest.Fault{Status: status}) })
 	}
 	for _, fault := range []facadetest.Fault{
 		{Status: 204, Truncate: true}, {Status: 304, Truncate: true}, {Status: 204, Infinite: true}, {Status: 304, Infinite: true},
 	} {
-		assert.PanicsWithValue(t, "facadetest: an answer with the status "+strconv.Itoa(fault.Status)+" has no body to cut or to go on without end",
+		assert.PanicsWithValue(t, "facadetest: Fault.Truncate and Fault.Infinite need a body, and a response with status "+strconv.Itoa(fault.Status)+" has none",
 			func() { server.Inject(fault) })
 	}
 	server.Inject(facadetest.Fault{Status: 999})
 
-	assert.Equal(t, 999, call.free().do(http.MethodGet, "/webhooks", "").status, "none of the others was added")
+	assert.Equal(t, 999, call.withoutContract().do(http.MethodGet, "/webhooks", "").status, "the invalid faults were not added")
 }
 
-func TestFaultStatus(t *testing.T) {
+func TestFault_status(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		status            int
@@ -94,9 +95,9 @@ func TestFaultStatus(t *testing.T) {
 			server, call := start(t, facadetest.WithClock(newClock().Now))
 			server.Inject(facadetest.Fault{Status: test.status})
 
-			sender := call.odd()
+			sender := call.responsesOnly()
 			if test.status == 404 || test.status == 302 {
-				sender = call.free() // no answer to a create in the contract
+				sender = call.withoutContract() // the contract lacks this response to a create
 			}
 			resp := sender.do(http.MethodPost, "/webhooks", someWebhook, "Authorization", "")
 
@@ -113,20 +114,20 @@ func TestFaultStatus(t *testing.T) {
 	}
 }
 
-func TestFaultStatusThatHasNoBody(t *testing.T) {
+func TestFault_statusWithoutBody(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Status: 204, Process: true}, facadetest.Fault{Status: 304, Body: "{}"})
 
 	for _, status := range []int{204, 304} {
-		resp := call.free().do(http.MethodGet, "/webhooks", "")
+		resp := call.withoutContract().do(http.MethodGet, "/webhooks", "")
 		assert.Equal(t, status, resp.status)
 		assert.Empty(t, resp.body)
 		assert.Empty(t, resp.header.Get("Content-Length"))
 	}
 }
 
-func TestHandledFaultStatus(t *testing.T) {
+func TestFault_processWithStatus(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithClock(newClock().Now))
 	server.Inject(facadetest.Fault{Status: 500, Process: true})
@@ -138,7 +139,7 @@ func TestHandledFaultStatus(t *testing.T) {
 	assert.Len(t, server.Webhooks(), 1)
 }
 
-func TestHandledFaultOfTheSameStatusKeepsTheBody(t *testing.T) {
+func TestFault_processWithSameStatus(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Status: 201, Process: true})
@@ -149,11 +150,11 @@ func TestHandledFaultOfTheSameStatusKeepsTheBody(t *testing.T) {
 	assert.Equal(t, server.Webhooks()[0].ID, created.WebhookID)
 }
 
-func TestFaultRateLimit(t *testing.T) {
+func TestFault_rateLimit(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	server, call := start(t, facadetest.WithClock(clock.Now))
-	read := func() response { return call.free().do(http.MethodGet, "/webhooks", "") }
+	read := func() response { return call.withoutContract().do(http.MethodGet, "/webhooks", "") }
 	read().hasRateLimit("100", "99", "60")
 	clock.add(59*time.Second + 999*time.Millisecond)
 	server.Inject(
@@ -168,11 +169,11 @@ func TestFaultRateLimit(t *testing.T) {
 	read().hasRateLimit("100", "0", "1")
 	read().hasRateLimit("100", "0", "1")
 	read().hasRateLimit("100", "7", "")
-	call.free().do(http.MethodPost, "/auth/api-key", "{}").hasRateLimit("", "", "")
+	call.withoutContract().do(http.MethodPost, "/auth/api-key", "{}").hasRateLimit("", "", "")
 	read().hasRateLimit("100", "97", "1")
 }
 
-func TestFaultWithoutRateLimit(t *testing.T) {
+func TestFault_withoutRateLimit(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithRateLimit(0, 0))
 	server.Inject(facadetest.Fault{Status: 429})
@@ -180,7 +181,7 @@ func TestFaultWithoutRateLimit(t *testing.T) {
 	call.do(http.MethodGet, "/webhooks", "").hasRateLimit("", "", "")
 }
 
-func TestFaultHeaderIsCopied(t *testing.T) {
+func TestFault_headerCopy(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	header := map[string]string{"X-Test": "1"}
@@ -190,7 +191,7 @@ func TestFaultHeaderIsCopied(t *testing.T) {
 	assert.Equal(t, "1", call.do(http.MethodGet, "/webhooks", "").header.Get("X-Test"))
 }
 
-func TestFaultBody(t *testing.T) {
+func TestFault_body(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name        string
@@ -202,14 +203,14 @@ func TestFaultBody(t *testing.T) {
 		{"own status", facadetest.Fault{Body: `{"webhookId":1}`}, 201, "application/json", 1},
 		{"HTML", facadetest.Fault{Body: "<html>", Status: 502}, 502, "text/html", 0},
 		{"header", facadetest.Fault{Body: "<a/>", Status: 503, Header: map[string]string{"content-type": "text/xml"}}, 503, "text/xml", 0},
-		{"handled", facadetest.Fault{Body: "[", Status: 200, Process: true}, 200, "application/json", 1},
+		{"processed", facadetest.Fault{Body: "[", Status: 200, Process: true}, 200, "application/json", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
 			server.Inject(test.fault)
 
-			resp := call.free().do(http.MethodPost, "/webhooks", someWebhook)
+			resp := call.withoutContract().do(http.MethodPost, "/webhooks", someWebhook)
 
 			assert.Equal(t, test.status, resp.status)
 			assert.Equal(t, test.fault.Body, resp.body)
@@ -219,7 +220,7 @@ func TestFaultBody(t *testing.T) {
 	}
 }
 
-func TestFaultHeader(t *testing.T) {
+func TestFault_header(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Header: map[string]string{
@@ -231,7 +232,7 @@ func TestFaultHeader(t *testing.T) {
 		"Retry-After":             "7",
 	}})
 
-	resp := call.free().do(http.MethodPost, "/webhooks", someWebhook)
+	resp := call.withoutContract().do(http.MethodPost, "/webhooks", someWebhook)
 
 	assert.Equal(t, http.StatusCreated, resp.status)
 	assert.Equal(t, server.Webhooks()[0].ID, decode[gen.Webhook](resp).WebhookID)
@@ -242,34 +243,34 @@ func TestFaultHeader(t *testing.T) {
 	}, resp.header)
 }
 
-func TestFaultHeaderLocation(t *testing.T) {
+func TestFault_locationHeader(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Status: 307, Header: map[string]string{"Location": "https://other.example.com/"}})
 
-	resp := call.free().do(http.MethodGet, "/webhooks", "")
+	resp := call.withoutContract().do(http.MethodGet, "/webhooks", "")
 
 	assert.Equal(t, 307, resp.status)
 	assert.Equal(t, "https://other.example.com/", resp.header.Get("Location"))
 }
 
-func TestFaultHeaderTakesTheBodyAway(t *testing.T) {
+func TestFault_headerRemovesBody(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Status: 502, Header: map[string]string{"Content-Length": "0"}})
 
-	resp := call.free().do(http.MethodGet, "/webhooks", "")
+	resp := call.withoutContract().do(http.MethodGet, "/webhooks", "")
 
 	assert.Equal(t, 502, resp.status)
 	assert.Empty(t, resp.body)
 }
 
-func TestFaultCut(t *testing.T) {
+func TestFault_truncate(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Truncate: true, Body: "12345"})
 
-	resp, err := call.free().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook))
+	resp, err := call.withoutContract().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook))
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -282,7 +283,7 @@ func TestFaultCut(t *testing.T) {
 	assert.Equal(t, http.StatusCreated, server.Requests()[0].Status)
 }
 
-func TestFaultDelay(t *testing.T) {
+func TestFault_delay(t *testing.T) {
 	t.Parallel()
 	const delay = 30 * time.Millisecond
 	server, call := start(t)
@@ -294,13 +295,13 @@ func TestFaultDelay(t *testing.T) {
 	assert.GreaterOrEqual(t, time.Since(begin), delay)
 }
 
-// arrived waits until the server has received the n-th request.
-func arrived(t *testing.T, server *facadetest.Server, n int) {
+// waitForRequests waits until the server has received the n-th request.
+func waitForRequests(t *testing.T, server *facadetest.Server, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(server.Requests()) >= n }, 10*time.Second, time.Millisecond)
 }
 
-func TestFaultDelayEndsWhenTheClientLeaves(t *testing.T) {
+func TestFault_delayAndClientDisconnect(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Delay: never})
@@ -308,50 +309,50 @@ func TestFaultDelayEndsWhenTheClientLeaves(t *testing.T) {
 
 	failed := make(chan error)
 	go func() {
-		_, err := call.free().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook).WithContext(ctx))
+		_, err := call.withoutContract().transport.RoundTrip(call.request(http.MethodPost, "/webhooks", someWebhook).WithContext(ctx))
 		failed <- err
 	}()
 	require.Eventually(t, func() bool { return len(server.Webhooks()) == 1 }, 10*time.Second, time.Millisecond)
-	assert.Zero(t, server.Requests()[0].Status, "carried out, but not answered")
+	assert.Zero(t, server.Requests()[0].Status, "the request is processed and has no response")
 	cancel()
 
 	require.ErrorIs(t, <-failed, context.Canceled)
 	require.Eventually(t, func() bool { return server.Requests()[0].Status == http.StatusCreated }, 10*time.Second, time.Millisecond)
 }
 
-func TestFaultDelayEndsWhenTheServerCloses(t *testing.T) {
+func TestFault_delayAndServerClose(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(
 		facadetest.Fault{Delay: never, Status: 503},
 		facadetest.Fault{Delay: never, Reset: facadetest.ResetBeforeRead},
 	)
-	free := call.free()
+	client := call.withoutContract()
 
 	failed := make(chan error, 2)
 	for range 2 {
 		go func() {
-			resp, err := free.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+			resp, err := client.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 			if err == nil {
 				_ = resp.Body.Close()
 			}
 			failed <- err
 		}()
 	}
-	arrived(t, server, 2)
-	closes(t, server)
+	waitForRequests(t, server, 2)
+	requireClose(t, server)
 
 	assert.Error(t, <-failed)
 	assert.Error(t, <-failed)
 }
 
-func TestFaultEndless(t *testing.T) {
+func TestFault_infinite(t *testing.T) {
 	t.Parallel()
 	const enough = 1 << 20
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Infinite: true, Truncate: true, Header: map[string]string{"Content-Length": "5"}})
 
-	resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+	resp, err := call.withoutContract().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 	require.NoError(t, err)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, enough))
 	require.NoError(t, err)
@@ -363,29 +364,29 @@ func TestFaultEndless(t *testing.T) {
 	assert.NotEmpty(t, resp.Header.Get("X-RateLimit-Limit"))
 }
 
-func TestFaultEndlessEndsWhenTheServerCloses(t *testing.T) {
+func TestFault_infiniteAndServerClose(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Infinite: true, Status: 502, Times: 2})
-	free := call.free()
+	client := call.withoutContract()
 
-	// One client reads all the time, the other doesn't read at all.
+	// One client reads all the time, the other never.
 	reading := make(chan error)
-	go func() { reading <- free.fail(http.MethodGet, "/webhooks", "") }()
-	resp, err := free.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+	go func() { reading <- client.fail(http.MethodGet, "/webhooks", "") }()
+	resp, err := client.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 	require.NoError(t, err)
 	defer resp.Body.Close()
-	arrived(t, server, 2)
+	waitForRequests(t, server, 2)
 	server.Close()
 
 	require.Error(t, <-reading)
 	_, err = io.Copy(io.Discard, resp.Body)
-	require.Error(t, err, "it doesn't end as if it were whole")
+	require.Error(t, err, "the body does not look complete")
 }
 
-func TestFaultsOfAnAnswerWithoutBody(t *testing.T) {
+func TestFault_responseWithoutBody(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]facadetest.Fault{"cut": {Truncate: true}, "endless": {Infinite: true}} {
+	for name, fault := range map[string]facadetest.Fault{"truncate": {Truncate: true}, "infinite": {Infinite: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
@@ -400,8 +401,8 @@ func TestFaultsOfAnAnswerWithoutBody(t *testing.T) {
 	}
 }
 
-// sendHalf writes a request that announces more of a body than it has, and returns
-// what the server answered.
+// sendHalf sends a request with a truncated body, and returns the first line of
+// the response.
 func sendHalf(t *testing.T, address string) (string, error) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
@@ -413,36 +414,36 @@ func sendHalf(t *testing.T, address string) (string, error) {
 	return line, err
 }
 
-func TestFaultResetBeforeRead(t *testing.T) {
+func TestFault_resetBeforeRead(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	server.Inject(facadetest.Fault{Reset: facadetest.ResetBeforeRead, Process: true, Status: 200})
 
-	answer, err := sendHalf(t, strings.TrimPrefix(server.URL, "http://"))
+	line, err := sendHalf(t, strings.TrimPrefix(server.URL, "http://"))
 
 	require.ErrorIs(t, err, syscall.ECONNRESET)
-	assert.Empty(t, answer)
+	assert.Empty(t, line)
 	assert.Empty(t, server.Webhooks())
 	assert.Empty(t, server.Requests()[0].Body)
 	assert.Zero(t, server.Requests()[0].Status)
 }
 
-func TestFaultResetAfterRead(t *testing.T) {
+func TestFault_resetAfterRead(t *testing.T) {
 	t.Parallel()
-	for name, handled := range map[string]bool{"handled": true, "not handled": false} {
+	for name, process := range map[string]bool{"processed": true, "not processed": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
-			server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: handled})
+			server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: process})
 
-			err := call.free().fail(http.MethodPost, "/webhooks", someWebhook)
+			err := call.withoutContract().fail(http.MethodPost, "/webhooks", someWebhook)
 
 			require.ErrorIs(t, err, syscall.ECONNRESET)
 			assert.Equal(t, someWebhook, string(server.Requests()[0].Body))
 			assert.Zero(t, server.Requests()[0].Status)
-			assert.Equal(t, handled, len(server.Webhooks()) == 1)
+			assert.Equal(t, process, len(server.Webhooks()) == 1)
 			left := "39"
-			if handled {
+			if process {
 				left = "38"
 			}
 			assert.Equal(t, left, call.do(http.MethodPost, "/webhooks", someWebhook).header.Get("X-RateLimit-Remaining"))
@@ -450,7 +451,7 @@ func TestFaultResetAfterRead(t *testing.T) {
 	}
 }
 
-// pipes is a listener of connections that aren't TCP.
+// pipes is a listener without TCP.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -463,7 +464,7 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
-func TestFaultResetOfAnotherConnection(t *testing.T) {
+func TestFault_resetWithoutTCP(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead})
@@ -483,7 +484,7 @@ func TestFaultResetOfAnotherConnection(t *testing.T) {
 	require.ErrorIs(t, <-served, http.ErrServerClosed)
 }
 
-func TestFaultsOverHTTP2(t *testing.T) {
+func TestFault_http2(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(
@@ -503,11 +504,11 @@ func TestFaultsOverHTTP2(t *testing.T) {
 		assert.NotErrorIs(t, err, io.EOF, "only the stream is reset")
 	}
 	assert.Equal(t, 503, call.do(http.MethodGet, "/webhooks", "").status)
-	assert.Len(t, server.Webhooks(), 1, "the cut answer's")
+	assert.Len(t, server.Webhooks(), 1, "of the truncated response")
 	assert.Len(t, server.Requests(), 4)
 }
 
-func TestFaultEndlessEndsForOtherListeners(t *testing.T) {
+func TestFault_infiniteOnOtherListener(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Infinite: true})
@@ -515,7 +516,7 @@ func TestFaultEndlessEndsForOtherListeners(t *testing.T) {
 	defer other.Close()
 	url := server.URL
 	server.URL = other.URL
-	resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+	resp, err := call.withoutContract().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	server.URL = url

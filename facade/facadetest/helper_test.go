@@ -22,7 +22,7 @@ const (
 	docs        = "https://docs.api.video/reference/"
 )
 
-// start returns a server that closes with the test, and somebody to talk to it.
+// start returns a server that closes with the test, and a caller.
 func start(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, caller) {
 	t.Helper()
 	server := facadetest.NewServer(opts...)
@@ -32,25 +32,23 @@ func start(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, caller)
 	return server, caller{t: t, server: server, transport: contract.Transport(t, transport)}
 }
 
-// A caller sends requests and holds the exchanges against the contract.
+// A caller sends requests and compares requests and responses with the contract.
 type caller struct {
 	t         *testing.T
 	server    *facadetest.Server
 	transport http.RoundTripper
 }
 
-// odd returns a caller that may send what isn't in the contract, and holds the
-// answers against it all the same.
-func (c caller) odd() caller {
+// responsesOnly returns a caller that compares only responses with the contract.
+func (c caller) responsesOnly() caller {
 	transport := &http.Transport{}
 	c.t.Cleanup(transport.CloseIdleConnections)
 	c.transport = contract.Responses(c.t, transport)
 	return c
 }
 
-// free returns a caller that doesn't hold the exchanges against the contract,
-// for those that aren't in it.
-func (c caller) free() caller {
+// withoutContract returns a caller that compares nothing with the contract.
+func (c caller) withoutContract() caller {
 	transport := &http.Transport{}
 	c.t.Cleanup(transport.CloseIdleConnections)
 	c.transport = transport
@@ -74,8 +72,8 @@ func (c caller) request(method, path, body string, header ...string) *http.Reque
 	return r
 }
 
-// do sends a request with the API key. The header pairs come on top; an empty
-// value removes a header.
+// do sends a request with the API key. The pairs set further headers. An
+// empty value removes a header.
 func (c caller) do(method, path, body string, header ...string) response {
 	c.t.Helper()
 	resp, err := c.transport.RoundTrip(c.request(method, path, body, header...))
@@ -86,7 +84,7 @@ func (c caller) do(method, path, body string, header ...string) response {
 	return response{t: c.t, status: resp.StatusCode, header: resp.Header, body: string(b)}
 }
 
-// fail sends a request that gets no whole answer and returns the error.
+// fail sends a request without a complete response and returns the error.
 func (c caller) fail(method, path, body string) error {
 	c.t.Helper()
 	resp, err := c.transport.RoundTrip(c.request(method, path, body))
@@ -126,7 +124,7 @@ func decode[T any](r response) T {
 	return v
 }
 
-// isError asserts that the answer is an error of the service and nothing else.
+// isError asserts that the response is exactly this error.
 func (r response) isError(status int, slug, title, name string) {
 	r.t.Helper()
 	assert.Equal(r.t, status, r.status)
@@ -138,7 +136,7 @@ func (r response) isError(status int, slug, title, name string) {
 	assert.Equal(r.t, want, decode[gen.Error](r))
 }
 
-// A clock stands still until it is set forward.
+// A clock moves only by add.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -154,8 +152,8 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
-// closes closes the server and fails if that takes too long.
-func closes(t *testing.T, server *facadetest.Server) {
+// requireClose closes the server, and fails the test after ten seconds.
+func requireClose(t *testing.T, server *facadetest.Server) {
 	t.Helper()
 	closed := make(chan struct{})
 	go func() {
@@ -165,7 +163,7 @@ func closes(t *testing.T, server *facadetest.Server) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		require.Fail(t, "the server doesn't close")
+		require.Fail(t, "the server does not close")
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
-func TestNewNotificationRequestIsOneOfTheService(t *testing.T) {
+func TestNewNotificationRequest_matchesContract(t *testing.T) {
 	t.Parallel()
 	for _, event := range oneOfEach() {
 		r := facadetest.NewNotificationRequest(t.Context(), "/hook?a=b", "webhook_1", facade.NewSecret("sig_sec_1"), event)
@@ -30,7 +30,7 @@ func TestNewNotificationRequestIsOneOfTheService(t *testing.T) {
 	}
 }
 
-func TestNewNotificationRequestCallsAHandler(t *testing.T) {
+func TestNewNotificationRequest_handler(t *testing.T) {
 	t.Parallel()
 	secret := facade.NewSecret("sig_sec_1")
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
@@ -49,8 +49,8 @@ func TestNewNotificationRequestCallsAHandler(t *testing.T) {
 	begin := time.Now().Truncate(time.Millisecond)
 	assert.Less(t, serve(secret, notification.VideoSummaryGenerated{VideoID: "vi1"}), 300)
 	assert.Less(t, serve(secret, []byte(`{"type":"video.new"}`)), 300)
-	assert.GreaterOrEqual(t, serve(facade.NewSecret("sig_sec_2"), &summary), 400, "it is forged")
-	assert.GreaterOrEqual(t, serve(secret, []byte("no JSON")), 400, "it can't be read")
+	assert.GreaterOrEqual(t, serve(facade.NewSecret("sig_sec_2"), &summary), 400, "forged")
+	assert.GreaterOrEqual(t, serve(secret, []byte("no JSON")), 400, "not JSON")
 
 	require.Len(t, got, 2)
 	assert.Equal(t, facade.EventVideoSummaryGenerated, got[0].Type)
@@ -59,7 +59,7 @@ func TestNewNotificationRequestCallsAHandler(t *testing.T) {
 	assert.Equal(t, `{"type":"video.new"}`, string(got[1].Raw))
 }
 
-func TestNewNotificationRequestSignsThePublishedVector(t *testing.T) {
+func TestNewNotificationRequest_publishedVector(t *testing.T) {
 	t.Parallel()
 	const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi0000000000000000000000","liveStreamId":"li0000000000000000000000","encoding":"hls","quality":"720p"}`
 
@@ -72,7 +72,7 @@ func TestNewNotificationRequestSignsThePublishedVector(t *testing.T) {
 	}, r.Header)
 }
 
-func TestNewNotificationRequestPanicsOnWhatIsNoEvent(t *testing.T) {
+func TestNewNotificationRequest_invalidEvent(t *testing.T) {
 	t.Parallel()
 
 	assert.PanicsWithValue(t, "facadetest: int is no event", func() {

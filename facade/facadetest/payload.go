@@ -3,6 +3,7 @@ package facadetest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -10,44 +11,47 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// An attribute is a member that a body must have.
+// An attribute is a required field of a body.
 type attribute struct {
 	name  string
-	fault func(json.RawMessage) string // what is wrong with it in one sentence, if anything
-}
-
-// attributes are those of each operation with a body, by the pattern of its route.
-var attributes = map[string][]attribute{
-	"POST /webhooks":     {{"url", faultOfURL}, {"events", faultOfEvents}},
-	"POST /auth/api-key": {{"apiKey", faultOfString}},
-	"POST /auth/refresh": {{"refreshToken", faultOfString}},
+	check func(json.RawMessage) string // returns the problem in one sentence, or ""
 }
 
 const (
-	required    = "This attribute is required."
-	notAString  = "This attribute must be a string."
-	notAURL     = "This attribute must be an http or https URL."
-	notAnArray  = "This attribute must be an array."
-	notOfEvents = "This attribute must be an array of event names."
+	notAString    = "This attribute must be a string."
+	notAURL       = "This attribute must be an http or https URL."
+	notAnArray    = "This attribute must be an array."
+	notEventNames = "This attribute must be an array of event names."
+	unknownEvent  = "This attribute must be an array of known event names, and %q is unknown."
 )
 
-func faultOfString(value json.RawMessage) string {
+// attributesOf returns the attributes of each operation with a body. The keys are
+// the patterns of the routes.
+func attributesOf(c config) map[string][]attribute {
+	return map[string][]attribute{
+		"POST /webhooks":     {{"url", checkURL}, {"events", c.checkEvents}},
+		"POST /auth/api-key": {{"apiKey", checkString}},
+		"POST /auth/refresh": {{"refreshToken", checkString}},
+	}
+}
+
+func checkString(value json.RawMessage) string {
 	var s string
 	switch err := json.Unmarshal(value, &s); {
 	case err != nil:
 		return notAString
 	case s == "":
-		return required
+		return titleRequired
 	}
 	return ""
 }
 
-func faultOfURL(value json.RawMessage) string {
-	if fault := faultOfString(value); fault != "" {
-		return fault
+func checkURL(value json.RawMessage) string {
+	if problem := checkString(value); problem != "" {
+		return problem
 	}
 	var s string
-	_ = json.Unmarshal(value, &s) // it is a string
+	_ = json.Unmarshal(value, &s) // checked above
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return notAURL
@@ -55,64 +59,70 @@ func faultOfURL(value json.RawMessage) string {
 	return ""
 }
 
-func faultOfEvents(value json.RawMessage) string {
+func (c config) checkEvents(value json.RawMessage) string {
 	var items []any
 	switch err := json.Unmarshal(value, &items); {
 	case err != nil:
 		return notAnArray
 	case len(items) == 0:
-		return required
+		return titleRequired
 	}
 	for _, item := range items {
-		if name, _ := item.(string); name == "" {
-			return notOfEvents
+		name, _ := item.(string)
+		switch {
+		case name == "":
+			return notEventNames
+		case !c.knows(gen.EventType(name)):
+			return fmt.Sprintf(unknownEvent, name)
 		}
 	}
 	return ""
 }
 
-// checkPayload refuses a body before it is decoded, because a decoder tells of
-// the first fault only and takes what is missing for empty. It passes on what it
-// checked and no more, because a decoder takes URL for url.
-func checkPayload(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wanted := attributes[r.Pattern]
-		if wanted == nil {
+// checkPayload rejects an invalid body before it is decoded. A decoder reports
+// only the first problem and reads a missing field as empty. A decoder also reads
+// URL as url, so that only the checked fields are passed on.
+func checkPayload(attributes map[string][]attribute) gen.MiddlewareFunc {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			wanted := attributes[r.Pattern]
+			if wanted == nil {
+				next.ServeHTTP(w, r)
+				return
+			}
+			body, err := io.ReadAll(r.Body)
+			var fields map[string]json.RawMessage
+			if err != nil || len(body) > maxBody || json.Unmarshal(body, &fields) != nil {
+				writeError(w, errInvalidPayload)
+				return
+			}
+			if problems := problemsOf(fields, wanted); len(problems) > 0 {
+				writeError(w, errInvalidAttributes(problems))
+				return
+			}
+			checked := map[string]json.RawMessage{}
+			for _, a := range wanted {
+				checked[a.name] = fields[a.name]
+			}
+			body, _ = json.Marshal(checked) // it was decoded from JSON
+			r.Body = io.NopCloser(bytes.NewReader(body))
 			next.ServeHTTP(w, r)
-			return
-		}
-		body, err := io.ReadAll(r.Body)
-		var members map[string]json.RawMessage
-		if err != nil || len(body) > maxBody || json.Unmarshal(body, &members) != nil {
-			writeError(w, errInvalidPayload)
-			return
-		}
-		if problems := problemsOf(members, wanted); len(problems) > 0 {
-			writeError(w, errInvalidAttributes(problems))
-			return
-		}
-		checked := map[string]json.RawMessage{}
-		for _, a := range wanted {
-			checked[a.name] = members[a.name]
-		}
-		body, _ = json.Marshal(checked) // it was JSON before
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
-	})
+		})
+	}
 }
 
-func problemsOf(members map[string]json.RawMessage, wanted []attribute) []gen.ErrorProblem {
+func problemsOf(fields map[string]json.RawMessage, wanted []attribute) []gen.ErrorProblem {
 	var problems []gen.ErrorProblem
 	for _, a := range wanted {
-		title := required
-		if value, ok := members[a.name]; ok {
-			title = a.fault(value)
+		title := titleRequired
+		if value, ok := fields[a.name]; ok {
+			title = a.check(value)
 		}
 		slug := "invalid-attribute"
 		switch title {
 		case "":
 			continue
-		case required:
+		case titleRequired:
 			slug = "attribute-required"
 		}
 		problems = append(problems, gen.ErrorProblem{Type: errorBase + slug, Title: title, Name: a.name})

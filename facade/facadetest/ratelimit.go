@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A rateLimit counts reads and writes apart, each in windows of a minute that
-// begin with the first request after the window before.
+// A rateLimit counts reads and writes separately, in windows of one minute. A
+// window begins with the first request after the previous window.
 type rateLimit struct {
 	now func() time.Time
 
@@ -22,8 +22,8 @@ type window struct {
 	begin time.Time
 }
 
-// admit counts a request and tells whether it is within the limit. Where there
-// is one, it also sets the headers that come with every answer.
+// admit counts a request and reports whether it is within the limit. It also
+// sets the headers that every response has if there is a limit.
 func (l *rateLimit) admit(method string, h http.Header) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,35 +32,42 @@ func (l *rateLimit) admit(method string, h http.Header) bool {
 	if admitted {
 		w.used++
 	}
-	w.tell(left, h)
+	w.setHeader(left, h)
 	return admitted
 }
 
-// peek sets the headers that admit sets, but counts nothing.
+// peek sets the headers that admit sets, and counts nothing.
 func (l *rateLimit) peek(method string, h http.Header) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w, left := l.current(method)
-	w.tell(left, h)
+	w.setHeader(left, h)
 }
 
-// current returns the window of a request and how much of it is left, which is
-// never nothing. The caller holds the lock.
+// reset ends the current windows.
+func (l *rateLimit) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reads, l.writes = window{limit: l.reads.limit}, window{limit: l.writes.limit}
+}
+
+// current returns the window of a request and its remaining time, which is always
+// positive. The caller holds the lock.
 func (l *rateLimit) current(method string) (*window, time.Duration) {
 	w := &l.writes
 	if method == http.MethodGet || method == http.MethodHead {
 		w = &l.reads
 	}
 	now := l.now()
-	// A clock that was set back begins a new window too.
+	// A clock that moves back begins a new window too.
 	if age := now.Sub(w.begin); age >= time.Minute || age < 0 {
 		w.begin, w.used = now, 0
 	}
 	return w, w.begin.Add(time.Minute).Sub(now)
 }
 
-// tell sets the headers of an answer.
-func (w *window) tell(left time.Duration, h http.Header) {
+// setHeader sets the headers of a response.
+func (w *window) setHeader(left time.Duration, h http.Header) {
 	if w.limit == 0 {
 		return
 	}

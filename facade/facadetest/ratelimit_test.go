@@ -17,7 +17,7 @@ func (r response) hasRateLimit(limit, remaining, retryAfter string) {
 	})
 }
 
-func TestRateLimitDefaults(t *testing.T) {
+func TestRateLimit_defaults(t *testing.T) {
 	t.Parallel()
 	_, call := start(t, facadetest.WithClock(newClock().Now))
 
@@ -25,14 +25,14 @@ func TestRateLimitDefaults(t *testing.T) {
 	call.do(http.MethodPost, "/webhooks", someWebhook).hasRateLimit("40", "39", "60")
 	call.do(http.MethodGet, "/webhooks/a", "").hasRateLimit("100", "98", "60")
 	call.do(http.MethodDelete, "/webhooks/a", "").hasRateLimit("40", "38", "60")
-	call.odd().do(http.MethodGet, "/webhooks", "", "Authorization", "").hasRateLimit("100", "97", "60")
-	call.odd().do(http.MethodGet, "/webhooks?pageSize=101", "").hasRateLimit("100", "96", "60")
-	call.odd().do(http.MethodPut, "/webhooks/a", "").hasRateLimit("40", "37", "60")
-	call.odd().do(http.MethodGet, "/webhooks/", "").hasRateLimit("100", "95", "60")
-	call.odd().do(http.MethodGet, "/auth/", "").hasRateLimit("", "", "")
+	call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", "").hasRateLimit("100", "97", "60")
+	call.responsesOnly().do(http.MethodGet, "/webhooks?pageSize=101", "").hasRateLimit("100", "96", "60")
+	call.responsesOnly().do(http.MethodPut, "/webhooks/a", "").hasRateLimit("40", "37", "60")
+	call.responsesOnly().do(http.MethodGet, "/webhooks/", "").hasRateLimit("100", "95", "60")
+	call.responsesOnly().do(http.MethodGet, "/auth/", "").hasRateLimit("", "", "")
 }
 
-func TestRateLimitWindows(t *testing.T) {
+func TestRateLimit_windows(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	server, call := start(t, facadetest.WithClock(clock.Now), facadetest.WithRateLimit(2, 1))
@@ -54,7 +54,7 @@ func TestRateLimitWindows(t *testing.T) {
 	read().hasRateLimit("2", "0", "1")
 	clock.add(time.Millisecond)
 	again := read()
-	assert.Equal(t, http.StatusOK, again.status, "a minute after its first request the window is over")
+	assert.Equal(t, http.StatusOK, again.status, "a window ends a minute after its first request")
 	again.hasRateLimit("2", "1", "60")
 	write().hasRateLimit("1", "0", "21")
 
@@ -62,10 +62,10 @@ func TestRateLimitWindows(t *testing.T) {
 	write().hasRateLimit("1", "0", "60")
 	clock.add(-time.Hour)
 	read().hasRateLimit("2", "0", "60")
-	assert.Equal(t, http.StatusCreated, write().status, "a clock set back begins a new window")
+	assert.Equal(t, http.StatusCreated, write().status, "a clock that moves back begins a new window")
 }
 
-func TestNoRateLimit(t *testing.T) {
+func TestRateLimit_disabled(t *testing.T) {
 	t.Parallel()
 	_, call := start(t, facadetest.WithRateLimit(0, 1))
 
@@ -78,7 +78,7 @@ func TestNoRateLimit(t *testing.T) {
 	assert.Equal(t, http.StatusTooManyRequests, call.do(http.MethodPost, "/webhooks", someWebhook).status)
 }
 
-func TestTokensHaveNoRateLimit(t *testing.T) {
+func TestRateLimit_tokens(t *testing.T) {
 	t.Parallel()
 	_, call := start(t, facadetest.WithRateLimit(1, 1))
 

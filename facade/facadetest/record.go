@@ -7,33 +7,36 @@ import (
 	"sync"
 )
 
-// A Request is one request that a [Server] was sent.
+const (
+	// maxBody is the maximum number of bytes of a request body that are read and
+	// recorded.
+	maxBody = 1 << 20
+
+	// maxRequests is the maximum number of recorded requests.
+	maxRequests = 10_000
+)
+
+// A Request is one request that a [Server] received.
 type Request struct {
 	// Method is the HTTP method.
 	Method string
 
-	// Path is the path as it was sent, with its escapes.
+	// Path is the path with its escapes.
 	Path string
 
 	// Query holds the query parameters.
 	Query url.Values
 
-	// Header holds the headers, credentials included.
+	// Header holds the headers, including credentials.
 	Header http.Header
 
-	// Body holds the body, but at most its first MiB. It is empty if the
-	// connection was reset before the body was read.
+	// Body holds the body, at most its first MiB. It is empty if the connection
+	// was reset before the body was read.
 	Body []byte
 
-	// Status is the status of the answer. It is zero as long as there is none,
-	// and for good if the connection was reset instead.
+	// Status is the status of the response. It is zero before the response, and
+	// stays zero if the connection was reset instead.
 	Status int
-}
-
-// Requests returns copies of the requests the server was sent, in the order of
-// their arrival, those included that met a fault.
-func (s *Server) Requests() []Request {
-	return s.requests.all()
 }
 
 type requestLog struct {
@@ -41,12 +44,13 @@ type requestLog struct {
 	entries []*requestEntry
 }
 
-// A requestEntry is filled in while its request is under way.
+// A requestEntry is completed while its request is in flight.
 type requestEntry struct {
 	log     *requestLog
 	request Request
 }
 
+// add records a request. It removes the oldest entry if the log is full.
 func (l *requestLog) add(r *http.Request) *requestEntry {
 	e := &requestEntry{log: l, request: Request{
 		Method: r.Method,
@@ -56,8 +60,19 @@ func (l *requestLog) add(r *http.Request) *requestEntry {
 	}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.entries) == maxRequests {
+		l.entries[0] = nil // the array behind the slice lives on
+		l.entries = l.entries[1:]
+	}
 	l.entries = append(l.entries, e)
 	return e
+}
+
+// reset removes all entries.
+func (l *requestLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = nil
 }
 
 func (e *requestEntry) setBody(body []byte) {

@@ -3,7 +3,9 @@ package facadetest_test
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,16 +16,16 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-func TestRequestsAreRecorded(t *testing.T) {
+func TestRequests_order(t *testing.T) {
 	t.Parallel()
-	server, call := start(t)
+	server, call := start(t, facadetest.WithUnknownEvents())
 	server.Inject(facadetest.Fault{Status: http.StatusBadGateway, Match: func(r *http.Request) bool { return r.Method == http.MethodDelete }})
 
 	call.do(http.MethodPost, "/webhooks", someWebhook, "X-Test", "1")
-	call.odd().do(http.MethodGet, "/webhooks/a%2Fb", "", "Authorization", "")
+	call.responsesOnly().do(http.MethodGet, "/webhooks/a%2Fb", "", "Authorization", "")
 	call.do(http.MethodDelete, "/webhooks/a", "")
-	call.do(http.MethodGet, "/webhooks?pageSize=5&events=a", "")
-	call.odd().do(http.MethodGet, "//other", "")
+	call.do(http.MethodGet, "/webhooks?pageSize=5&events=video.new", "")
+	call.responsesOnly().do(http.MethodGet, "//other", "")
 
 	got := server.Requests()
 	require.Len(t, got, 5)
@@ -39,15 +41,15 @@ func TestRequestsAreRecorded(t *testing.T) {
 		{Method: "POST", Path: "/webhooks", Query: url.Values{}, Body: []byte(someWebhook), Status: 201},
 		{Method: "GET", Path: "/webhooks/a%2Fb", Query: url.Values{}, Status: 401},
 		{Method: "DELETE", Path: "/webhooks/a", Query: url.Values{}, Status: 502},
-		{Method: "GET", Path: "/webhooks", Query: url.Values{"pageSize": {"5"}, "events": {"a"}}, Status: 200},
+		{Method: "GET", Path: "/webhooks", Query: url.Values{"pageSize": {"5"}, "events": {"video.new"}}, Status: 200},
 		{Method: "GET", Path: "//other", Query: url.Values{}, Status: 404},
 	}, got)
 }
 
-func TestRequestsAreCopies(t *testing.T) {
+func TestRequests_copies(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	call.odd().do(http.MethodPost, "/webhooks?a=b", someWebhook, "X-Test", "1")
+	call.responsesOnly().do(http.MethodPost, "/webhooks?a=b", someWebhook, "X-Test", "1")
 
 	got := server.Requests()
 	got[0].Header.Set("X-Test", "2")
@@ -61,16 +63,41 @@ func TestRequestsAreCopies(t *testing.T) {
 	assert.Equal(t, someWebhook, string(again.Body))
 }
 
-func TestRecordedBodyIsBounded(t *testing.T) {
+func TestRequests_bodyLimit(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 
-	call.odd().do(http.MethodPost, "/webhooks", strings.Repeat("a", 1<<20+2))
+	call.responsesOnly().do(http.MethodPost, "/webhooks", strings.Repeat("a", 1<<20+2))
 
 	assert.Len(t, server.Requests()[0].Body, 1<<20)
 }
 
-func TestHalfARequestChangesNothing(t *testing.T) {
+func TestRequests_limit(t *testing.T) {
+	t.Parallel()
+	const limit = 10_000
+	server, call := start(t)
+	get := call.request(http.MethodGet, "/webhooks", "")
+	serve := func(from, to int) {
+		for i := from; i < to; i++ {
+			r := get.Clone(t.Context())
+			r.URL.RawQuery = "n=" + strconv.Itoa(i)
+			server.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+
+	serve(0, limit)
+	got := server.Requests()
+	require.Len(t, got, limit)
+	assert.Equal(t, "0", got[0].Query.Get("n"))
+
+	serve(limit, limit+3)
+	got = server.Requests()
+	require.Len(t, got, limit)
+	assert.Equal(t, "3", got[0].Query.Get("n"), "the oldest requests are removed")
+	assert.Equal(t, strconv.Itoa(limit+2), got[limit-1].Query.Get("n"))
+}
+
+func TestServer_truncatedRequest(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "http://"))

@@ -1,149 +1,78 @@
 package facadetest
 
 import (
-	"bytes"
 	"context"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// maxBody is how many bytes of a request are read and recorded.
-const maxBody = 1 << 20
-
-// A Server is an api.video server in memory that holds one account. It is
-// safe for concurrent use. Only [NewServer] makes one.
+// A Server is a fake api.video server with one account. It is safe for concurrent
+// use. Use [NewServer] to create a Server.
 type Server struct {
-	// URL is where the server listens, http://127.0.0.1 and a port, without a
+	// URL is the URL of the server, http://127.0.0.1 with a port and without a
 	// slash at the end.
 	URL string
 
-	// APIKey is the one API key the server accepts, 43 random letters and
-	// digits. Changing it here changes nothing in the server.
+	// APIKey is the API key that the server accepts. A change of the field has no
+	// effect on the server. See WithAPIKey.
 	APIKey string
 
-	service  *service
-	faults   faults
-	requests requestLog
-	listener *httptest.Server
-	sender   *http.Client
-	closing  closing
+	config    config
+	service   *service
+	faults    faults
+	requests  requestLog
+	eventTime eventTime
+	closing   closing
+	listener  *httptest.Server
 }
 
-// An Option changes how a [Server] behaves.
-type Option func(*config)
-
-type config struct {
-	webhookLimit  int
-	reads, writes int
-	now           func() time.Time
-	newestFirst   bool
-	pageBeyondEnd int
-
-	deliveryRetries                   int
-	deliveryInterval, deliveryTimeout time.Duration
-}
-
-// WithWebhookLimit sets how many webhooks the account may hold, 10 by default.
-// One more is refused with 400. Zero means no limit. NewServer panics if it is
-// negative.
-func WithWebhookLimit(n int) Option {
-	return func(c *config) { c.webhookLimit = n }
-}
-
-// WithRateLimit sets how many reads and how many writes a minute are answered,
-// by default the 100 and 40 of the sandbox. One more is refused with 429. Zero
-// means no limit, and no X-RateLimit headers on the answers. NewServer panics if
-// one is negative.
-func WithRateLimit(reads, writes int) Option {
-	return func(c *config) { c.reads, c.writes = reads, writes }
-}
-
-// WithClock sets the clock by which webhooks and events are dated, the windows of
-// the rate limit begin and end, and tokens expire. The default is [time.Now]. The
-// function must be safe for concurrent use. NewServer panics if it is nil.
-func WithClock(now func() time.Time) Option {
-	return func(c *config) { c.now = now }
-}
-
-// WithNewestFirst makes lists begin with the newest webhook. By default they
-// begin with the oldest. The order of the service isn't known.
-func WithNewestFirst() Option {
-	return func(c *config) { c.newestFirst = true }
-}
-
-// WithPageBeyondEnd sets the answer for a page beyond the last one: 200, the
-// default, is a page without webhooks, 400 and 404 are errors. The answer of the
-// service isn't known. NewServer panics on any other status.
-func WithPageBeyondEnd(status int) Option {
-	return func(c *config) { c.pageBeyondEnd = status }
-}
-
-// NewServer starts a server on a port of the loopback interface and returns it.
-// The caller should call Close when finished. NewServer panics when it can't
-// listen.
+// NewServer starts and returns a new server on a port of the loopback interface.
+// The caller should call Close when finished. NewServer panics if it cannot listen
+// or an option is invalid.
 func NewServer(opts ...Option) *Server {
-	c := config{
-		webhookLimit: 10, reads: 100, writes: 40, now: time.Now, pageBeyondEnd: http.StatusOK,
-		deliveryRetries: 3, deliveryInterval: 3 * time.Second, deliveryTimeout: 10 * time.Second,
-	}
-	for _, opt := range opts {
-		opt(&c)
-	}
-	c.check()
-	key := randomText(43)
-	s := &Server{
-		APIKey:  key,
-		service: newService(c, key),
-		sender:  newSender(c.deliveryTimeout),
-	}
+	c := newConfig(opts)
+	s := &Server{APIKey: c.apiKey, config: c, service: newService(c)}
 	s.listener = httptest.NewServer(s)
 	s.URL = s.listener.URL
 	return s
 }
 
-// check panics on a value that no server can work with.
-func (c config) check() {
-	if c.webhookLimit < 0 || c.reads < 0 || c.writes < 0 {
-		panic("facadetest: a limit is zero or more")
-	}
-	if c.now == nil {
-		panic("facadetest: WithClock needs a clock")
-	}
-	if c.deliveryRetries < 0 || c.deliveryInterval < 0 {
-		panic("facadetest: the retries of a delivery and the time between them are zero or more")
-	}
-	if c.deliveryTimeout <= 0 {
-		panic("facadetest: an attempt to deliver takes more than no time")
-	}
-	switch c.pageBeyondEnd {
-	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
-	default:
-		panic("facadetest: a page beyond the end is answered with 200, 400 or 404, not with " + strconv.Itoa(c.pageBeyondEnd))
-	}
-}
-
-// Close shuts the server down. It breaks off the requests and answers that are
-// still under way, also those of other listeners, and waits until they have
-// ended. It breaks off deliveries, too. Calling it again does nothing.
+// Close shuts the server down. It aborts requests and deliveries in flight,
+// including those of other listeners, and waits for requests to end. Another call
+// has no effect.
 func (s *Server) Close() {
 	s.closing.begin()
 	s.listener.Close()
 }
 
-// quickRetry lets no test wait.
-var quickRetry = facade.WithRetry(facade.RetryPolicy{MinDelay: time.Millisecond, MaxDelay: time.Second})
+// Reset removes all webhooks, recorded requests and faults, and starts new
+// rate limit windows. Credentials stay valid. Subtests can share one server this
+// way. Reset does not wait for requests in flight.
+func (s *Server) Reset() {
+	s.faults.reset()
+	s.service.webhooks.reset()
+	s.service.limit.reset()
+	s.requests.reset()
+}
 
-// Client returns a client of this server, with its URL, its API key and its own
-// connection pool. The options are applied after these. Client panics when one
-// of them is faulty.
+// Client returns a new client with the URL and the API key of the server and its
+// own connection pool. The options are applied last. Client panics if an option is
+// invalid.
+//
+// The retry policy suits tests: up to 4 attempts with delays of milliseconds, and
+// no delay of more than a second. A 429 for the rest of a minute is therefore
+// returned at once, as an error with RetryAfter. [facade.WithRetry] overrides the
+// policy.
 func (s *Server) Client(opts ...facade.Option) *facade.Client {
-	opts = append([]facade.Option{facade.WithBaseURL(s.URL), facade.WithHTTPClient(s.listener.Client()), quickRetry}, opts...)
+	opts = append([]facade.Option{
+		facade.WithBaseURL(s.URL),
+		facade.WithHTTPClient(s.listener.Client()),
+		facade.WithRetry(facade.RetryPolicy{MaxAttempts: 4, MinDelay: time.Millisecond, MaxDelay: time.Second}),
+	}, opts...)
 	client, err := facade.NewClient(s.APIKey, opts...)
 	if err != nil {
 		panic("facadetest: " + err.Error())
@@ -151,18 +80,30 @@ func (s *Server) Client(opts ...facade.Option) *facade.Client {
 	return client
 }
 
-// Webhooks returns copies of the webhooks the server holds, oldest first.
+// Webhooks returns copies of all webhooks, oldest first.
 func (s *Server) Webhooks() []facade.Webhook {
-	return s.service.webhooks()
+	return s.service.webhooks.all()
 }
 
-// ServeHTTP answers one request. The server does so by itself on its URL; a
-// test may also serve it over a listener of its own.
+// Requests returns copies of the latest 10,000 requests in the order of their
+// arrival, including requests with a fault. Older requests are not kept.
+func (s *Server) Requests() []Request {
+	return s.requests.all()
+}
+
+// Inject adds faults. A request gets the first fault that matches, in the order
+// in which they were added. Inject is safe to call while requests are in flight.
+func (s *Server) Inject(faults ...Fault) {
+	s.faults.add(faults)
+}
+
+// ServeHTTP responds to one request. The server calls it for requests to its URL.
+// A test can serve it on another listener too.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer s.closing.call(func() {
-		breakOff(w)
+		abort(w)
 		cancel()
 	})()
 
@@ -174,58 +115,41 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	// One byte more than allowed tells a body that is too long from one that
-	// just fits.
+	// One more byte reveals a body beyond the limit.
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	entry.setBody(body[:min(len(body), maxBody)])
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 
-	a := answer{header: http.Header{}}
-	if fault.carriedOut() {
-		a = s.carryOut(r, body)
+	resp := response{header: http.Header{}}
+	if fault.processes() {
+		resp = record(s.service, r, body)
 	} else if isLimited(r) {
-		s.service.limit.peek(r.Method, a.header)
+		s.service.limit.peek(r.Method, resp.header)
 	}
-	a = fault.change(a)
+	resp = fault.replace(resp)
 	wait(ctx, fault.Delay)
 	if fault.Reset == ResetAfterRead {
 		resetConnection(w)
 		return
 	}
-	// A client that has read the answer finds it recorded.
-	entry.setStatus(a.status)
-	send(ctx, w, a, fault)
+	// Record the status first, so that a client that has the response finds it.
+	entry.setStatus(resp.status)
+	fault.send(ctx, w, resp)
 }
 
-// breakOff ends reading and writing, so that a client that does neither can't
-// keep the server from closing.
-func breakOff(w http.ResponseWriter) {
+// abort ends reading and writing, so that an idle client cannot keep the server
+// from closing.
+func abort(w http.ResponseWriter) {
 	now, control := time.Now(), http.NewResponseController(w)
-	// Writing first: once reading fails, net/http ends the context of the request,
-	// and the answer would be sent after all.
+	// Writing ends first. A failed read cancels the context of the request, and the
+	// response would be sent.
 	_ = control.SetWriteDeadline(now)
 	_ = control.SetReadDeadline(now)
 }
 
-// An answer is held back until every fault has been applied to it.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// carryOut does what the request asks for and returns the answer to it.
-func (s *Server) carryOut(r *http.Request, body []byte) answer {
-	clone := *r
-	clone.Body = io.NopCloser(bytes.NewReader(body))
-	rec := httptest.NewRecorder()
-	s.service.ServeHTTP(rec, &clone)
-	return answer{status: rec.Code, header: rec.Header(), body: rec.Body.Bytes()}
-}
-
-// wait returns after d, or as soon as the context ends.
+// wait returns after d, or when ctx ends.
 func wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
@@ -236,37 +160,4 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-}
-
-// send writes the answer the way the fault wants it written.
-func send(ctx context.Context, w http.ResponseWriter, a answer, f Fault) {
-	maps.Copy(w.Header(), a.header)
-	if bodyAllowed(a.status) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
-	f.changeHeader(w.Header())
-	if f.Infinite {
-		w.Header().Del("Content-Length")
-	}
-
-	control := http.NewResponseController(w)
-	w.WriteHeader(a.status)
-	if w.Header().Get("Content-Length") == "" {
-		// Once the headers are out, net/http can't add a length of its own.
-		_ = control.Flush()
-	}
-	switch {
-	case f.Infinite:
-		sendEndless(ctx, w, a.body)
-	case f.Truncate:
-		sendHalf(w, a.body)
-	default:
-		_, _ = w.Write(a.body)
-		// What net/http would send later, Close couldn't break off.
-		_ = control.Flush()
-	}
-}
-
-func bodyAllowed(status int) bool {
-	return status != http.StatusNoContent && status != http.StatusNotModified
 }

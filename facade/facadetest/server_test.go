@@ -17,7 +17,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-func TestServerHasAKeyAndAURL(t *testing.T) {
+func TestNewServer_urlAndKey(t *testing.T) {
 	t.Parallel()
 	one, _ := start(t)
 	two, _ := start(t)
@@ -29,7 +29,7 @@ func TestServerHasAKeyAndAURL(t *testing.T) {
 	assert.Empty(t, one.Requests())
 }
 
-func TestClientTalksToTheServer(t *testing.T) {
+func TestClient_options(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	client := server.Client(facade.WithApplication("app", "1.2.3"))
@@ -41,17 +41,51 @@ func TestClientTalksToTheServer(t *testing.T) {
 	require.NoError(t, err)
 
 	assert.Equal(t, []facade.Webhook{*created}, server.Webhooks())
-	assert.Equal(t, "app:1.2.3", server.Requests()[0].Header.Get("AV-Origin-App"), "the options given count too")
+	assert.Equal(t, "app:1.2.3", server.Requests()[0].Header.Get("AV-Origin-App"), "the options apply")
 }
 
-func TestClientPanicsOnAFaultyOption(t *testing.T) {
+func TestWithAPIKey(t *testing.T) {
+	t.Parallel()
+	server, call := start(t, facadetest.WithAPIKey("key-of-the-test"))
+
+	assert.Equal(t, "key-of-the-test", server.APIKey)
+	assert.Equal(t, http.StatusOK, call.do(http.MethodGet, "/webhooks", "").status)
+	for _, opts := range [][]facade.Option{nil, {facade.WithTokenExchange()}} {
+		_, err := server.Client(opts...).ListWebhooks(t.Context(), facade.ListOptions{})
+		require.NoError(t, err)
+	}
+	other := call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", basic("another-key:"))
+	assert.Equal(t, http.StatusUnauthorized, other.status)
+}
+
+// The second attempts are counted, and the test would take a minute with the
+// default policy of package facade.
+func TestClient_retryPolicy(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	client := server.Client()
+	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable, Times: 4})
+	_, err := client.ListWebhooks(t.Context(), facade.ListOptions{})
+	require.ErrorIs(t, err, facade.ErrServer)
+	assert.Len(t, server.Requests(), 4, "4 attempts")
+
+	server.Inject(facadetest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"X-RateLimit-Retry-After": "2"}})
+	_, err = client.ListWebhooks(t.Context(), facade.ListOptions{})
+	require.ErrorIs(t, err, facade.ErrTooManyRequests)
+	var e *facade.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, 2*time.Second, e.RetryAfter)
+	assert.Len(t, server.Requests(), 5, "no attempt after a delay of more than a second")
+}
+
+func TestClient_invalidOption(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 
 	assert.Panics(t, func() { server.Client(facade.WithTimeout(-time.Second)) })
 }
 
-func TestWebhooksAreCopies(t *testing.T) {
+func TestWebhooks_copies(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	call.create(someWebhook)
@@ -64,7 +98,7 @@ func TestWebhooksAreCopies(t *testing.T) {
 	assert.Equal(t, facade.EventVideoSourceRecorded, server.Webhooks()[0].Events[0])
 }
 
-func TestUnknownRoutes(t *testing.T) {
+func TestServer_unknownRoute(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
 		"/", "//", "/webhooks/", "//webhooks", "/webhooks//", "/webhooks/a/b", "/webhooks/a/", "/webhooks/.",
@@ -74,7 +108,7 @@ func TestUnknownRoutes(t *testing.T) {
 			t.Parallel()
 			_, call := start(t)
 
-			resp := call.odd().do(http.MethodGet, path, "")
+			resp := call.responsesOnly().do(http.MethodGet, path, "")
 
 			resp.isError(http.StatusNotFound, "unrecognized-request-url", "Unrecognized request URL.", "")
 			assert.Equal(t, !strings.HasPrefix(path, "/auth/"), resp.header.Get("X-RateLimit-Limit") == "100")
@@ -82,7 +116,7 @@ func TestUnknownRoutes(t *testing.T) {
 	}
 }
 
-func TestMethodsNotAllowed(t *testing.T) {
+func TestServer_methodNotAllowed(t *testing.T) {
 	t.Parallel()
 	for _, route := range []struct {
 		path    string
@@ -98,7 +132,7 @@ func TestMethodsNotAllowed(t *testing.T) {
 				t.Parallel()
 				_, call := start(t)
 
-				resp := call.odd().do(method, route.path, "")
+				resp := call.responsesOnly().do(method, route.path, "")
 
 				resp.isError(http.StatusMethodNotAllowed, "method-not-allowed", "Method is not allowed for this route.", "")
 			})
@@ -106,20 +140,20 @@ func TestMethodsNotAllowed(t *testing.T) {
 	}
 }
 
-func TestHeadIsNotAllowed(t *testing.T) {
+func TestServer_head(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 
-	resp := call.odd().do(http.MethodHead, "/webhooks", "")
+	resp := call.responsesOnly().do(http.MethodHead, "/webhooks", "")
 
 	assert.Equal(t, http.StatusMethodNotAllowed, resp.status)
 	assert.Empty(t, resp.body)
-	assert.Equal(t, "99", resp.header.Get("X-RateLimit-Remaining"), "it counts as a read")
+	assert.Equal(t, "99", resp.header.Get("X-RateLimit-Remaining"), "a HEAD counts as a read")
 }
 
-func TestServerError(t *testing.T) {
+func TestServer_internalError(t *testing.T) {
 	t.Parallel()
-	// The one thing that can't be written in JSON is a date after the year 9999.
+	// JSON has no form for a date after the year 9999.
 	_, call := start(t, facadetest.WithClock(func() time.Time {
 		return time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 	}))
@@ -127,7 +161,7 @@ func TestServerError(t *testing.T) {
 	call.do(http.MethodPost, "/webhooks", someWebhook).isError(http.StatusInternalServerError, "", "Server error", "")
 }
 
-func TestServesOnAnotherListener(t *testing.T) {
+func TestServer_otherListener(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	other := httptest.NewServer(server)
@@ -141,36 +175,36 @@ func TestServesOnAnotherListener(t *testing.T) {
 	assert.Len(t, server.Requests(), 2)
 }
 
-func TestCloseRefusesConnectionsAndCanBeRepeated(t *testing.T) {
+func TestClose_twice(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 
 	server.Close()
 	server.Close()
 
-	_ = call.free().fail(http.MethodGet, "/webhooks", "")
+	_ = call.withoutContract().fail(http.MethodGet, "/webhooks", "")
 	assert.Empty(t, server.Requests())
 }
 
-func TestCloseDoesNotWaitForAReader(t *testing.T) {
+func TestClose_idleReader(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("a", 64<<20)
-	for name, fault := range map[string]facadetest.Fault{"whole": {Status: 200, Body: large}, "cut": {Body: large, Truncate: true}} {
+	for name, fault := range map[string]facadetest.Fault{"complete": {Status: 200, Body: large}, "truncated": {Body: large, Truncate: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
 			server.Inject(fault)
-			resp, err := call.free().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
+			resp, err := call.withoutContract().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 			require.NoError(t, err)
 			defer resp.Body.Close()
 
-			closes(t, server)
+			requireClose(t, server)
 		})
 	}
 }
 
-// sendPart sends a create that announces 500 bytes more of a body than it has,
-// and stays connected.
+// sendPart sends a create without the last 500 bytes of its body, and stays
+// connected.
 func sendPart(t *testing.T, server *facadetest.Server, body string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "http://"))
@@ -180,39 +214,41 @@ func sendPart(t *testing.T, server *facadetest.Server, body string) {
 	require.NoError(t, err)
 }
 
-func TestCloseDoesNotWaitForTheRestOfARequest(t *testing.T) {
+func TestClose_partialRequest(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	sendPart(t, server, someWebhook)
-	arrived(t, server, 1)
+	waitForRequests(t, server, 1)
 
-	closes(t, server)
+	requireClose(t, server)
 
 	assert.Empty(t, server.Webhooks())
 }
 
-func TestCloseDoesNotWaitForWhatIsTooLong(t *testing.T) {
+func TestClose_partialRequestBeyondLimit(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	sendPart(t, server, strings.Repeat("a", 1<<20+1))
 	require.Eventually(t, func() bool {
 		got := server.Requests()
 		return len(got) == 1 && got[0].Status != 0
-	}, 10*time.Second, time.Millisecond, "net/http waits for the rest before it answers")
+	}, 10*time.Second, time.Millisecond, "net/http waits for the rest before the response")
 
-	closes(t, server)
+	requireClose(t, server)
 }
 
-func TestNewServerPanicsOnWhatCannotWork(t *testing.T) {
+func TestNewServer_invalidOption(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		option facadetest.Option
 		want   string
 	}{
-		"no clock":       {facadetest.WithClock(nil), "facadetest: WithClock needs a clock"},
-		"webhook limit":  {facadetest.WithWebhookLimit(-1), "facadetest: a limit is zero or more"},
-		"limit of reads": {facadetest.WithRateLimit(-1, 1), "facadetest: a limit is zero or more"},
-		"of writes":      {facadetest.WithRateLimit(1, -1), "facadetest: a limit is zero or more"},
+		"nil clock":           {facadetest.WithClock(nil), "facadetest: WithClock: the clock is nil"},
+		"webhook limit":       {facadetest.WithWebhookLimit(-1), "facadetest: a limit must be zero or more"},
+		"read limit":          {facadetest.WithRateLimit(-1, 1), "facadetest: a limit must be zero or more"},
+		"write limit":         {facadetest.WithRateLimit(1, -1), "facadetest: a limit must be zero or more"},
+		"empty API key":       {facadetest.WithAPIKey(""), "facadetest: WithAPIKey: the key is empty"},
+		"nil delivery client": {facadetest.WithDeliveryClient(nil), "facadetest: WithDeliveryClient: the client is nil"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,15 +257,15 @@ func TestNewServerPanicsOnWhatCannotWork(t *testing.T) {
 	}
 }
 
-func TestPageBeyondEndPanicsOnOtherStatuses(t *testing.T) {
+func TestNewServer_invalidPageBeyondEnd(t *testing.T) {
 	t.Parallel()
 
-	assert.PanicsWithValue(t, "facadetest: a page beyond the end is answered with 200, 400 or 404, not with 500", func() {
+	assert.PanicsWithValue(t, "facadetest: WithPageBeyondEnd: the status must be 200, 400 or 404, not 500", func() {
 		facadetest.NewServer(facadetest.WithPageBeyondEnd(http.StatusInternalServerError))
 	})
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestServer_concurrent(t *testing.T) {
 	t.Parallel()
 	const callers = 20
 	server, call := start(t, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -18,8 +19,16 @@ const (
 	maxPageSize     = 100
 )
 
-// webhooks returns copies of all webhooks.
-func (s *service) webhooks() []facade.Webhook {
+// webhooks are the webhooks of the account and their operations.
+type webhooks struct {
+	config config
+
+	mu     sync.Mutex
+	stored []gen.Webhook // oldest first
+}
+
+// all returns copies of all webhooks.
+func (s *webhooks) all() []facade.Webhook {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]facade.Webhook, len(s.stored))
@@ -40,25 +49,31 @@ func (s *service) webhooks() []facade.Webhook {
 	return all
 }
 
-// find returns the index of a webhook, -1 if there is none of that id. The
-// caller holds the lock.
-func (s *service) find(id string) int {
+// reset removes all webhooks.
+func (s *webhooks) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored = nil
+}
+
+// find returns the index of a webhook, or -1 if the ID is unknown. The caller
+// holds the lock.
+func (s *webhooks) find(id string) int {
 	return slices.IndexFunc(s.stored, func(w gen.Webhook) bool { return w.WebhookID == id })
 }
 
-// CreateWebhook adds a webhook. Like the service it makes a second one of the
-// same url and events.
-func (s *service) CreateWebhook(_ context.Context, request gen.CreateWebhookRequestObject) (gen.CreateWebhookResponseObject, error) {
+// CreateWebhook adds a webhook. Like the service it accepts duplicates.
+func (s *webhooks) CreateWebhook(_ context.Context, request gen.CreateWebhookRequestObject) (gen.CreateWebhookResponseObject, error) {
 	webhook := gen.Webhook{
 		WebhookID:       "webhook_" + randomText(22),
-		CreatedAt:       s.now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano), // in milliseconds, as the service
+		CreatedAt:       s.config.now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano), // in milliseconds, as the service
 		Events:          request.Body.Events,
 		URL:             request.Body.URL,
 		SignatureSecret: "sig_sec_" + randomText(22),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.webhookLimit > 0 && len(s.stored) >= s.webhookLimit {
+	if limit := s.config.webhookLimit; limit > 0 && len(s.stored) >= limit {
 		return gen.CreateWebhook400JSONResponse{BadRequestJSONResponse: gen.BadRequestJSONResponse{Body: errWebhookLimit}}, nil
 	}
 	s.stored = append(s.stored, webhook)
@@ -66,7 +81,7 @@ func (s *service) CreateWebhook(_ context.Context, request gen.CreateWebhookRequ
 }
 
 // GetWebhook returns a webhook.
-func (s *service) GetWebhook(_ context.Context, request gen.GetWebhookRequestObject) (gen.GetWebhookResponseObject, error) {
+func (s *webhooks) GetWebhook(_ context.Context, request gen.GetWebhookRequestObject) (gen.GetWebhookResponseObject, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.find(request.WebhookID)
@@ -77,7 +92,7 @@ func (s *service) GetWebhook(_ context.Context, request gen.GetWebhookRequestObj
 }
 
 // DeleteWebhook removes a webhook.
-func (s *service) DeleteWebhook(_ context.Context, request gen.DeleteWebhookRequestObject) (gen.DeleteWebhookResponseObject, error) {
+func (s *webhooks) DeleteWebhook(_ context.Context, request gen.DeleteWebhookRequestObject) (gen.DeleteWebhookResponseObject, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.find(request.WebhookID)
@@ -88,9 +103,8 @@ func (s *service) DeleteWebhook(_ context.Context, request gen.DeleteWebhookRequ
 	return gen.DeleteWebhook204Response{}, nil
 }
 
-// ListWebhooks returns a page of the webhooks that are subscribed to an event,
-// or of all.
-func (s *service) ListWebhooks(_ context.Context, request gen.ListWebhooksRequestObject) (gen.ListWebhooksResponseObject, error) {
+// ListWebhooks returns a page of all webhooks, or of those subscribed to an event.
+func (s *webhooks) ListWebhooks(_ context.Context, request gen.ListWebhooksRequestObject) (gen.ListWebhooksResponseObject, error) {
 	page, size := 1, defaultPageSize
 	if p := request.Params.CurrentPage; p != nil {
 		page = *p
@@ -98,19 +112,21 @@ func (s *service) ListWebhooks(_ context.Context, request gen.ListWebhooksReques
 	if p := request.Params.PageSize; p != nil {
 		size = *p
 	}
-	if page < 1 {
-		return listError(errInvalidQuery("currentPage")), nil
-	}
-	if size < 1 || size > maxPageSize {
-		return listError(errInvalidQuery("pageSize")), nil
-	}
 	var event gen.EventType
 	if p := request.Params.Events; p != nil {
 		event = *p
 	}
+	switch {
+	case page < 1:
+		return listError(errInvalidQuery("currentPage")), nil
+	case size < 1 || size > maxPageSize:
+		return listError(errInvalidQuery("pageSize")), nil
+	case event != "" && !s.config.knows(event):
+		return listError(errInvalidQuery("events")), nil
+	}
 
 	found := s.subscribed(event)
-	// An empty list has one page too, or its link to the last page would lead nowhere.
+	// An empty list has one page too, as the target of the link to the last page.
 	pages := max(1, (len(found)+size-1)/size)
 	data := []gen.Webhook{}
 	if page <= pages {
@@ -127,14 +143,14 @@ func (s *service) ListWebhooks(_ context.Context, request gen.ListWebhooksReques
 			PageSize:         float64(size),
 			PagesTotal:       float64(pages),
 			ItemsTotal:       float64(len(found)),
-			Links:            linksOf(event, page, size, pages),
+			Links:            pageLinks(event, page, size, pages),
 		},
 	}}, nil
 }
 
-// subscribed returns the webhooks subscribed to an event, or all if it is
-// empty, in the order of lists.
-func (s *service) subscribed(event gen.EventType) []gen.Webhook {
+// subscribed returns the webhooks subscribed to an event in the order of lists.
+// An empty event means all webhooks.
+func (s *webhooks) subscribed(event gen.EventType) []gen.Webhook {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := []gen.Webhook{}
@@ -143,15 +159,16 @@ func (s *service) subscribed(event gen.EventType) []gen.Webhook {
 			found = append(found, w)
 		}
 	}
-	if s.newestFirst {
+	if s.config.newestFirst {
 		slices.Reverse(found)
 	}
 	return found
 }
 
-// errBeyondEnd returns the error for a page beyond the last, if it is one.
-func (s *service) errBeyondEnd() (gen.Error, bool) {
-	switch s.pageBeyondEnd {
+// errBeyondEnd returns the error for a page beyond the last, and false if this
+// page is no error.
+func (s *webhooks) errBeyondEnd() (gen.Error, bool) {
+	switch s.config.pageBeyondEnd {
 	case http.StatusBadRequest:
 		return errInvalidQuery("currentPage"), true
 	case http.StatusNotFound:
@@ -160,19 +177,18 @@ func (s *service) errBeyondEnd() (gen.Error, bool) {
 	return gen.Error{}, false
 }
 
-// A listError is a list's answer of any status. The contract has no 404 for
-// lists, so neither has gen.
+// A listError is an error response to a list with any status. The contract, and
+// therefore gen, has no 404 for lists.
 type listError gen.Error
 
-// VisitListWebhooksResponse writes the answer.
+// VisitListWebhooksResponse writes the response.
 func (e listError) VisitListWebhooksResponse(w http.ResponseWriter) error {
 	writeError(w, gen.Error(e))
 	return nil
 }
 
-// linksOf returns the links of a page to itself and others, relative and with
-// the filter of the page.
-func linksOf(event gen.EventType, page, size, pages int) json.RawMessage {
+// pageLinks returns the links of a page, relative and with the filter of the page.
+func pageLinks(event gen.EventType, page, size, pages int) json.RawMessage {
 	links := []gen.PaginationLink{}
 	add := func(rel string, to int) {
 		q := url.Values{}

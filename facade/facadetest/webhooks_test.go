@@ -3,7 +3,9 @@ package facadetest_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,22 +41,48 @@ func TestCreate(t *testing.T) {
 	}}, server.Webhooks())
 }
 
-func TestCreateTakesDuplicatesAndUnknownEvents(t *testing.T) {
+func TestCreate_duplicates(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	const body = `{"url":"http://localhost:8080/?a=<b>","events":["video.something.new","video.source.recorded"]}`
+	const body = `{"url":"http://localhost:8080/?a=<b>","events":["video.summary.generated","video.source.recorded"]}`
 
 	one, two := call.create(body), call.create(body)
 
 	assert.NotEqual(t, one.WebhookID, two.WebhookID)
 	assert.NotEqual(t, one.SignatureSecret, two.SignatureSecret)
-	assert.Equal(t, []gen.EventType{"video.something.new", "video.source.recorded"}, two.Events)
+	assert.Equal(t, []gen.EventType{"video.summary.generated", "video.source.recorded"}, two.Events)
 	assert.Equal(t, "http://localhost:8080/?a=<b>", two.URL)
 	require.Len(t, server.Webhooks(), 2)
 	assert.Equal(t, one.WebhookID, server.Webhooks()[0].ID, "oldest first")
 }
 
-func TestCreateUpToTheLimit(t *testing.T) {
+func TestCreate_unknownEvent(t *testing.T) {
+	t.Parallel()
+	const misspelled = `{"url":"https://hooks.example.com/a","events":["video.source.recorded","video.summary.generate"]}`
+
+	t.Run("default", func(t *testing.T) {
+		t.Parallel()
+		server, call := start(t)
+		resp := call.do(http.MethodPost, "/webhooks", misspelled)
+		assert.Equal(t, http.StatusBadRequest, resp.status)
+		assert.Equal(t, []gen.ErrorProblem{{
+			Type:  docs + "invalid-attribute",
+			Title: `This attribute must be an array of known event names, and "video.summary.generate" is unknown.`,
+			Name:  "events",
+		}}, decode[gen.Error](resp).Problems)
+		assert.Empty(t, server.Webhooks())
+	})
+	t.Run("WithUnknownEvents", func(t *testing.T) {
+		t.Parallel()
+		server, call := start(t, facadetest.WithUnknownEvents())
+		created := call.create(misspelled)
+		assert.Equal(t, []gen.EventType{"video.source.recorded", "video.summary.generate"}, created.Events)
+		assert.Equal(t, server.Webhooks()[0].ID, call.list("?events=video.summary.generate").Data[0].WebhookID)
+		assert.Empty(t, call.list("?events=video.new").Data)
+	})
+}
+
+func TestCreate_limit(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
@@ -81,7 +109,7 @@ func TestCreateUpToTheLimit(t *testing.T) {
 	}
 }
 
-func TestCreateWithoutLimit(t *testing.T) {
+func TestCreate_noLimit(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithWebhookLimit(0))
 
@@ -92,15 +120,15 @@ func TestCreateWithoutLimit(t *testing.T) {
 	assert.Len(t, server.Webhooks(), 12)
 }
 
-func TestCreateRefusesWhatIsNoPayload(t *testing.T) {
+func TestCreate_invalidPayload(t *testing.T) {
 	t.Parallel()
 	long := `{"url":"https://hooks.example.com/` + strings.Repeat("a", 1<<20) + `","events":["video.source.recorded"]}`
 	for name, body := range map[string]string{
-		"nothing":         "",
-		"no JSON":         "url=https://hooks.example.com",
-		"half":            `{"url":"https://hooks.exa`,
-		"more":            someWebhook + "}",
-		"an array":        `["a"]`,
+		"empty":           "",
+		"form":            "url=https://hooks.example.com",
+		"truncated":       `{"url":"https://hooks.exa`,
+		"trailing brace":  someWebhook + "}",
+		"array":           `["a"]`,
 		"more than a MiB": long,
 		"a MiB of spaces": someWebhook + strings.Repeat(" ", 1<<20),
 	} {
@@ -108,7 +136,7 @@ func TestCreateRefusesWhatIsNoPayload(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
 
-			resp := call.odd().do(http.MethodPost, "/webhooks", body)
+			resp := call.responsesOnly().do(http.MethodPost, "/webhooks", body)
 
 			resp.isError(http.StatusBadRequest, "invalid-payload", "The payload is invalid.", "")
 			assert.Empty(t, server.Webhooks())
@@ -116,7 +144,7 @@ func TestCreateRefusesWhatIsNoPayload(t *testing.T) {
 	}
 }
 
-func TestCreateStoresWhatItChecked(t *testing.T) {
+func TestCreate_fieldsInOtherCase(t *testing.T) {
 	t.Parallel()
 	for _, other := range []string{`1`, `"ftp://a"`} {
 		t.Run(other, func(t *testing.T) {
@@ -131,17 +159,17 @@ func TestCreateStoresWhatItChecked(t *testing.T) {
 	}
 }
 
-func TestCreateTakesASchemeInAnyCase(t *testing.T) {
+func TestCreate_schemeInAnyCase(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 
-	resp := call.odd().do(http.MethodPost, "/webhooks", `{"url":"HttpS://hooks.example.com","events":["video.source.recorded"]}`)
+	resp := call.responsesOnly().do(http.MethodPost, "/webhooks", `{"url":"HttpS://hooks.example.com","events":["video.source.recorded"]}`)
 
 	assert.Equal(t, http.StatusCreated, resp.status)
 	assert.Equal(t, "HttpS://hooks.example.com", decode[gen.Webhook](resp).URL)
 }
 
-func TestCreateDatesInMilliseconds(t *testing.T) {
+func TestCreate_milliseconds(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	_, call := start(t, facadetest.WithClock(clock.Now))
@@ -152,7 +180,7 @@ func TestCreateDatesInMilliseconds(t *testing.T) {
 	assert.Contains(t, resp.body, `"createdAt":"2024-08-08T14:12:18.125Z"`)
 }
 
-func TestCreateTakesAMiB(t *testing.T) {
+func TestCreate_largestPayload(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 
@@ -162,7 +190,7 @@ func TestCreateTakesAMiB(t *testing.T) {
 	assert.Len(t, server.Requests()[0].Body, 1<<20)
 }
 
-func TestPayloadProblems(t *testing.T) {
+func TestServer_payloadProblems(t *testing.T) {
 	t.Parallel()
 	missing := func(name string) gen.ErrorProblem {
 		return gen.ErrorProblem{Type: "https://docs.api.video/reference/attribute-required", Title: "This attribute is required.", Name: name}
@@ -183,10 +211,13 @@ func TestPayloadProblems(t *testing.T) {
 		{"/webhooks", `{"events":"video.source.recorded"}`, []gen.ErrorProblem{missing("url"), invalid("events", "an array")}},
 		{"/webhooks", `{"url":1,"events":{}}`, []gen.ErrorProblem{invalid("url", "a string"), invalid("events", "an array")}},
 		{"/webhooks", `{"url":[],"events":[null,1]}`, []gen.ErrorProblem{invalid("url", "a string"), invalid("events", "an array of event names")}},
-		{"/webhooks", `{"url":"foo","events":["a",""]}`, []gen.ErrorProblem{invalid("url", "an http or https URL"), invalid("events", "an array of event names")}},
-		{"/webhooks", `{"url":"ftp://a","events":["a"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
-		{"/webhooks", `{"url":"https://:80/","events":["a"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
-		{"/webhooks", `{"url":"https://a/%","events":["a"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
+		{"/webhooks", `{"url":"foo","events":["video.source.recorded",""]}`, []gen.ErrorProblem{invalid("url", "an http or https URL"), invalid("events", "an array of event names")}},
+		{"/webhooks", `{"url":"ftp://a","events":["video.source.recorded"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
+		{"/webhooks", `{"url":"https://:80/","events":["video.source.recorded"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
+		{"/webhooks", `{"url":"https://a/%","events":["video.source.recorded"]}`, []gen.ErrorProblem{invalid("url", "an http or https URL")}},
+		{"/webhooks", `{"url":"https://a","events":["video.source.recorded","video.encoding.completed"]}`, []gen.ErrorProblem{
+			invalid("events", `an array of known event names, and "video.encoding.completed" is unknown`),
+		}},
 		{"/auth/api-key", `{}`, []gen.ErrorProblem{missing("apiKey")}},
 		{"/auth/api-key", `{"apiKey":1}`, []gen.ErrorProblem{invalid("apiKey", "a string")}},
 		{"/auth/refresh", `{"refreshToken":""}`, []gen.ErrorProblem{missing("refreshToken")}},
@@ -195,7 +226,7 @@ func TestPayloadProblems(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
 
-			resp := call.odd().do(http.MethodPost, test.path, test.body)
+			resp := call.responsesOnly().do(http.MethodPost, test.path, test.body)
 
 			assert.Equal(t, http.StatusBadRequest, resp.status)
 			assert.Equal(t, gen.Error{
@@ -210,7 +241,7 @@ func TestPayloadProblems(t *testing.T) {
 	}
 }
 
-func TestGetAndDelete(t *testing.T) {
+func TestServer_getAndDelete(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	kept, gone := call.create(someWebhook), call.create(someWebhook)
@@ -232,7 +263,7 @@ func TestGetAndDelete(t *testing.T) {
 	assert.Equal(t, kept.WebhookID, server.Webhooks()[0].ID)
 }
 
-func TestIDsAreOneSegment(t *testing.T) {
+func TestServer_escapedID(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 
@@ -242,12 +273,12 @@ func TestIDsAreOneSegment(t *testing.T) {
 				isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
 		}
 	}
-	call.odd().do(http.MethodGet, "/webhooks/%2F", "", "Authorization", "").
+	call.responsesOnly().do(http.MethodGet, "/webhooks/%2F", "", "Authorization", "").
 		isError(http.StatusUnauthorized, "authentication-missing-authorization-header", `The "Authorization" header is missing.`, "")
 }
 
-// fill creates n webhooks and returns their ids, oldest first. Every second one
-// is subscribed to summaries.
+// fill creates n webhooks and returns their IDs, oldest first. Every second
+// webhook is subscribed to summaries.
 func fill(call caller, n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
@@ -275,7 +306,7 @@ func linksOf(t *testing.T, list gen.WebhookList) []gen.PaginationLink {
 	return links
 }
 
-func TestListPages(t *testing.T) {
+func TestList_pages(t *testing.T) {
 	t.Parallel()
 	_, call := start(t, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
 	ids := fill(call, 26)
@@ -318,7 +349,7 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-func TestListOfNothing(t *testing.T) {
+func TestList_empty(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 
@@ -331,7 +362,7 @@ func TestListOfNothing(t *testing.T) {
 	assert.Len(t, linksOf(t, list), 3)
 }
 
-func TestListFilters(t *testing.T) {
+func TestList_filter(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 	ids := fill(call, 4)
@@ -347,21 +378,21 @@ func TestListFilters(t *testing.T) {
 		{Rel: "last", URI: "/webhooks?currentPage=2&events=video.summary.generated&pageSize=1"},
 	}, linksOf(t, list))
 	assert.Equal(t, ids[3:], idsOf(call.list(strings.TrimPrefix(linksOf(t, list)[2].URI, "/webhooks"))))
-	assert.Empty(t, call.list("?events=video.something.new").Data)
-	assert.Len(t, call.list("?events=").Data, 4, "an empty filter is none")
+	assert.Empty(t, call.list("?events=video.caption.generated").Data)
+	assert.Len(t, call.list("?events=").Data, 4, "an empty filter has no effect")
 }
 
-func TestListNewestFirst(t *testing.T) {
+func TestList_newestFirst(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithNewestFirst())
 	ids := fill(call, 3)
 
 	assert.Equal(t, []string{ids[2], ids[1]}, idsOf(call.list("?pageSize=2")))
 	assert.Equal(t, ids[:1], idsOf(call.list("?pageSize=2&currentPage=2")))
-	assert.Equal(t, ids[0], server.Webhooks()[0].ID, "the server's own list stays as it is")
+	assert.Equal(t, ids[0], server.Webhooks()[0].ID, "Webhooks is still oldest first")
 }
 
-func TestListRefusesParameters(t *testing.T) {
+func TestList_invalidParameter(t *testing.T) {
 	t.Parallel()
 	for query, name := range map[string]string{
 		"currentPage=0":               "currentPage",
@@ -370,42 +401,43 @@ func TestListRefusesParameters(t *testing.T) {
 		"currentPage=":                "currentPage",
 		"currentPage=1&currentPage=2": "currentPage",
 		"currentPage=99999999999999999999999999999999": "currentPage",
-		"pageSize=0":   "pageSize",
-		"pageSize=101": "pageSize",
-		"pageSize=2.5": "pageSize",
+		"pageSize=0":                      "pageSize",
+		"pageSize=101":                    "pageSize",
+		"pageSize=2.5":                    "pageSize",
+		"events=video.encoding.completed": "events",
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
 			_, call := start(t)
 
-			call.odd().do(http.MethodGet, "/webhooks?"+query, "").
+			call.responsesOnly().do(http.MethodGet, "/webhooks?"+query, "").
 				isError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", name)
 		})
 	}
 }
 
-func TestPageBeyondEnd(t *testing.T) {
+func TestList_pageBeyondEnd(t *testing.T) {
 	t.Parallel()
-	const farAway = "/webhooks?currentPage=9223372036854775807"
+	farAway := "?currentPage=" + strconv.Itoa(math.MaxInt) // on a 32-bit machine, 31 bits
 
 	t.Run("200", func(t *testing.T) {
 		t.Parallel()
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusOK))
-		list := call.list("?currentPage=9223372036854775807")
+		list := call.list(farAway)
 		assert.Empty(t, list.Data)
 		assert.Equal(t, 1, list.Pagination.PagesTotal)
 	})
 	t.Run("400", func(t *testing.T) {
 		t.Parallel()
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusBadRequest))
-		call.do(http.MethodGet, farAway, "").
+		call.do(http.MethodGet, "/webhooks"+farAway, "").
 			isError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", "currentPage")
-		assert.Empty(t, call.list("").Data, "the first page is never beyond the end")
+		assert.Empty(t, call.list("").Data, "the first page of an empty list exists")
 	})
 	t.Run("404", func(t *testing.T) {
 		t.Parallel()
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusNotFound))
-		call.free().do(http.MethodGet, farAway, "").
+		call.withoutContract().do(http.MethodGet, "/webhooks"+farAway, "").
 			isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "currentPage")
 	})
 }
