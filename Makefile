@@ -16,7 +16,7 @@ FUZZTIME     ?= 30s
 COVERAGE_MIN ?= 95
 
 # The module, and those within it that its users never get.
-MODULES := . bench examples/deduplicator examples/ingest internal/consumer
+MODULES := . bench examples/deduplicator examples/ingest examples/recipes internal/consumer
 
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -30,7 +30,7 @@ REDOCLY      := api/node_modules/.bin/redocly
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest test-deduplicator test-nginx generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
+.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest test-deduplicator test-nginx test-recipes generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ test-ingest: ## run the tests of examples/ingest, on clusters of real NATS serve
 test-nginx: ## run the tests behind a real nginx, which apt-get installs if it is missing
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
 	go test $(RACE) -shuffle=on -timeout 10m -tags nginx -run '^TestNginx_' ./facade
+
+test-recipes: ## run the tests of examples/recipes
+	go -C examples/recipes test $(RACE) -shuffle=on -timeout 10m ./...
 
 generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml or api/
 	@for part in models client server; do \
@@ -152,7 +155,7 @@ tidy: $(GOLANGCI) ## tidy each go.mod and format the Go code
 	@for module in $(MODULES); do (cd $$module && go mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml) || exit 1; done
 
-ci: check-generated lint-spec lint check-deps vet cover test test-deduplicator test-ingest test-nginx smoke ## run every check but vuln
+ci: check-generated lint-spec lint check-deps vet cover test test-deduplicator test-ingest test-recipes test-nginx smoke ## run every check but vuln
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/$(GOLANGCI_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
