@@ -43,24 +43,12 @@ type Attempt struct {
 func (a Attempt) ok() bool { return a.Status >= 200 && a.Status <= 299 }
 
 // Deliver sends an event as a signed notification to each webhook subscribed to
-// its type. It returns after each webhook has received or lost the event. The
-// deliveries have the order of [Server.Webhooks].
+// its type. It returns the deliveries in the order of [Server.Webhooks], after each
+// webhook has received or lost the event. Deliver aborts attempts in flight and
+// does not retry after ctx ends or the server closes.
 //
-// The event is an event type of package notification, such as
-// [notification.VideoSummaryGenerated], or a pointer to one. An empty Type is
-// replaced by the type of the struct. A zero EmittedAt is replaced by the time of
-// the server's clock, and by a later time in each call. Two calls therefore
-// deliver two different events. Set EmittedAt to deliver a duplicate.
-//
-// A []byte or [json.RawMessage] is sent unchanged, for events that the structs
-// cannot express. It must begin with a JSON object that has a type. Deliver panics
-// on any other event, and on an unknown type without [WithUnknownEvents].
-//
-// A status below 300 is success. Any other result is retried with the same bytes,
-// see [WithDeliveryRetries]. Webhooks are independent of each other. Deliver sends
-// real requests to the URLs of the webhooks, see [WithDeliveryClient]. Deliver
-// aborts attempts in flight and does not retry after ctx ends or the server
-// closes.
+// The section "Notifications" of the package comment describes the events. Deliver
+// panics on any other event, and on an unknown type without [WithUnknownEvents].
 func (s *Server) Deliver(ctx context.Context, event any) []Delivery {
 	body := encodeEvent(event, s.eventTime.next(s.config.now()))
 	eventType := typeOf(body)
