@@ -282,7 +282,7 @@ func TestWithDeliveryClient(t *testing.T) {
 		assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusAccepted)}, got)
 	}
 	assert.Equal(t, []string{summaryBody, summaryBody}, taking.bodies())
-	assert.Equal(t, taking.received()[0], taking.received()[1], "each attempt has its own connection")
+	assert.Equal(t, "close", taking.received()[0].header.Get("Connection"), "each attempt has its own connection")
 
 	other, _ := start(t, atOnce)
 	subscribe(t, other, secure.URL)
