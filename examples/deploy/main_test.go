@@ -148,8 +148,8 @@ func TestFilesThatAreWrong(t *testing.T) {
 		{"no webhooks, which might be a mistake", `{"owns": "https://hooks.example.com/"}`, `there is no "webhooks"`},
 		{"null, which might be a mistake", `null`, `there is no "webhooks"`},
 		{"two objects", `{"webhooks": []} {}`, "after the end"},
-		{"what can't be a url", `{"webhooks": [{"url": "https://hooks.example.com/", ` + events + `}, {"url": "hooks.example.com", ` + events + `}]}`, "the url must be an absolute http or https one (desired webhook 2 of 2)"},
-		{"no events", `{"webhooks": [{"url": "https://hooks.example.com/"}]}`, "at least one event (desired webhook 1 of 1)"},
+		{"what can't be a url", `{"webhooks": [{"url": "https://hooks.example.com/", ` + events + `}, {"url": "hooks.example.com", ` + events + `}]}`, "desired webhook 2 of 2: the URL"},
+		{"no events", `{"webhooks": [{"url": "https://hooks.example.com/"}]}`, "desired webhook 1 of 1: no events are given"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -68,12 +68,15 @@ func (s *Server) Reset() {
 // returned at once, as an error with RetryAfter. [facade.WithRetry] overrides the
 // policy.
 func (s *Server) Client(opts ...facade.Option) *facade.Client {
-	opts = append([]facade.Option{
+	all := []facade.Option{
 		facade.WithBaseURL(s.URL),
 		facade.WithHTTPClient(s.listener.Client()),
 		facade.WithRetry(facade.RetryPolicy{MaxAttempts: 4, MinDelay: time.Millisecond, MaxDelay: time.Second}),
-	}, opts...)
-	client, err := facade.NewClient(s.APIKey, opts...)
+	}
+	if s.config.unknownEvents {
+		all = append(all, facade.WithUnknownEvents())
+	}
+	client, err := facade.NewClient(s.APIKey, append(all, opts...)...)
 	if err != nil {
 		panic("facadetest: " + err.Error())
 	}

@@ -64,9 +64,13 @@ func (s *webhooks) find(id string) int {
 
 // CreateWebhook adds a webhook. Like the service it accepts duplicates.
 func (s *webhooks) CreateWebhook(_ context.Context, request gen.CreateWebhookRequestObject) (gen.CreateWebhookResponseObject, error) {
+	createdAt, err := s.config.now().UTC().Truncate(time.Millisecond).MarshalText() // in milliseconds, as the service
+	if err != nil {
+		return nil, err
+	}
 	webhook := gen.Webhook{
 		WebhookID:       "webhook_" + randomText(22),
-		CreatedAt:       s.config.now().UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano), // in milliseconds, as the service
+		CreatedAt:       string(createdAt),
 		Events:          request.Body.Events,
 		URL:             request.Body.URL,
 		SignatureSecret: "sig_sec_" + randomText(22),

@@ -331,11 +331,11 @@ func TestList_pages(t *testing.T) {
 			list := call.list(test.query)
 
 			assert.Equal(t, test.want, idsOf(list))
-			assert.Equal(t, test.page, list.Pagination.CurrentPage)
-			assert.Equal(t, len(test.want), list.Pagination.CurrentPageItems)
-			assert.Equal(t, test.size, list.Pagination.PageSize)
-			assert.Equal(t, test.pages, list.Pagination.PagesTotal)
-			assert.Equal(t, 26, list.Pagination.ItemsTotal)
+			assert.InDelta(t, test.page, list.Pagination.CurrentPage, 0)
+			assert.InDelta(t, len(test.want), list.Pagination.CurrentPageItems, 0)
+			assert.InDelta(t, test.size, list.Pagination.PageSize, 0)
+			assert.InDelta(t, test.pages, list.Pagination.PagesTotal, 0)
+			assert.InDelta(t, 26, list.Pagination.ItemsTotal, 0)
 			rels := map[string]string{}
 			for _, link := range linksOf(t, list) {
 				rels[link.Rel] = link.URI
@@ -357,8 +357,8 @@ func TestList_empty(t *testing.T) {
 	list := decode[gen.WebhookList](resp)
 
 	assert.Contains(t, resp.body, `"data":[]`)
-	assert.Equal(t, 0, list.Pagination.ItemsTotal)
-	assert.Equal(t, 1, list.Pagination.PagesTotal)
+	assert.InDelta(t, 0, list.Pagination.ItemsTotal, 0)
+	assert.InDelta(t, 1, list.Pagination.PagesTotal, 0)
 	assert.Len(t, linksOf(t, list), 3)
 }
 
@@ -370,7 +370,7 @@ func TestList_filter(t *testing.T) {
 	list := call.list("?events=video.summary.generated&pageSize=1")
 
 	assert.Equal(t, ids[1:2], idsOf(list))
-	assert.Equal(t, 2, list.Pagination.ItemsTotal)
+	assert.InDelta(t, 2, list.Pagination.ItemsTotal, 0)
 	assert.Equal(t, []gen.PaginationLink{
 		{Rel: "self", URI: "/webhooks?currentPage=1&events=video.summary.generated&pageSize=1"},
 		{Rel: "first", URI: "/webhooks?currentPage=1&events=video.summary.generated&pageSize=1"},
@@ -425,7 +425,7 @@ func TestList_pageBeyondEnd(t *testing.T) {
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusOK))
 		list := call.list(farAway)
 		assert.Empty(t, list.Data)
-		assert.Equal(t, 1, list.Pagination.PagesTotal)
+		assert.InDelta(t, 1, list.Pagination.PagesTotal, 0)
 	})
 	t.Run("400", func(t *testing.T) {
 		t.Parallel()

@@ -14,7 +14,7 @@ func (v *Verifier) Authenticate(ctx context.Context, header http.Header, body []
 func (v *Verifier) CachedMacs() int {
 	v.macs.mu.RLock()
 	defer v.macs.mu.RUnlock()
-	return len(*v.macs.pools)
+	return len(v.macs.pools)
 }
 
 // Entries returns the number of notifications in a memory deduplicator.

@@ -27,18 +27,11 @@ const maxMacs = 1024
 // macs caches HMACs by secret, because a new HMAC costs as much as the HMAC of a
 // usual notification.
 type macs struct {
-	mu sync.RWMutex
-	// Behind a pointer, because package fmt prints the keys of a map but only the
-	// address of a pointer in a struct.
-	pools *map[macKey]*sync.Pool
+	mu    sync.RWMutex
+	pools map[facade.Secret]*sync.Pool
 }
 
-// macKey identifies a secret in the cache.
-type macKey = string
-
-func macKeyOf(secret facade.Secret) macKey { return secret.Reveal() }
-
-func newMacs() *macs { return &macs{pools: &map[macKey]*sync.Pool{}} }
+func newMacs() *macs { return &macs{pools: make(map[facade.Secret]*sync.Pool)} }
 
 // mac is an HMAC with memory for its sum.
 type mac struct {
@@ -49,7 +42,7 @@ type mac struct {
 // compare returns 1 if signature is the one of body by secret, and else 0.
 func (m *macs) compare(secret facade.Secret, body []byte, signature *[sha256.Size]byte) int {
 	m.mu.RLock()
-	pool := (*m.pools)[macKeyOf(secret)]
+	pool := m.pools[secret]
 	m.mu.RUnlock()
 	if pool == nil {
 		pool = m.add(secret)
@@ -65,10 +58,10 @@ func (m *macs) compare(secret facade.Secret, body []byte, signature *[sha256.Siz
 func (m *macs) add(secret facade.Secret) *sync.Pool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(*m.pools) >= maxMacs {
-		clear(*m.pools)
+	if len(m.pools) >= maxMacs {
+		clear(m.pools)
 	}
 	pool := &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, []byte(secret.Reveal()))} }}
-	(*m.pools)[macKeyOf(secret)] = pool
+	m.pools[secret] = pool
 	return pool
 }
