@@ -62,8 +62,11 @@ func (d *Deduplicator) Begin(ctx context.Context, key, owner string, ttl time.Du
 	if err != nil {
 		return 0, fmt.Errorf("claim %s: %w", key, err)
 	}
-	if rows, err := result.RowsAffected(); err != nil || rows == 1 {
-		return notification.StateNew, err
+	switch rows, err := result.RowsAffected(); {
+	case err != nil:
+		return 0, err
+	case rows == 1:
+		return notification.StateNew, nil
 	}
 	var handled bool
 	switch err := d.db.QueryRowContext(ctx, d.state, key).Scan(&handled); {

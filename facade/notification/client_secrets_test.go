@@ -387,7 +387,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 		want string
 	}{
 		"panic":       {func() { panic("no: " + vectorSignature) }, "the listing panicked with a string"},
-		"nil panic":   {func() { panic(nil) }, "the listing panicked with a *runtime.PanicNilError"}, //nolint:govet // on purpose
+		"nil panic":   {func() { panic(nil) }, "the listing panicked with a *runtime.PanicNilError"},
 		"abort panic": {func() { panic(http.ErrAbortHandler) }, "the listing panicked with a *errors.errorString"},
 		"Goexit":      {runtime.Goexit, "the listing ended its goroutine"},
 	} {
