@@ -28,7 +28,7 @@ func do(ctx context.Context, t *transport.Client, op string, model any, build fu
 			return r, nil
 		}
 		if err := decode(r.Body, model); err != nil {
-			contentType := t.Redactor.String(r.Response.Header.Get("Content-Type")) // before it is clipped
+			contentType := t.Redactor.String(r.Response.Header.Get("Content-Type")) // before Clip
 			return r, invalidResponse(t, op, r, "%d bytes of %q: %v", len(r.Body), redact.Clip(contentType, 200), err)
 		}
 		return r, nil
@@ -38,8 +38,7 @@ func do(ctx context.Context, t *transport.Client, op string, model any, build fu
 	return r, newError(t, op, r, nil)
 }
 
-// decode decodes a JSON object. A field of another JSON type than that of model is
-// left at its zero value.
+// decode decodes a JSON object. A field of another JSON type than in model is zero.
 func decode(body []byte, model any) error {
 	err := json.Unmarshal(body, model)
 	var wrongType *json.UnmarshalTypeError // all other fields are decoded
@@ -59,8 +58,8 @@ func location(h http.Header) string {
 	return " to " + redact.Clip(u.String(), 200)
 }
 
-// callError returns the error of a call without a complete response. All calls
-// that waited for a token share the error of its request, so each gets a copy.
+// callError returns the error of a call without a complete response. All calls in
+// wait of a token share the error of the token request, so each gets a copy.
 func callError(t *transport.Client, op string, r *transport.Result) *Error {
 	var (
 		tokenError *transport.TokenError
@@ -75,13 +74,14 @@ func callError(t *transport.Client, op string, r *transport.Result) *Error {
 	return &own
 }
 
-// invalidResponse reports a response that is not an error and is unusable.
+// invalidResponse reports an unusable response with the status of a success or a
+// redirect.
 func invalidResponse(t *transport.Client, op string, r *transport.Result, format string, args ...any) *Error {
 	return newError(t, op, r, fmt.Errorf("%w: %s", ErrUnexpectedResponse, fmt.Sprintf(format, args...)))
 }
 
-// newError returns an Error for the outcome of a call. A proxy may have written
-// the body, so every part of it is optional. All text is redacted.
+// newError returns an Error for the outcome of a call. A proxy may have written the
+// body, so every field is optional. All text is redacted.
 func newError(t *transport.Client, op string, r *transport.Result, cause error) *Error {
 	e := &Error{Op: op, StatusCode: r.Status, Attempts: r.Attempts, RetryAfter: r.RetryAfter, host: r.Host}
 	if cause != nil {

@@ -30,8 +30,8 @@ type Sender struct {
 	Redactor     *redact.Redactor
 	OnResponse   func(http.Header) // called for each response
 
-	// http1 is set while the last response came over HTTP/1. A pooled connection
-	// is then one of HTTP/1, too.
+	// http1 is set while the last response came over HTTP/1. Pooled connections
+	// then use HTTP/1, too.
 	http1 atomic.Bool
 }
 
@@ -41,19 +41,18 @@ type Attempt struct {
 	Response   *http.Response // nil without a response
 	Body       []byte         // of Response; incomplete if Err is set
 	Err        error          // reason for a missing response or an incomplete body
-	RetryAfter time.Duration  // delay that the response of a 429 or 503 asks for, or 0
+	RetryAfter time.Duration  // delay in the response of a 429 or 503, or 0
 
 	asksToWait bool     // RetryAfter is set
 	notSent    bool     // the server did not receive the request
 	resent     bool     // net/http may have sent the request twice
 	permanent  bool     // a retry would have the same outcome
-	token      *Attempt // the failed token request, so that nothing was sent
+	token      *Attempt // the failed token request, without which nothing was sent
 	credential string
 	buffer     *bytes.Buffer // holds Body
 }
 
-// A TokenError means that no credential could be obtained. The request that
-// needed it was not sent.
+// A TokenError means that there is no credential. The request was not sent.
 type TokenError struct {
 	Attempt *Attempt // the last token request
 	Err     error
@@ -98,8 +97,8 @@ func (s *Sender) send(call context.Context, req *http.Request, auth Authenticato
 	return a
 }
 
-// setHeaders sets the headers of req and returns the credential among them. The
-// values belong to req alone, because a transport may change them in place.
+// setHeaders sets the headers of req and returns the credential. The values belong to
+// req alone, because a transport may change values in place.
 func (s *Sender) setHeaders(ctx context.Context, req *http.Request, auth Authenticator) (credential string, err error) {
 	values := make([]string, 0, len(s.Header)+1)
 	set := func(name, value string) {
@@ -121,7 +120,7 @@ func (s *Sender) setHeaders(ctx context.Context, req *http.Request, auth Authent
 	return credential, err
 }
 
-// read reads the body of the response, up to its limit.
+// read reads the body of the response, up to the limit.
 func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 	if a.Response.Body == nil {
 		a.Response.Body = http.NoBody
@@ -185,8 +184,8 @@ func requestError(req *http.Request, err error) error {
 	return &url.Error{Op: req.Method[:1] + strings.ToLower(req.Method[1:]), URL: req.URL.String(), Err: err}
 }
 
-// contextError returns err if ctx is not done. Otherwise it wraps err, so that
-// errors.Is finds the error of ctx and its cause.
+// contextError returns err, or after the end of ctx an error that wraps err, the error
+// of ctx and the cause.
 func contextError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err

@@ -10,10 +10,9 @@ import (
 	"sync/atomic"
 )
 
-// maxNewConns is the number of new connections that net/http may open for one
-// attempt. Over HTTP/2 net/http sends a request again each time that the server
-// resets it with PROTOCOL_ERROR, on a new connection and without a limit. Over
-// HTTP/1 it needs at most one.
+// maxNewConns is the number of new connections that net/http may open for an attempt.
+// Over HTTP/2 net/http resends a request after each reset with PROTOCOL_ERROR, on a new
+// connection and without a limit. Over HTTP/1 one new connection suffices.
 const maxNewConns = 10
 
 var (
@@ -32,18 +31,17 @@ type trace struct {
 	asked    atomic.Bool  // for a connection
 	got      atomic.Bool  // a connection
 	newConns atomic.Int32 // connections that were not reused
-	// unsafe counts the header blocks after which net/http may send the request
-	// again although the server may have processed it: all over HTTP/2, and those
-	// with an idempotency key.
+	// unsafe counts the header blocks after which net/http may resend a processed
+	// request: all over HTTP/2, and over HTTP/1 the ones with an idempotency key.
 	unsafe atomic.Int32
 }
 
 func newTrace(cancel context.CancelFunc) *trace { return &trace{cancel: cancel} }
 
-// watch returns req with ctx and the hooks of t. net/http needs GetBody to send a
-// body again. Over HTTP/2 a POST has none, so that the error of net/http says why
-// the server did not process the request. Over HTTP/1 GetBody is needed for a dead
-// pooled connection. It fails if the server may have processed the request.
+// watch returns req with ctx and the hooks of t. net/http needs GetBody to resend a
+// body. Over HTTP/2 a POST has no GetBody. The error of net/http then contains the
+// reason why the server did not process the request. Over HTTP/1 GetBody serves dead
+// pooled connections, and fails if the server may have processed the request.
 func (t *trace) watch(ctx context.Context, req *http.Request, rt http.RoundTripper, http1 bool) *http.Request {
 	_, t.standard = rt.(*http.Transport)
 	t.hooks.GotConn = t.gotConn
@@ -71,9 +69,9 @@ func (t *trace) watch(ctx context.Context, req *http.Request, rt http.RoundTripp
 	return req
 }
 
-// track returns body, or a reader that records whether body is read. An
-// *http.Transport gets body itself: for a reader that it does not know it flushes
-// the headers separately, and its events are reliable.
+// track returns body, or for a transport other than an *http.Transport a reader that
+// records reads. An *http.Transport would flush the headers separately for an unknown
+// reader, and reports reliable events.
 func (t *trace) track(body io.ReadCloser) io.ReadCloser {
 	if t.standard || body == nil {
 		return body
@@ -109,9 +107,9 @@ func (t *trace) wroteHeaderField(name string, _ []string) {
 	}
 }
 
-// notSent reports whether the server did not receive the request, which failed
-// with err. An *http.Transport reports each connection. Any other transport may
-// have other ways to send a request, so that only an unread body is proof.
+// notSent reports whether a request that failed with err never reached the server. An
+// *http.Transport reports each connection. Any other transport may have several ways
+// to send a request, so only an unread body is proof.
 func (t *trace) notSent(err error) bool {
 	if t.standard {
 		return t.asked.Load() && !t.got.Load() || notProcessed(err, t.unsafe.Load() > 0)
@@ -125,10 +123,9 @@ func (t *trace) canceled() bool { return t.newConns.Load() >= maxNewConns }
 // resent reports whether net/http may have sent the request twice.
 func (t *trace) resent() bool { return t.unsafe.Load() > 1 }
 
-// notProcessed reports whether err is an error of net/http that means that the
-// server did not process a request over HTTP/2. The texts are those of net/http,
-// which exports no errors for them. Every other text means that the request is
-// ambiguous.
+// notProcessed reports whether err is an error of net/http for a request over HTTP/2
+// that the server did not process. net/http exports no errors for these cases, only
+// texts. With any other text the request is ambiguous.
 func notProcessed(err error, wroteHeader bool) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
 		text := err.Error()

@@ -1,5 +1,5 @@
-// Package transport sends HTTP requests with authentication, retries and limits.
-// It knows neither the operations of the service nor its models.
+// Package transport sends HTTP requests with authentication, retries and limits. The
+// operations of the service and the models are unknown here.
 package transport
 
 import (
@@ -12,9 +12,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 )
 
-// A Client sends requests. It calls the http.RoundTripper directly, so redirects
-// are never followed and there are no cookies. A Client is safe for concurrent
-// use, and so are its copies.
+// A Client sends requests with an http.RoundTripper, so redirects are never followed
+// and there are no cookies. A Client and its copies are safe for concurrent use.
 type Client struct {
 	*Sender
 
