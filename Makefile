@@ -19,9 +19,9 @@ SHELL         := bash
 $(if $(filter oneshell,$(.FEATURES)),,$(error GNU make 4 is required))
 RACE          := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TESTS         := $(MODULES:%=test/%)
-# The linter must be built with the version of Go that it checks.
 GOLANGCI      := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)/golangci-lint
 REDOCLY       := api/node_modules/.bin/redocly
+OAPI_CODEGEN  := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
 
@@ -29,7 +29,6 @@ each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); don
 .PHONY: help demo test $(TESTS) fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
 help:
 	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
-
 ## Use
 demo: demo-quickstart ## run examples/quickstart, or with demo-NAME examples/NAME
 demo-deploy: export APIVIDEO_API_KEY :=
@@ -49,11 +48,9 @@ bench: ## compare calls and receiving with plain code, BENCH_COUNT times
 bench-peers: ## compare with other libraries, BENCH_COUNT times
 	scripts/bench $(BENCH_COUNT) .out/bench-peers.txt .
 	$(BENCHSTAT) -col '/via@(floor gen facade stripe svix hmac)' -row .name .out/bench-peers.txt
-
 ## Maintain
 generate: ## generate gen/ from openapi.yaml and api/
-	for part in models client server; do go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen \
-		-config api/$$part.yaml -o $(or $(GEN),gen)/$$part.gen.go openapi.yaml; done
+	for part in models client server; do $(OAPI_CODEGEN) -config api/$$part.yaml -o $(or $(GEN),gen)/$$part.gen.go openapi.yaml; done
 tidy: $(GOLANGCI) ## tidy each go.mod and format the Go code
 	@$(call each,go mod tidy; $(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml)
 lint: $(GOLANGCI) ## lint the Go code of all modules
