@@ -6,7 +6,7 @@ OASDIFF_VERSION     := v1.36.0
 EXP_VERSION         := v0.0.0-20261113113407-e3970619a1a4
 
 # Settings, for example `make test MODULES=.` or `make bench BENCH_COUNT=3`.
-MODULES      := . bench internal/consumer examples/ingest
+MODULES      := . bench internal/consumer examples/deduplicator examples/ingest examples/recipes
 DEMOS        := quickstart receiver deploy
 BASE         ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null),HEAD)
 BENCH_COUNT  ?= 10
@@ -26,7 +26,7 @@ BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
 
 .NOTPARALLEL:
-.PHONY: help demo test $(TESTS) fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
+.PHONY: help demo test $(TESTS) test-nginx fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
 help:
 	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 ## Use
@@ -39,6 +39,10 @@ demo-%:
 test: $(TESTS) ## run the tests of all modules, or with test/MODULE those of one
 $(TESTS): test/%:
 	$(WITH) go -C $* test $(RACE) -shuffle=on -timeout 10m ./...
+test/examples/deduplicator: WITH = scripts/with-postgres
+test-nginx:
+	PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
+	go test $(RACE) -shuffle=on -timeout 10m -tags nginx -run '^TestNginx_' ./facade
 fuzz: ## run each fuzz test for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 bench: ## compare calls and receiving with plain code, BENCH_COUNT times
@@ -66,7 +70,7 @@ release-check: ## check that VERSION fits the changes since the last release
 	go run golang.org/x/exp/cmd/gorelease@$(EXP_VERSION) $(if $(filter v%,$(BASE)),-base=$(BASE),-base=none) -version=$(VERSION)
 vuln: ## find known vulnerabilities, over the network
 	@$(call each,go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...)
-ci: check-generated lint-spec lint check-deps vet cover test smoke ## run all checks except vuln
+ci: check-generated lint-spec lint check-deps vet cover test test-nginx smoke ## run all checks except vuln
 
 check-generated:
 	rm -rf .out/gen && mkdir -p .out/gen && $(MAKE) --no-print-directory generate GEN=.out/gen
