@@ -50,7 +50,7 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 	}
 	c.transport = &transport.Client{
 		Sender: &transport.Sender{
-			RoundTripper: cfg.roundTripper(),
+			RoundTripper: cfg.httpClient.Transport,
 			Timeout:      cfg.attemptTimeout(),
 			MaxBody:      maxBody,
 			MaxErrorBody: maxErrorBody,

@@ -119,10 +119,11 @@ func (c *Client) Webhooks(ctx context.Context, opts ListOptions) iter.Seq2[*Webh
 
 // A scanner iterates over a list by scanning all pages, several times if necessary.
 //
-// A scan misses a webhook only if the webhook moves to an earlier page. Then a webhook
-// on an earlier page was deleted, and the next scan differs. Or a webhook was also
-// created during the scan, and the scan reads a webhook twice. Two equal scans without
-// duplicates have therefore missed nothing.
+// A scan misses a webhook only if the webhook moves to an earlier page during the scan.
+// Then webhooks before the missed one were deleted. If the scan has read a deleted
+// webhook, the next scan differs. Otherwise webhooks were created and deleted during
+// the scan, and the scan reads a webhook twice. A scan without duplicates has therefore
+// missed nothing if the next scan is equal, as long as the order is stable.
 type scanner struct {
 	client *Client
 	opts   ListOptions
@@ -130,6 +131,7 @@ type scanner struct {
 	seen   map[string]int // by ID, the last scan with the webhook
 	n      int            // number of the scan, from 1
 	count  int            // webhooks in the previous scan
+	moved  bool           // the previous scan has read a webhook twice
 	reason error          // why another scan is necessary
 }
 
@@ -140,7 +142,8 @@ var errListChanged = errors.New("two scans differ")
 func (s *scanner) scan(ctx context.Context) bool {
 	opts, start := s.opts, cmp.Or(s.opts.Page, 1)
 	var first, page *Page
-	count, isSame := 0, s.n > 1
+	count, isSame, moved := 0, s.n > 1 && !s.moved, false
+	s.reason = errListChanged
 	for opts.Page = start; ; opts.Page++ {
 		next, err := s.client.ListWebhooks(ctx, opts)
 		isBeyond := first != nil && opts.Page > page.TotalPages
@@ -165,7 +168,7 @@ func (s *scanner) scan(ctx context.Context) bool {
 		for _, wh := range page.Webhooks {
 			last := s.seen[wh.ID]
 			if last == s.n {
-				isSame = isSame && isBeyond // a server may repeat its last page
+				moved = moved || !isBeyond // a server may repeat the last page
 				continue
 			}
 			s.seen[wh.ID] = s.n
@@ -186,10 +189,7 @@ func (s *scanner) scan(ctx context.Context) bool {
 		}
 	}
 	isSame = isSame && count == s.count
-	s.count = count
-	if !isSame && s.reason == nil {
-		s.reason = errListChanged
-	}
+	s.count, s.moved = count, moved
 	return isSame
 }
 

@@ -90,8 +90,7 @@ func (t *lenientTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// set copies m to w. The secret becomes a part of secrets, whose capacity must
-// suffice.
+// set copies m to w. The secret becomes a part of secrets.
 func (w *Webhook) set(m *webhookModel, secrets *strings.Builder) {
 	*w = Webhook{
 		ID:              m.WebhookID,

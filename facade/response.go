@@ -33,7 +33,7 @@ func do(ctx context.Context, t *transport.Client, op string, model any, build fu
 		}
 		return r, nil
 	case r.Status < 400:
-		return r, invalidResponse(t, op, r, "a redirect%s, which is not followed", location(r.Response.Header))
+		return r, invalidResponse(t, op, r, "a redirect%s, which is not followed", location(t, r.Response.Header))
 	}
 	return r, newError(t, op, r, nil)
 }
@@ -49,13 +49,13 @@ func decode(body []byte, model any) error {
 }
 
 // location describes the Location of a redirect, without user info and query.
-func location(h http.Header) string {
+func location(t *transport.Client, h http.Header) string {
 	u, err := url.Parse(h.Get("Location"))
 	if err != nil || h.Get("Location") == "" {
 		return ""
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return " to " + redact.Clip(u.String(), 200)
+	return " to " + redact.Clip(t.Redactor.String(u.String()), 200) // redacted before Clip
 }
 
 // callError returns the error of a call without a complete response. All calls in
@@ -97,6 +97,7 @@ func newError(t *transport.Client, op string, r *transport.Result, cause error) 
 	}
 	redacted := t.Redactor.String
 	e.Body = []byte(redacted(string(r.Body)))
+	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]
 	var model gen.Error
 	if decode(r.Body, &model) != nil {
 		return e

@@ -35,7 +35,7 @@ func NewSecret(s string) Secret {
 }
 
 // maskTo appends the masked text to b and returns a Secret that refers to the text.
-// The capacity of b must suffice.
+// Enough capacity of b saves allocations.
 func maskTo(b *strings.Builder, s string) Secret {
 	const digits = "0123456789abcdef"
 	start := b.Len()

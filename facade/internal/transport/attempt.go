@@ -22,11 +22,11 @@ var ErrUnexpectedResponse = errors.New("unexpected response")
 
 // A Sender sends single attempts. It must not be copied.
 type Sender struct {
-	RoundTripper http.RoundTripper
-	Timeout      time.Duration // of an attempt, including its response body
-	MaxBody      int64         // limit of the body of a 2xx response
-	MaxErrorBody int64         // limit of every other body
-	Header       http.Header   // set unless the request has them, one value each
+	RoundTripper http.RoundTripper // nil means http.DefaultTransport
+	Timeout      time.Duration     // of an attempt, including its response body
+	MaxBody      int64             // limit of the body of a 2xx response
+	MaxErrorBody int64             // limit of every other body
+	Header       http.Header       // added to requests, with one value each
 	Redactor     *redact.Redactor
 	OnResponse   func(http.Header) // called for each response
 
@@ -39,7 +39,7 @@ type Sender struct {
 type Attempt struct {
 	Status     int            // 0 without a response
 	Response   *http.Response // nil without a response
-	Body       []byte         // of Response; incomplete if Err is set
+	Body       []byte         // of Response; with Err incomplete, or up to maxExcess above the limit
 	Err        error          // reason for a missing response or an incomplete body
 	RetryAfter time.Duration  // delay in the response of a 429 or 503, or 0
 
@@ -73,9 +73,13 @@ func (s *Sender) send(call context.Context, req *http.Request, auth Authenticato
 	}
 	ctx, cancel := context.WithTimeout(call, s.Timeout)
 	defer cancel()
+	rt := s.RoundTripper
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
 	t := newTrace(cancel)
-	req = t.watch(ctx, req, s.RoundTripper, s.http1.Load())
-	resp, err := s.RoundTripper.RoundTrip(req)
+	req = t.watch(ctx, req, rt, s.http1.Load())
+	resp, err := rt.RoundTrip(req)
 	if err == nil && resp == nil {
 		err = errors.New("the http.RoundTripper returned no response and no error")
 	}
@@ -142,12 +146,11 @@ func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 		limit = s.MaxBody
 	}
 	a.buffer = buffers.Get().(*bytes.Buffer)
-	_, err := a.buffer.ReadFrom(io.LimitReader(a.Response.Body, limit+1))
+	_, err := a.buffer.ReadFrom(io.LimitReader(a.Response.Body, limit+maxExcess))
 	a.Body = a.buffer.Bytes()
 	err = contextError(ctx, err)
 	switch {
 	case int64(len(a.Body)) > limit:
-		a.Body = a.Body[:limit]
 		a.Err = fmt.Errorf("%w: body larger than %d bytes", ErrUnexpectedResponse, limit)
 		a.permanent = IsSuccess(a.Status)
 	case err != nil && ctx.Err() == nil:
@@ -159,6 +162,10 @@ func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 
 // IsSuccess reports whether status is from 200 to 299.
 func IsSuccess(status int) bool { return status >= 200 && status <= 299 }
+
+// maxExcess is the number of bytes that are read above the limit of a body. A caller
+// can then redact a credential at the limit before the body is truncated.
+const maxExcess = 4 << 10
 
 // maxPooledBuffer limits the memory that is kept for later responses.
 const maxPooledBuffer = 1 << 20

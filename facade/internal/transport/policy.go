@@ -59,11 +59,13 @@ func (a *Attempt) ambiguous() bool {
 }
 
 // delay returns the delay after attempt n: the requested delay with added jitter, or
-// else exponential backoff with full jitter. The result is false if the requested
-// delay exceeds MaxDelay.
-func (p Policy) delay(a *Attempt, n int) (time.Duration, bool) {
+// else exponential backoff with full jitter. The jitter of a requested delay takes at
+// most half of the remaining time. The result is false if the requested delay exceeds
+// MaxDelay.
+func (p Policy) delay(a *Attempt, n int, remaining time.Duration) (time.Duration, bool) {
 	if a = a.decisive(); a.asksToWait {
-		return a.RetryAfter + rand.N(a.RetryAfter/10+100*time.Millisecond), a.RetryAfter <= p.MaxDelay //nolint:gosec // jitter
+		jitter := min(a.RetryAfter/10+100*time.Millisecond, (remaining-a.RetryAfter)/2)
+		return a.RetryAfter + rand.N(max(jitter, 1)), a.RetryAfter <= p.MaxDelay //nolint:gosec // jitter
 	}
 	limit := p.MinDelay << (n - 1)
 	if limit > p.MaxDelay || limit>>(n-1) != p.MinDelay { // or the shift has overflowed

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 
@@ -45,7 +46,7 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 		}
 		r.Host = req.URL.Host
 		if err := contextError(ctx, nil); err != nil {
-			r.Attempt = Attempt{Err: err}
+			r.Attempt = Attempt{Err: c.Redactor.Error(err)}
 			c.logCall(ctx, req, r, start)
 			return r
 		}
@@ -60,9 +61,9 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 			reauthenticated, retry = true, true
 			n-- // the policy does not count this attempt
 		} else if n < c.Retry.MaxAttempts && r.retryable(req.Method) {
-			delay, retry = c.Retry.delay(&r.Attempt, n)
+			delay, retry = c.Retry.delay(&r.Attempt, n, remaining(ctx))
 		}
-		if !retry || !hasTime(ctx, delay) {
+		if !retry || remaining(ctx) <= delay {
 			c.logCall(ctx, req, r, start)
 			return r
 		}
@@ -71,7 +72,7 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 			if r.Err != nil {
 				err = fmt.Errorf("%w: %v", err, r.Err) //nolint:errorlint // the context ended the call
 			}
-			r.Err = err
+			r.Err = c.Redactor.Error(err)
 			c.logCall(ctx, req, r, start)
 			return r
 		}
@@ -79,10 +80,15 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 	}
 }
 
-// hasTime reports whether ctx allows a delay and an attempt after it.
-func hasTime(ctx context.Context, delay time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) > delay)
+// remaining returns the time until the deadline of ctx, 0 after the end of ctx.
+func remaining(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return math.MaxInt64
 }
 
 // sleep waits for the delay. It returns an error if ctx ends first.
