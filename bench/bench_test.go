@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What benchstat makes columns of.
+// The columns of benchstat.
 const (
 	viaFloor  = "via=floor"
 	viaGen    = "via=gen"
@@ -17,8 +17,8 @@ const (
 	viaHMAC   = "via=hmac"
 )
 
-// one repeats a call that has been made once before the clock runs.
-func one(b *testing.B, call func() error) {
+// serial measures calls of call in one goroutine, after one call as a warm-up.
+func serial(b *testing.B, call func() error) {
 	b.Helper()
 	require.NoError(b, call())
 	b.ReportAllocs()
@@ -29,7 +29,7 @@ func one(b *testing.B, call func() error) {
 	}
 }
 
-// parallel64 has 64 goroutines repeat a call.
+// parallel64 measures calls of call in 64 goroutines, after one call as a warm-up.
 func parallel64(b *testing.B, call func() error) {
 	b.Helper()
 	require.NoError(b, call())

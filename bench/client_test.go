@@ -21,107 +21,107 @@ import (
 const (
 	webhookID  = "webhook_0000000000000000000000"
 	webhookURL = "https://hooks.example.com/apivideo/0"
-	total      = 1000 // webhooks in the account
+	itemsTotal = 1000 // the number of webhooks in the account
 	pageSize   = 100
 )
 
-// client is the same client made one way.
+// client is the interface of the compared clients.
 type client interface {
 	get(ctx context.Context) (url string, err error)
 	create(ctx context.Context) (url string, err error)
-	list(ctx context.Context) (n int, err error) // the first page
-	walk(ctx context.Context) (n int, err error) // all pages
+	list(ctx context.Context) (n int, err error)    // counts the first page
+	iterate(ctx context.Context) (n int, err error) // counts all pages
 }
 
-// makers make a client that sends with a transport, or with net/http's own if
-// that is nil.
-var makers = []struct {
-	via string
-	new func(url string, transport http.RoundTripper) (client, error)
+// variants are the compared clients. A nil transport is the default transport of
+// net/http.
+var variants = []struct {
+	via       string
+	newClient func(url string, transport http.RoundTripper) (client, error)
 }{
-	{viaFloor, newFloor},
-	{viaGen, newGenerated},
-	{viaFacade, newFacade},
+	{viaFloor, newFloorClient},
+	{viaGen, newGenClient},
+	{viaFacade, newFacadeClient},
 }
 
 func BenchmarkGet(b *testing.B) {
 	eachClient(b, newServer(b, 0), nil, func(b *testing.B, c client) {
 		b.Helper()
-		one(b, func() error { return got(c.get(b.Context())) })
+		serial(b, func() error { return checkURL(c.get(b.Context())) })
 	})
 }
 
 func BenchmarkCreate(b *testing.B) {
 	eachClient(b, newServer(b, 0), nil, func(b *testing.B, c client) {
 		b.Helper()
-		one(b, func() error { return got(c.create(b.Context())) })
+		serial(b, func() error { return checkURL(c.create(b.Context())) })
 	})
 }
 
 func BenchmarkList100(b *testing.B) {
 	eachClient(b, newServer(b, 0), nil, func(b *testing.B, c client) {
 		b.Helper()
-		one(b, func() error { return counted(c.list(b.Context()))(pageSize) })
+		serial(b, func() error { return checkCount(pageSize)(c.list(b.Context())) })
 	})
 }
 
-// 64 goroutines on one client, with a connection for each.
+// BenchmarkGet64 uses one client in 64 goroutines with a connection each.
 func BenchmarkGet64(b *testing.B) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	b.Cleanup(transport.CloseIdleConnections)
 	eachClient(b, newServer(b, 0), transport, func(b *testing.B, c client) {
 		b.Helper()
-		parallel64(b, func() error { return got(c.get(b.Context())) })
+		parallel64(b, func() error { return checkURL(c.get(b.Context())) })
 	})
 }
 
-// The first call of a fresh client, its connection included.
+// BenchmarkColdGet measures the first call of a new client with a new connection.
 func BenchmarkColdGet(b *testing.B) {
 	url := newServer(b, 0)
-	for _, maker := range makers {
-		b.Run(maker.via, func(b *testing.B) {
-			one(b, func() error {
+	for _, variant := range variants {
+		b.Run(variant.via, func(b *testing.B) {
+			serial(b, func() error {
 				transport := new(http.Transport)
 				defer transport.CloseIdleConnections()
-				c, err := maker.new(url, transport)
+				c, err := variant.newClient(url, transport)
 				if err != nil {
 					return err
 				}
-				return got(c.get(b.Context()))
+				return checkURL(c.get(b.Context()))
 			})
 		})
 	}
 }
 
-// All webhooks of a server that takes 50 ms for each page. The facade scans the list
-// twice, and asks for the page after a full one.
+// BenchmarkIterate1000 has a server that needs 50 ms for each page. The facade
+// scans the list twice and also requests the page after a full page.
 func BenchmarkIterate1000(b *testing.B) {
 	eachClient(b, newServer(b, 50*time.Millisecond), nil, func(b *testing.B, c client) {
 		b.Helper()
-		one(b, func() error { return counted(c.walk(b.Context()))(total) })
+		serial(b, func() error { return checkCount(itemsTotal)(c.iterate(b.Context())) })
 	})
 }
 
 func eachClient(b *testing.B, url string, transport http.RoundTripper, run func(*testing.B, client)) {
 	b.Helper()
-	for _, maker := range makers {
-		b.Run(maker.via, func(b *testing.B) {
-			c, err := maker.new(url, transport)
+	for _, variant := range variants {
+		b.Run(variant.via, func(b *testing.B) {
+			c, err := variant.newClient(url, transport)
 			require.NoError(b, err)
 			run(b, c)
 		})
 	}
 }
 
-func got(url string, err error) error {
+func checkURL(url string, err error) error {
 	if err == nil && url != webhookURL {
 		err = errors.New(url)
 	}
 	return err
 }
 
-func counted(n int, err error) func(want int) error {
-	return func(want int) error {
+func checkCount(want int) func(n int, err error) error {
+	return func(n int, err error) error {
 		if err == nil && n != want {
 			err = fmt.Errorf("%d webhooks", n)
 		}
@@ -129,20 +129,20 @@ func counted(n int, err error) func(want int) error {
 	}
 }
 
-// generated is the generated client alone.
-type generated struct{ *gen.ClientWithResponses }
+// genClient is the generated client.
+type genClient struct{ *gen.ClientWithResponses }
 
-func newGenerated(url string, transport http.RoundTripper) (client, error) {
+func newGenClient(url string, transport http.RoundTripper) (client, error) {
 	c, err := gen.NewClientWithResponses(url,
 		gen.WithHTTPClient(&http.Client{Transport: transport, Timeout: 30 * time.Second}),
 		gen.WithRequestEditorFn(func(_ context.Context, req *http.Request) error {
 			req.SetBasicAuth("key", "")
 			return nil
 		}))
-	return generated{c}, err
+	return genClient{c}, err
 }
 
-func (c generated) get(ctx context.Context) (string, error) {
+func (c genClient) get(ctx context.Context) (string, error) {
 	r, err := c.GetWebhookWithResponse(ctx, webhookID)
 	if err != nil {
 		return "", err
@@ -153,7 +153,7 @@ func (c generated) get(ctx context.Context) (string, error) {
 	return r.JSON200.URL, nil
 }
 
-func (c generated) create(ctx context.Context) (string, error) {
+func (c genClient) create(ctx context.Context) (string, error) {
 	r, err := c.CreateWebhookWithResponse(ctx, gen.WebhookCreation{URL: webhookURL, Events: []gen.EventType{gen.EventTypeVideoEncodingQualityCompleted}})
 	if err != nil {
 		return "", err
@@ -164,7 +164,7 @@ func (c generated) create(ctx context.Context) (string, error) {
 	return r.JSON201.URL, nil
 }
 
-func (c generated) list(ctx context.Context) (int, error) {
+func (c genClient) list(ctx context.Context) (int, error) {
 	list, err := c.page(ctx, 1)
 	if err != nil {
 		return 0, err
@@ -172,7 +172,7 @@ func (c generated) list(ctx context.Context) (int, error) {
 	return len(list.Data), nil
 }
 
-func (c generated) walk(ctx context.Context) (int, error) {
+func (c genClient) iterate(ctx context.Context) (int, error) {
 	n := 0
 	for number, last := 1, 1; number <= last; number++ {
 		list, err := c.page(ctx, number)
@@ -185,7 +185,7 @@ func (c generated) walk(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-func (c generated) page(ctx context.Context, number int) (*gen.WebhookList, error) {
+func (c genClient) page(ctx context.Context, number int) (*gen.WebhookList, error) {
 	size := pageSize
 	r, err := c.ListWebhooksWithResponse(ctx, &gen.ListWebhooksParams{CurrentPage: &number, PageSize: &size})
 	if err != nil {
@@ -197,15 +197,15 @@ func (c generated) page(ctx context.Context, number int) (*gen.WebhookList, erro
 	return r.JSON200, nil
 }
 
-// facaded is this module's client.
-type facaded struct{ *facade.Client }
+// facadeClient is the client of this module.
+type facadeClient struct{ *facade.Client }
 
-func newFacade(url string, transport http.RoundTripper) (client, error) {
+func newFacadeClient(url string, transport http.RoundTripper) (client, error) {
 	c, err := facade.NewClient("key", facade.WithBaseURL(url), facade.WithHTTPClient(&http.Client{Transport: transport}))
-	return facaded{c}, err
+	return facadeClient{c}, err
 }
 
-func (c facaded) get(ctx context.Context) (string, error) {
+func (c facadeClient) get(ctx context.Context) (string, error) {
 	wh, err := c.GetWebhook(ctx, webhookID)
 	if err != nil {
 		return "", err
@@ -213,7 +213,7 @@ func (c facaded) get(ctx context.Context) (string, error) {
 	return wh.URL, nil
 }
 
-func (c facaded) create(ctx context.Context) (string, error) {
+func (c facadeClient) create(ctx context.Context) (string, error) {
 	wh, err := c.CreateWebhook(ctx, facade.CreateWebhookParams{URL: webhookURL, Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted}})
 	if err != nil {
 		return "", err
@@ -221,7 +221,7 @@ func (c facaded) create(ctx context.Context) (string, error) {
 	return wh.URL, nil
 }
 
-func (c facaded) list(ctx context.Context) (int, error) {
+func (c facadeClient) list(ctx context.Context) (int, error) {
 	page, err := c.ListWebhooks(ctx, facade.ListOptions{Page: 1, PageSize: pageSize})
 	if err != nil {
 		return 0, err
@@ -229,7 +229,7 @@ func (c facaded) list(ctx context.Context) (int, error) {
 	return len(page.Webhooks), nil
 }
 
-func (c facaded) walk(ctx context.Context) (int, error) {
+func (c facadeClient) iterate(ctx context.Context) (int, error) {
 	n := 0
 	for _, err := range c.Webhooks(ctx, facade.ListOptions{}) {
 		if err != nil {
@@ -240,12 +240,12 @@ func (c facaded) walk(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// newServer answers from memory, so that little else than the client's side is
-// measured, after so much latency.
+// newServer starts a server and returns its URL. The server responds from memory
+// after the latency, so the client dominates the measurement.
 func newServer(b *testing.B, latency time.Duration) string {
 	b.Helper()
 	var pages []string
-	for page := range total/pageSize + 1 { // one beyond the end
+	for page := range itemsTotal/pageSize + 1 { // one beyond the end
 		pages = append(pages, pageJSON(page+1))
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -257,15 +257,15 @@ func newServer(b *testing.B, latency time.Duration) string {
 		w.Header().Set("X-RateLimit-Limit", "100")
 		w.Header().Set("X-RateLimit-Remaining", "99")
 		w.Header().Set("X-RateLimit-Retry-After", "42")
-		answer := webhookJSON(0)
+		body := webhookJSON(0)
 		switch {
 		case r.Method == http.MethodPost:
 			w.WriteHeader(http.StatusCreated)
 		case r.URL.Path == "/webhooks":
 			page, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
-			answer = pages[page-1]
+			body = pages[page-1]
 		}
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, body)
 	}))
 	b.Cleanup(server.Close)
 	return server.URL
@@ -279,9 +279,9 @@ func webhookJSON(n int) string {
 
 func pageJSON(page int) string {
 	var items []string
-	for i := (page - 1) * pageSize; i < min(page*pageSize, total); i++ {
+	for i := (page - 1) * pageSize; i < min(page*pageSize, itemsTotal); i++ {
 		items = append(items, webhookJSON(i))
 	}
 	return fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%d,"currentPageItems":%d,"pageSize":%d,"pagesTotal":%d,"itemsTotal":%d,"links":[{"rel":"self","uri":"/webhooks"}]}}`,
-		strings.Join(items, ","), page, len(items), pageSize, total/pageSize, total)
+		strings.Join(items, ","), page, len(items), pageSize, itemsTotal/pageSize, itemsTotal)
 }

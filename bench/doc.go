@@ -1,11 +1,13 @@
-// Package bench measures this module beside others that do the same, and beside
-// what a careful caller would write by hand. It is a module of its own, so that
-// nobody else gets theirs.
+// Package bench compares this module with other libraries and with handwritten
+// code. It is a separate module because of the dependencies on other libraries.
 //
-// Every benchmark comes in variants, which benchstat makes columns of: via=floor
-// is written by hand, via=gen is the generated client alone, via=facade is this
-// module, via=stripe and via=svix are the libraries of those, and via=hmac is the
-// signature's HMAC and nothing else.
+// Each benchmark has variants, which are the columns of benchstat:
+//   - via=floor is handwritten code,
+//   - via=gen is the generated client,
+//   - via=facade is this module,
+//   - via=stripe and via=svix are the libraries of Stripe and Svix,
+//   - via=hmac computes the HMAC of the signature only.
 //
-// The folder size has one program three times, to compare the sizes of.
+// The size directory has three versions of one program. Their binary sizes are
+// compared.
 package bench

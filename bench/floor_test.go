@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// floor is what a careful caller would write by hand: a timeout, a bounded read,
-// and the status told apart.
-type floor struct {
+// floorClient is a handwritten client with a timeout, a limit on the body and a
+// check of the status.
+type floorClient struct {
 	client http.Client
 	url    string
 }
@@ -41,29 +41,29 @@ type floorList struct {
 	} `json:"pagination"`
 }
 
-func newFloor(url string, transport http.RoundTripper) (client, error) {
-	return &floor{client: http.Client{Transport: transport, Timeout: 30 * time.Second}, url: url}, nil
+func newFloorClient(url string, transport http.RoundTripper) (client, error) {
+	return &floorClient{client: http.Client{Transport: transport, Timeout: 30 * time.Second}, url: url}, nil
 }
 
-func (f *floor) get(ctx context.Context) (string, error) {
+func (f *floorClient) get(ctx context.Context) (string, error) {
 	var wh floorWebhook
 	err := f.do(ctx, http.MethodGet, "/webhooks/"+webhookID, nil, http.StatusOK, &wh)
 	return wh.URL, err
 }
 
-func (f *floor) create(ctx context.Context) (string, error) {
+func (f *floorClient) create(ctx context.Context) (string, error) {
 	var wh floorWebhook
 	in := floorCreation{URL: webhookURL, Events: []string{"video.encoding.quality.completed"}}
 	err := f.do(ctx, http.MethodPost, "/webhooks", in, http.StatusCreated, &wh)
 	return wh.URL, err
 }
 
-func (f *floor) list(ctx context.Context) (int, error) {
+func (f *floorClient) list(ctx context.Context) (int, error) {
 	list, err := f.page(ctx, 1)
 	return len(list.Data), err
 }
 
-func (f *floor) walk(ctx context.Context) (int, error) {
+func (f *floorClient) iterate(ctx context.Context) (int, error) {
 	n := 0
 	for number, last := 1, 1; number <= last; number++ {
 		list, err := f.page(ctx, number)
@@ -76,12 +76,12 @@ func (f *floor) walk(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-func (f *floor) page(ctx context.Context, number int) (list floorList, err error) {
+func (f *floorClient) page(ctx context.Context, number int) (list floorList, err error) {
 	err = f.do(ctx, http.MethodGet, "/webhooks?currentPage="+strconv.Itoa(number)+"&pageSize="+strconv.Itoa(pageSize), nil, http.StatusOK, &list)
 	return list, err
 }
 
-func (f *floor) do(ctx context.Context, method, path string, in any, want int, out any) error {
+func (f *floorClient) do(ctx context.Context, method, path string, in any, want int, out any) error {
 	var body io.Reader
 	if in != nil {
 		buf, err := json.Marshal(in)

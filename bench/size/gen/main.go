@@ -1,4 +1,4 @@
-// Command gen prints the url of a webhook, with the generated client alone.
+// Command gen prints the URL of a webhook with the generated client.
 package main
 
 import (

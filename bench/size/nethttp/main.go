@@ -1,4 +1,4 @@
-// Command nethttp prints the url of a webhook, with net/http alone.
+// Command nethttp prints the URL of a webhook with net/http.
 package main
 
 import (

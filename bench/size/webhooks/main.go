@@ -1,4 +1,4 @@
-// Command webhooks prints the url of a webhook, with this module's client.
+// Command webhooks prints the URL of a webhook with the facade package.
 package main
 
 import (
