@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the output of the examples to docs/cli.md")
+
+const cliPage = "../../docs/cli.md"
+
+var (
+	consoleBlock = regexp.MustCompile("(?ms)^```console\n(.*?)^```$")
+	exportLine   = regexp.MustCompile(`(\w+)=(\S*)`)
+)
+
+// volatile are the parts of an output that differ in each run. An ID in a later
+// command is replaced by the one of this run.
+var volatile = regexp.MustCompile(strings.Join([]string{
+	`webhook_[0-9A-Za-z]{22}`,
+	`sig_sec_[0-9A-Za-z]{22}`,
+	`\d{4}-\d\d-\d\dT[0-9:.]+Z`,
+	`\b\d\d:\d\d:\d\d\b`,
+	`\b[0-9a-f]{64}\b`,
+	`\b[0-9a-f]{12}\b`,
+	`=[A-Z2-7]{26}`,
+	`\d+\.\d ms`,
+	`"durationMs":[0-9.]+`,
+	`"version":.*`,
+	`\(devel\).*`,
+}, "|"))
+
+// An example is a command of docs/cli.md with its output.
+type example struct{ command, output string }
+
+func parseExamples(block string) []example {
+	var examples []example
+	for line := range strings.Lines(block) {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			examples = append(examples, example{command: strings.TrimSuffix(command, "\n")})
+			continue
+		}
+		examples[len(examples)-1].output += line
+	}
+	return examples
+}
+
+// docsShell runs the examples like one shell.
+type docsShell struct {
+	dir        string
+	env        []string
+	servers    []string // pairs of a URL in the page and the URL of this run
+	ids        []string // pairs of an ID in the page and the ID of this run
+	background []*backgroundExample
+}
+
+type backgroundExample struct {
+	*process
+	example *example
+}
+
+// run returns the output of a command. A server runs until the end of the test.
+func (s *docsShell) run(t *testing.T, e *example) string {
+	t.Helper()
+	command := strings.NewReplacer(append(s.servers, s.ids...)...).Replace(e.command)
+	if rest, ok := strings.CutPrefix(command, "export "); ok {
+		for _, m := range exportLine.FindAllStringSubmatch(rest, -1) {
+			s.env = append(s.env, m[0])
+		}
+		return ""
+	}
+	serves := map[string]string{"apivideo-webhooks fake": " --addr 127.0.0.1:0", "apivideo-webhooks listen": " --port 0"}
+	for prefix, suffix := range serves {
+		if strings.HasPrefix(command, prefix) {
+			return s.serve(t, command+suffix, e)
+		}
+	}
+	cmd := s.command(t, command)
+	out, err := cmd.CombinedOutput()
+	require.NotNil(t, cmd.ProcessState, err)
+	return string(out)
+}
+
+func (s *docsShell) command(t *testing.T, command string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "exec 2>&1; "+command)
+	cmd.Dir, cmd.Env = s.dir, s.env
+	return cmd
+}
+
+func (s *docsShell) serve(t *testing.T, command string, e *example) string {
+	t.Helper()
+	p, err := startProcess(s.command(t, "exec "+command))
+	require.NoError(t, err)
+	t.Cleanup(p.kill)
+	actual, err := p.url()
+	require.NoError(t, err)
+	port := "http://127.0.0.1:8080"
+	if strings.Contains(command, " listen ") {
+		port = "http://127.0.0.1:8787"
+	}
+	s.servers = append(s.servers, port, actual)
+	s.background = append(s.background, &backgroundExample{p, e})
+	return p.out.String() // the rest is known at the end
+}
+
+// restore replaces the servers of this run by those in the page.
+func (s *docsShell) restore(output string) string {
+	pairs := slices.Clone(s.servers)
+	slices.Reverse(pairs)
+	return strings.NewReplacer(pairs...).Replace(output)
+}
+
+// learn remembers the IDs of this run for those in the page.
+func (s *docsShell) learn(page, run string) {
+	in, out := volatile.FindAllString(page, -1), volatile.FindAllString(run, -1)
+	for i := range min(len(in), len(out)) {
+		s.ids = append(s.ids, in[i], out[i])
+	}
+}
+
+// The examples of docs/cli.md have their real output. Run the test with -update
+// after a change of the output.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(cliPage)
+	require.NoError(t, err)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write([]byte("thanks\n"))
+	}))
+	t.Cleanup(receiver.Close)
+	shell := &docsShell{
+		dir:     t.TempDir(),
+		env:     []string{"PATH=" + os.Getenv("PATH"), "XDG_CONFIG_HOME=" + t.TempDir()},
+		servers: []string{"http://localhost:3000", receiver.URL},
+	}
+
+	var examples []*example
+	for _, block := range consoleBlock.FindAllStringSubmatch(string(page), -1) {
+		for _, e := range parseExamples(block[1]) {
+			examples = append(examples, &e)
+		}
+	}
+	require.GreaterOrEqual(t, len(examples), 15)
+	got := make([]string, len(examples))
+	for i, e := range examples {
+		if name, ok := strings.CutPrefix(e.command, "cat "); ok { // the page has the file
+			require.NoError(t, os.WriteFile(filepath.Join(shell.dir, name), []byte(e.output), 0o600))
+		}
+		got[i] = shell.restore(shell.run(t, e))
+		shell.learn(e.output, got[i])
+	}
+	for _, b := range slices.Backward(shell.background) { // listen needs the fake
+		require.NoError(t, b.cmd.Process.Signal(syscall.SIGINT))
+		require.Equal(t, exitOK, b.wait(), b.out)
+		for i, e := range examples {
+			if e == b.example {
+				got[i] = shell.restore(b.out.String())
+			}
+		}
+	}
+	if *update {
+		updateDocs(t, page, shell, examples, got)
+		return
+	}
+	for i, e := range examples {
+		assert.Equal(t, volatile.ReplaceAllString(e.output, "*"), volatile.ReplaceAllString(got[i], "*"), e.command)
+	}
+}
+
+// updateDocs writes the page with the commands and the output of this run.
+func updateDocs(t *testing.T, page []byte, shell *docsShell, examples []*example, got []string) {
+	t.Helper()
+	next := 0
+	page = consoleBlock.ReplaceAllFunc(page, func(block []byte) []byte {
+		var b bytes.Buffer
+		b.WriteString("```console\n")
+		for range parseExamples(string(consoleBlock.FindSubmatch(block)[1])) {
+			b.WriteString("$ " + strings.NewReplacer(shell.ids...).Replace(examples[next].command) + "\n" + got[next])
+			next++
+		}
+		b.WriteString("```")
+		return b.Bytes()
+	})
+	require.NoError(t, os.WriteFile(cliPage, page, 0o600))
+}

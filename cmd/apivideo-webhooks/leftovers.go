@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// marker is the query parameter in the URL of a temporary webhook. Its value is the
+// ID of the run that created the webhook.
+const marker = "apivideo-webhooks-listen"
+
+// A tempRun is one execution of listen. It has a file in the user's configuration
+// folder, which is locked until the process ends. A webhook with the ID of a file
+// without a lock is therefore a leftover of a crash on this machine. A webhook
+// without a file belongs to another machine.
+type tempRun struct {
+	id   string
+	lock *flock.Flock
+}
+
+func runFolder() (string, error) {
+	base, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no folder for temporary webhooks; set HOME or XDG_CONFIG_HOME: %w", err)
+	}
+	return filepath.Join(base, "apivideo-webhooks", "listen"), nil
+}
+
+func startRun() (*tempRun, error) {
+	folder, err := runFolder()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	r := &tempRun{id: rand.Text()}
+	r.lock = flock.New(filepath.Join(folder, r.id), flock.SetPermissions(0o600))
+	if locked, err := r.lock.TryLock(); err != nil || !locked {
+		return nil, fmt.Errorf("%s cannot be locked; check the folder: %w", r.lock.Path(), err)
+	}
+	return r, nil
+}
+
+// mark adds the ID of the run to a URL.
+func (r *tempRun) mark(rawURL string) string {
+	rawURL, fragment, _ := strings.Cut(rawURL, "#")
+	separator := "?"
+	if strings.Contains(rawURL, "?") {
+		separator = "&"
+	}
+	rawURL += separator + marker + "=" + r.id
+	if fragment != "" {
+		rawURL += "#" + fragment
+	}
+	return rawURL
+}
+
+// end removes the file of the run. Its webhook must not exist any more.
+func (r *tempRun) end() error {
+	return errors.Join(os.Remove(r.lock.Path()), r.lock.Close())
+}
+
+// abandon unlocks the file, so that the next run removes the webhook.
+func (r *tempRun) abandon() { _ = r.lock.Close() }
+
+// removeLeftovers deletes the webhooks of crashed runs on this machine.
+func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error {
+	folder, err := runFolder()
+	if err != nil {
+		return err
+	}
+	for wh, err := range client.Webhooks(ctx, facade.ListOptions{}) {
+		if err != nil {
+			return err
+		}
+		crashed := crashedRun(folder, wh)
+		if crashed == nil {
+			continue
+		}
+		if err := client.DeleteWebhook(ctx, wh.ID); err != nil && !errors.Is(err, facade.ErrNotFound) {
+			crashed.abandon()
+			return err
+		}
+		a.note("Removed %s, a leftover of an earlier run", clean(wh.ID))
+		if err := crashed.end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crashedRun returns the run of a leftover with its lock, or nil if the webhook is
+// another one.
+func crashedRun(folder string, wh *facade.Webhook) *tempRun {
+	u, err := url.Parse(wh.URL)
+	if err != nil {
+		return nil
+	}
+	id := u.Query().Get(marker)
+	if id == "" || id != filepath.Base(id) || id == "." || id == ".." {
+		return nil
+	}
+	path := filepath.Join(folder, id)
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	r := &tempRun{id, flock.New(path)}
+	if locked, err := r.lock.TryLock(); err != nil || !locked {
+		return nil
+	}
+	return r
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+// endTimeout limits the work after a signal.
+const endTimeout = 10 * time.Second
+
+// listenFlags are the flags of listen.
+type listenFlags struct {
+	url, forwardTo, record string
+	events                 []string
+	port                   int
+	timeout                time.Duration
+}
+
+func (a *app) newListen() *cobra.Command {
+	var flags listenFlags
+	cmd := &cobra.Command{
+		Use:   "listen --url PUBLIC_URL [--forward-to URL]",
+		Short: "Receive notifications through a tunnel and forward them",
+		Long: `Receive notifications through a tunnel and forward them.
+
+The tunnel leads from PUBLIC_URL to --port on this machine. listen creates a
+temporary webhook and deletes it at the end. After a crash the next run on this
+machine deletes it. The query parameter ` + marker + ` marks the webhook.
+
+Requests without a valid signature get 401. The status of the receiver is passed
+back: 502 if it cannot be reached, 504 after --forward-timeout.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.listen(cmd.Context(), flags)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.url, "url", "", "public `URL` of the tunnel")
+	f.StringVar(&flags.forwardTo, "forward-to", "", "`URL` of the local receiver (default none, with status 202)")
+	f.StringSliceVar(&flags.events, "event", nil, "`event` to subscribe to (default all)")
+	f.IntVar(&flags.port, "port", 8787, "`port` on this machine, 0 for any")
+	f.StringVar(&flags.record, "record", "", "append the notifications to this `file`, for replay")
+	f.DurationVar(&flags.timeout, "forward-timeout", 30*time.Second, "maximum `time` of the receiver")
+	_ = cmd.MarkFlagRequired("url") // the flag exists
+	return cmd
+}
+
+func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
+	events, err := a.listenEvents(flags)
+	if err != nil {
+		return err
+	}
+	target, err := parseTarget(flags.forwardTo)
+	if err != nil {
+		return err
+	}
+	client, err := a.newClient()
+	if err != nil {
+		return err
+	}
+	var rec *recorder
+	if flags.record != "" {
+		if rec, err = openRecorder(flags.record); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rec.close()) }()
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(flags.port)))
+	if err != nil {
+		return fmt.Errorf("%w; choose another --port", err)
+	}
+	defer listener.Close()
+	if err := a.removeLeftovers(ctx, client); err != nil {
+		return err
+	}
+
+	r, err := startRun()
+	if err != nil {
+		return err
+	}
+	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.url), Events: events})
+	if wh == nil {
+		r.abandon() // the webhook may exist
+		return err
+	}
+	defer func() { err = errors.Join(err, a.endRun(ctx, client, r, wh)) }()
+	if err != nil {
+		return err
+	}
+	verifier, err := notification.NewVerifier(notification.StaticSecrets(wh.SignatureSecret))
+	if err != nil {
+		return fmt.Errorf("the signature secret of %s is unusable: %w", wh.ID, err)
+	}
+	a.note("Created %s for %s", clean(wh.ID), clean(redactURL(wh.URL)))
+	if target != nil {
+		a.note("Forwarding from http://%s to %s", listener.Addr(), target.Redacted())
+	} else {
+		a.note("Listening on http://%s", listener.Addr())
+	}
+	return a.serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout))
+}
+
+func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
+	if !isHTTP(flags.url) {
+		return nil, usagef("--url %q is invalid; use the absolute URL of a tunnel to this machine", redactURL(flags.url))
+	}
+	if flags.timeout <= 0 {
+		return nil, usagef("--forward-timeout must be positive")
+	}
+	if len(flags.events) == 0 {
+		return facade.EventTypes(), nil
+	}
+	return a.parseEvents(flags.events)
+}
+
+// parseTarget returns the URL of the receiver, or nil without a receiver.
+func parseTarget(forwardTo string) (*url.URL, error) {
+	if forwardTo == "" {
+		return nil, nil
+	}
+	target, err := url.Parse(forwardTo)
+	if err != nil || !isHTTP(forwardTo) {
+		return nil, usagef("--forward-to %q is invalid; use an absolute http or https URL", redactURL(forwardTo))
+	}
+	return target, nil
+}
+
+// endRun deletes the temporary webhook, also after a signal.
+func (a *app) endRun(ctx context.Context, client *facade.Client, r *tempRun, wh *facade.Webhook) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := client.DeleteWebhook(ctx, wh.ID); err != nil && !errors.Is(err, facade.ErrNotFound) {
+		r.abandon()
+		return fmt.Errorf("the temporary webhook %s was not deleted, and the next listen deletes it: %w", wh.ID, err)
+	}
+	a.note("Deleted %s", clean(wh.ID))
+	return r.end()
+}
+
+// serve serves HTTP until a signal. A signal is not an error.
+func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// record is one line of a recording. A body that is not UTF-8 is in base64.
+type record struct {
+	ReceivedAt time.Time        `json:"receivedAt"`
+	ID         string           `json:"id"`
+	WebhookID  string           `json:"webhookId"`
+	Type       facade.EventType `json:"type"`
+	Header     http.Header      `json:"header"`
+	Body       string           `json:"body,omitempty"`
+	BodyBase64 []byte           `json:"bodyBase64,omitempty"`
+}
+
+func (r *record) setBody(body []byte) {
+	if utf8.Valid(body) {
+		r.Body = string(body)
+	} else {
+		r.BodyBase64 = body
+	}
+}
+
+func (r *record) bytes() []byte {
+	if r.BodyBase64 != nil {
+		return r.BodyBase64
+	}
+	return []byte(r.Body)
+}
+
+// recorder appends records to a file that only its owner can read, because anyone
+// can replay them.
+type recorder struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+func openRecorder(name string) (*recorder, error) {
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{file: file}, nil
+}
+
+func (r *recorder) add(rec record) error {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(rec); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, err := r.file.Write(line.Bytes())
+	return err
+}
+
+func (r *recorder) close() error { return r.file.Close() }
+
+// readRecords reads a recording. It returns each notification once, although the
+// recording has its redeliveries, too.
+func readRecords(name string, stdin io.Reader) ([]record, error) {
+	data, err := readFile(name, stdin)
+	if err != nil {
+		return nil, err
+	}
+	var records []record
+	seen := map[string]bool{}
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var r record
+		if err := json.Unmarshal(line, &r); err != nil || r.ID == "" || r.Header == nil {
+			return nil, errors.Join(fmt.Errorf("%s:%d: the line is not a record by listen --record; remove it", name, number), err)
+		}
+		if !seen[r.ID] {
+			seen[r.ID] = true
+			records = append(records, r)
+		}
+	}
+	return records, nil
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+)
+
+// TestMain makes the test binary available as apivideo-webhooks. Each use is a
+// process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"apivideo-webhooks": main})
+}
+
+// processTimeout limits each wait for a process.
+const processTimeout = 30 * time.Second
+
+// TestScripts runs testdata/script. Each script has a fake server at $FAKE and the
+// commands of this file beside those of testscript.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			server := facadetest.NewServer(facadetest.WithAPIKey("key-of-the-fake"), facadetest.WithDeliveryRetries(3, 10*time.Millisecond))
+			env.Defer(server.Close)
+			front := httptest.NewServer(newFakeHandler(server, false))
+			env.Defer(front.Close)
+			env.Setenv("FAKE", front.URL)
+			env.Setenv("APIVIDEO_API_KEY", server.APIKey)
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Values[processesKey{}] = map[string]*process{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exit":     exitCommand,
+			"jq":       jqCommand,
+			"receiver": receiverCommand,
+			"start":    startCommand,
+			"end":      endCommand,
+		},
+	})
+}
+
+// exitCommand runs "exit CODE PROGRAM ARGS..." and checks the exit code. stdout and
+// stderr go to the files out and err.
+func exitCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit CODE PROGRAM ARGS...")
+	}
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	ts.Check(os.WriteFile(ts.MkAbs("out"), out.Bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err"), errOut.Bytes(), 0o600))
+	if code := cmd.ProcessState.ExitCode(); strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d (%v) instead of %s\n%s%s", code, err, args[0], &out, &errOut)
+	}
+}
+
+// environ returns the variables that a process of the tool needs.
+func environ(ts *testscript.TestScript) []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "APIVIDEO_API_KEY", "APIVIDEO_WEBHOOK_SECRET", "XDG_CONFIG_HOME", "NO_COLOR", "TERM"} {
+		if value := ts.Getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// jqCommand runs "jq FILE FIELD NAME". It sets the variable NAME to a field of the
+// JSON object in the file.
+func jqCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: jq FILE FIELD NAME")
+	}
+	var fields map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &fields))
+	value, ok := fields[args[1]]
+	if !ok {
+		ts.Fatalf("%s has no field %s", args[0], args[1])
+	}
+	ts.Setenv(args[2], fmt.Sprint(value))
+}
+
+// receiverCommand runs "receiver STATUS...". The receiver at $RECEIVER responds with
+// one status after the other and then with the last one. The status "hang" is a
+// response that does not come. Request N is in the files N.body and N.header.
+func receiverCommand(ts *testscript.TestScript, neg bool, statuses []string) {
+	if neg || len(statuses) == 0 {
+		ts.Fatalf("usage: receiver STATUS...")
+	}
+	var mu sync.Mutex
+	var count int
+	folder := ts.MkAbs(".")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var header bytes.Buffer
+		_ = r.Header.Write(&header)
+		mu.Lock()
+		status := statuses[min(count, len(statuses)-1)]
+		count++
+		n := strconv.Itoa(count)
+		_ = os.WriteFile(filepath.Join(folder, n+".body"), body, 0o600)
+		_ = os.WriteFile(filepath.Join(folder, n+".header"), header.Bytes(), 0o600)
+		mu.Unlock()
+		if status == "hang" {
+			<-r.Context().Done()
+			return
+		}
+		code, _ := strconv.Atoi(status)
+		w.WriteHeader(code)
+		_, _ = fmt.Fprintf(w, "response %s\n", n)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("RECEIVER", server.URL)
+}
+
+type processesKey struct{}
+
+// startCommand runs "start NAME PROGRAM ARGS..." in the background and waits for the
+// URL that it serves on, which is $NAME then. Its output is in NAME.out and NAME.err.
+func startCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME PROGRAM ARGS...")
+	}
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	p, err := startProcess(cmd)
+	ts.Check(err)
+	ts.Defer(p.kill)
+	url, err := p.url()
+	ts.Check(err)
+	ts.Setenv(args[0], url)
+	ts.Value(processesKey{}).(map[string]*process)[args[0]] = p
+}
+
+// endCommand runs "end NAME SIGNAL CODE". It sends the signal and checks the exit
+// code.
+func endCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: end NAME SIGNAL CODE")
+	}
+	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	p := ts.Value(processesKey{}).(map[string]*process)[args[0]]
+	ts.Check(p.cmd.Process.Signal(signals[args[1]]))
+	code := p.wait()
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), []byte(p.out.String()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), []byte(p.errOut.String()), 0o600))
+	if strconv.Itoa(code) != args[2] {
+		ts.Fatalf("exit code %d instead of %s\n%s%s", code, args[2], p.out, p.errOut)
+	}
+}
+
+// process is a command in the background.
+type process struct {
+	cmd         *exec.Cmd
+	out, errOut *watchedBuffer
+	ended       chan struct{}
+}
+
+func startProcess(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, out: newWatchedBuffer(), errOut: newWatchedBuffer(), ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.out, p.errOut
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.ended)
+		_ = cmd.Wait() // ProcessState has the result
+	}()
+	return p, nil
+}
+
+var servesOn = regexp.MustCompile(`(?m)^(?:Serving .* on|Forwarding from|Listening on) (http://\S+)`)
+
+// url waits until the process serves and returns the URL.
+func (p *process) url() (string, error) {
+	deadline := time.After(processTimeout)
+	for {
+		out, changed := p.out.state()
+		errOut, errChanged := p.errOut.state()
+		if m := servesOn.FindStringSubmatch(out + errOut); m != nil {
+			return m[1], nil
+		}
+		select {
+		case <-changed:
+		case <-errChanged:
+		case <-p.ended:
+			return "", fmt.Errorf("the process has ended: %s%s", p.out, p.errOut)
+		case <-deadline:
+			return "", fmt.Errorf("the process does not serve: %s%s", p.out, p.errOut)
+		}
+	}
+}
+
+// waitFor waits until stdout matches a pattern.
+func (p *process) waitFor(t *testing.T, pattern string) {
+	t.Helper()
+	deadline := time.After(processTimeout)
+	for {
+		out, changed := p.out.state()
+		if regexp.MustCompile(pattern).MatchString(out) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-p.ended:
+			require.Regexp(t, pattern, p.out.String(), "the process has ended: %s", p.errOut)
+		case <-deadline:
+			require.Fail(t, "timeout", "%s\n%s%s", pattern, p.out, p.errOut)
+		}
+	}
+}
+
+// wait returns the exit code, or -1 after a signal that ended the process.
+func (p *process) wait() int {
+	select {
+	case <-p.ended:
+	case <-time.After(processTimeout):
+		p.kill()
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// watchedBuffer is a buffer with a notice of each change.
+type watchedBuffer struct {
+	mu      sync.Mutex
+	text    strings.Builder
+	changed chan struct{}
+}
+
+func newWatchedBuffer() *watchedBuffer { return &watchedBuffer{changed: make(chan struct{})} }
+
+func (b *watchedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.changed)
+	b.changed = make(chan struct{})
+	return b.text.Write(p)
+}
+
+// state returns the text, and a channel that is closed at the next change.
+func (b *watchedBuffer) state() (string, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String(), b.changed
+}
+
+func (b *watchedBuffer) String() string {
+	text, _ := b.state()
+	return text
+}

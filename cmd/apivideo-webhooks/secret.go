@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// secretInput finds the secret that signs or verifies a notification.
+type secretInput struct {
+	path      string
+	webhookID string
+}
+
+func (s *secretInput) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.path, "secret-file", "", "`file` with the signature secret, by create or apply")
+	cmd.Flags().StringVar(&s.webhookID, "webhook-id", "", "`ID` of the webhook")
+}
+
+// find returns the secret in the file, in the environment, or of the webhook.
+func (s *secretInput) find(ctx context.Context, a *app) (facade.Secret, error) {
+	if s.path != "" {
+		return s.read()
+	}
+	if secret := a.env(envSecret); secret != "" {
+		return facade.NewSecret(secret), nil
+	}
+	if s.webhookID == "" {
+		return facade.Secret{}, usagef("the signature secret is missing; use --secret-file, %s, or --webhook-id with %s", envSecret, envAPIKey)
+	}
+	client, err := a.newClient()
+	if err != nil {
+		return facade.Secret{}, err
+	}
+	wh, err := a.getWebhook(ctx, client, s.webhookID)
+	if err != nil {
+		return facade.Secret{}, err
+	}
+	if wh.SignatureSecret.IsZero() {
+		return facade.Secret{}, fmt.Errorf("the service omits the signature secret of %s; use --secret-file", wh.ID)
+	}
+	return wh.SignatureSecret, nil
+}
+
+// read reads a file of create, or the entry of the webhook in a file of apply.
+func (s *secretInput) read() (facade.Secret, error) {
+	data, err := os.ReadFile(s.path)
+	if err != nil {
+		return facade.Secret{}, err
+	}
+	if !bytes.HasPrefix(data, []byte("{")) {
+		text := strings.TrimSpace(string(data))
+		if text == "" || len(strings.Fields(text)) > 1 {
+			return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", s.path)
+		}
+		return facade.NewSecret(text), nil
+	}
+	secrets, err := readSecrets(s.path)
+	if err != nil {
+		return facade.Secret{}, err
+	}
+	if secret, ok := secrets.find(s.webhookID); ok {
+		return secret, nil
+	}
+	return facade.Secret{}, fmt.Errorf("%s has no webhook %q; use --webhook-id with an ID in the file", s.path, s.webhookID)
+}

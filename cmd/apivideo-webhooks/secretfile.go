@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// secretOutput prints a signature secret or writes it to a file, if asked to.
+type secretOutput struct {
+	show bool
+	path string
+	file *privateFile
+}
+
+func (s *secretOutput) addFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&s.show, "show-secret", false, "print the signature secret")
+	cmd.Flags().StringVar(&s.path, "secret-file", "", "write the signature secret to this `file`, with mode 0600")
+}
+
+func (s *secretOutput) wanted() bool { return s.show || s.path != "" }
+
+// open creates the file, so that a webhook is created only if its secret can be
+// stored.
+func (s *secretOutput) open() (err error) {
+	if s.path != "" && s.file == nil {
+		s.file, err = createPrivate(s.path)
+	}
+	return err
+}
+
+func (s *secretOutput) discard() {
+	if s.file != nil {
+		s.file.discard()
+	}
+}
+
+// print writes the webhook and its secret.
+func (s *secretOutput) print(a *app, wh *facade.Webhook, view webhookJSON) error {
+	if s.show {
+		view.Secret = wh.SignatureSecret.Reveal()
+	}
+	a.printWebhook(view)
+	if s.wanted() && wh.SignatureSecret.IsZero() {
+		s.discard()
+		return fmt.Errorf(`the service omits the signature secret of %s; run "apivideo-webhooks get %[1]s --show-secret" later`, wh.ID)
+	}
+	if err := s.open(); err != nil || s.file == nil {
+		return err
+	}
+	return s.file.commit([]byte(wh.SignatureSecret.Reveal() + "\n"))
+}
+
+// privateFile is a new file that only its owner can read. It replaces another file
+// in one step.
+type privateFile struct {
+	target string
+	temp   *os.File
+}
+
+// createPrivate creates the file beside its target. A symbolic link stays.
+func createPrivate(name string) (*privateFile, error) {
+	target, err := filepath.EvalSymlinks(name)
+	if errors.Is(err, os.ErrNotExist) {
+		target, err = name, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file; choose another name for the secrets", name)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+"-*") // with mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be written: %w", name, err)
+	}
+	return &privateFile{target, temp}, nil
+}
+
+func (f *privateFile) commit(content []byte) error {
+	_, err := f.temp.Write(content)
+	if err == nil {
+		err = f.temp.Sync()
+	}
+	if err = errors.Join(err, f.temp.Close()); err == nil {
+		err = os.Rename(f.temp.Name(), f.target)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s cannot be written: %w", f.target, err), os.Remove(f.temp.Name()))
+	}
+	return nil
+}
+
+func (f *privateFile) discard() {
+	_ = f.temp.Close()
+	_ = os.Remove(f.temp.Name()) // it has no content
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+// secretsFile is the content of a file with the secrets of several webhooks.
+type secretsFile struct {
+	Webhooks []secretEntry `json:"webhooks"`
+}
+
+type secretEntry struct {
+	ID     string             `json:"webhookId"`
+	URL    string             `json:"url"`
+	Events []facade.EventType `json:"events"`
+	Secret string             `json:"signatureSecret"` //nolint:gosec // the file exists for the secrets
+}
+
+// readSecrets reads a file, which may be missing. Its entries stay until apply has
+// succeeded, because the service may omit a secret later.
+func readSecrets(path string) (*secretsFile, error) {
+	s := new(secretsFile)
+	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(data) == 0 {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, s); err != nil || s.Webhooks == nil {
+		return nil, fmt.Errorf("%s is not a file by --secrets-file; choose another name", path)
+	}
+	return s, nil
+}
+
+// add adds webhooks with a secret, or replaces their entries.
+func (s *secretsFile) add(webhooks []*facade.Webhook) {
+	for _, wh := range webhooks {
+		if wh.SignatureSecret.IsZero() {
+			continue
+		}
+		s.Webhooks = slices.DeleteFunc(s.Webhooks, func(e secretEntry) bool { return e.ID == wh.ID })
+		s.Webhooks = append(s.Webhooks, secretEntry{wh.ID, wh.URL, wh.Events, wh.SignatureSecret.Reveal()})
+	}
+}
+
+func (s *secretsFile) find(id string) (facade.Secret, bool) {
+	i := slices.IndexFunc(s.Webhooks, func(e secretEntry) bool { return e.ID == id })
+	if i < 0 {
+		return facade.Secret{}, false
+	}
+	return facade.NewSecret(s.Webhooks[i].Secret), true
+}
+
+// complete removes the entries of other webhooks and gets the missing secrets.
+func (s *secretsFile) complete(ctx context.Context, client *facade.Client, webhooks []*facade.Webhook) error {
+	s.Webhooks = slices.DeleteFunc(s.Webhooks, func(e secretEntry) bool {
+		return !slices.ContainsFunc(webhooks, func(wh *facade.Webhook) bool { return wh.ID == e.ID })
+	})
+	var failed error
+	for _, wh := range webhooks {
+		if _, ok := s.find(wh.ID); ok {
+			continue
+		}
+		again, err := client.GetWebhook(ctx, wh.ID)
+		switch {
+		case err != nil:
+			failed = errors.Join(failed, err)
+		case again.SignatureSecret.IsZero():
+			failed = errors.Join(failed, fmt.Errorf("the service omits the signature secret of %s; run apply again later", wh.ID))
+		default:
+			s.add([]*facade.Webhook{again})
+		}
+	}
+	return failed
+}
+
+// write replaces the file. The entries are sorted by URL.
+func (s *secretsFile) write(path string) error {
+	slices.SortStableFunc(s.Webhooks, func(x, y secretEntry) int { return strings.Compare(x.URL, y.URL) })
+	if s.Webhooks == nil {
+		s.Webhooks = []secretEntry{}
+	}
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := createPrivate(path)
+	if err != nil {
+		return err
+	}
+	return file.commit(append(data, '\n'))
+}
