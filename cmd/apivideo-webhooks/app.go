@@ -18,7 +18,7 @@ import (
 // The environment variables.
 const (
 	envAPIKey = "APIVIDEO_API_KEY"
-	envSecret = "APIVIDEO_WEBHOOK_SECRET" //nolint:gosec // the name of a variable, not a secret
+	envSecret = "APIVIDEO_WEBHOOK_SECRET"
 )
 
 // app has the streams, the environment and the flags of all commands.

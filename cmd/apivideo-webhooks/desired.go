@@ -67,7 +67,7 @@ func (d *desiredFlags) plan(ctx context.Context, a *app, client *facade.Client) 
 	return plan, err
 }
 
-// read reads the file. A misspelled key could delete a webhook, so it is an error.
+// read reads the file. A misspelled key is an error, because it could delete a webhook.
 func (d *desiredFlags) read(stdin io.Reader) (desired, error) {
 	var want desired
 	data, err := readFile(d.file, stdin)

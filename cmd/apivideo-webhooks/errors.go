@@ -24,7 +24,7 @@ const (
 	exitSignal  = 128
 )
 
-// errPending means that a plan has changes. It is not printed.
+// errPending means that a plan has changes. execute does not print it.
 var errPending = errors.New("the plan has changes")
 
 // usageError is an invalid command line.
@@ -86,7 +86,7 @@ func (a *app) message(ctx context.Context, cmd *cobra.Command, err error) string
 	return text
 }
 
-// unauthorized names the environment, because a key belongs to one of them.
+// unauthorized names the environment, because a key belongs to a single environment.
 func (a *app) unauthorized() string {
 	text := fmt.Sprintf("%s rejects the API key in %s (401); use a key of %[1]s", a.environment(), envAPIKey)
 	switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// parseEvents checks the names of events. An unknown event gets no notification,
-// so it is an error that names the nearest known event.
+// parseEvents checks the names of events. An unknown event never causes a
+// notification, so the error names the nearest known event.
 func (a *app) parseEvents(names []string) ([]facade.EventType, error) {
 	events := make([]facade.EventType, len(names))
 	for i, name := range names {

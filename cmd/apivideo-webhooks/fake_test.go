@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The official client for Node works with the fake. make test-cli installs it.
+// The official client for Node works with the fake. make test/cmd/apivideo-webhooks installs
+// the client.
 func TestFake_nodeClient(t *testing.T) {
 	t.Parallel()
-	require.DirExists(t, "testdata/node/node_modules", "run make test-cli, which needs npm")
+	require.DirExists(t, "testdata/node/node_modules", "run make test/cmd/apivideo-webhooks, which needs npm")
 	p, err := startProcess(exec.CommandContext(t.Context(), "apivideo-webhooks", "fake", "--addr", "127.0.0.1:0", "--api-key", "node", "--retry-interval", "1ms"))
 	require.NoError(t, err)
 	t.Cleanup(p.kill)

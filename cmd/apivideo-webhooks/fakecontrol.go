@@ -107,7 +107,7 @@ var resets = map[string]facadetest.Reset{
 	"after-read":  facadetest.ResetAfterRead,
 }
 
-// fault returns the fault, or the reason why it is invalid.
+// fault returns the fault, or the reason why the fields are invalid.
 func (f faultJSON) fault() (facadetest.Fault, error) {
 	fault := facadetest.Fault{
 		Match: func(r *http.Request) bool {
@@ -152,7 +152,7 @@ func (h *fakeHandler) addFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// inject adds a fault. It returns the text of the panic for an invalid one.
+// inject adds a fault. For an invalid fault it returns the text of the panic.
 func inject(server *facadetest.Server, fault facadetest.Fault) (err error) {
 	defer func() {
 		if text, ok := recover().(string); ok {
@@ -195,5 +195,5 @@ func writeControlJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // the client is gone if it fails
+	_ = enc.Encode(v) // after an error the client is gone
 }

@@ -30,11 +30,11 @@ type forwardedJSON struct {
 	Error      string           `json:"error,omitempty"`
 }
 
-// forwarder verifies notifications, records them and sends them to a receiver.
+// forwarder verifies and records notifications, and sends them to a receiver.
 type forwarder struct {
 	app      *app
 	verifier *notification.Verifier
-	target   *url.URL // or nil
+	target   *url.URL  // or nil
 	recorder *recorder // or nil
 	timeout  time.Duration
 	next     *http.Transport
@@ -86,14 +86,14 @@ func (f *forwarder) record(line forwardedJSON, header http.Header, body []byte) 
 	}
 	rec := record{ReceivedAt: line.Time, ID: line.ID, WebhookID: line.WebhookID, Type: line.Type, Header: header.Clone()}
 	for _, name := range []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
-		rec.Header.Del(name) // they belong to the connection
+		rec.Header.Del(name) // a header of the connection
 	}
 	rec.setBody(body)
 	return f.recorder.add(rec)
 }
 
 // forward sends the exact bytes and headers to the receiver and its response back.
-// It sets the status and the error, and reports whether the response is truncated.
+// The status and the error go to line. The result reports a truncated response.
 func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte, line *forwardedJSON) (truncated bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), f.timeout)
 	defer cancel()
@@ -105,7 +105,7 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = f.target, ""
 			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-				if values, ok := p.In.Header[name]; ok { // ReverseProxy removes them
+				if values, ok := p.In.Header[name]; ok { // ReverseProxy removes the header
 					p.Out.Header[name] = values
 				}
 			}
@@ -123,11 +123,10 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 		},
 	}
 	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint // ReverseProxy panics with this value
+		p := recover()
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			line.Error, truncated = "the response of the receiver is truncated", true
-		default:
+		} else if p != nil {
 			panic(p)
 		}
 	}()

@@ -19,8 +19,8 @@ import (
 // ID of the run that created the webhook.
 const marker = "apivideo-webhooks-listen"
 
-// A tempRun is one execution of listen. It has a file in the user's configuration
-// folder, which is locked until the process ends. A webhook with the ID of a file
+// A tempRun is an execution of listen. A file in the user's configuration folder
+// is locked until the process ends. A webhook with the ID of a file
 // without a lock is therefore a leftover of a crash on this machine. A webhook
 // without a file belongs to another machine.
 type tempRun struct {
@@ -100,8 +100,8 @@ func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error 
 	return nil
 }
 
-// crashedRun returns the run of a leftover with its lock, or nil if the webhook is
-// another one.
+// crashedRun returns the run of a leftover with its lock, or nil for every other
+// webhook.
 func crashedRun(folder string, wh *facade.Webhook) *tempRun {
 	u, err := url.Parse(wh.URL)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,7 +106,7 @@ func TestListen_twoHops(t *testing.T) {
 		deliveries := server.Deliver(t.Context(), []byte(body))
 		require.Len(t, deliveries, 1)
 		for _, a := range deliveries[0].Attempts {
-			statuses = append(statuses, fmt.Sprint(a.Status))
+			statuses = append(statuses, strconv.Itoa(a.Status))
 		}
 		return statuses, deliveries[0].OK()
 	}

@@ -41,8 +41,8 @@ func (r *record) bytes() []byte {
 	return []byte(r.Body)
 }
 
-// recorder appends records to a file that only its owner can read, because anyone
-// can replay them.
+// recorder appends records to a file with mode 0600, because anyone can replay a
+// record.
 type recorder struct {
 	mu   sync.Mutex
 	file *os.File
@@ -71,8 +71,8 @@ func (r *recorder) add(rec record) error {
 
 func (r *recorder) close() error { return r.file.Close() }
 
-// readRecords reads a recording. It returns each notification once, although the
-// recording has its redeliveries, too.
+// readRecords reads a recording. Each notification is returned once, although
+// the recording has redeliveries, too.
 func readRecords(name string, stdin io.Reader) ([]record, error) {
 	data, err := readFile(name, stdin)
 	if err != nil {

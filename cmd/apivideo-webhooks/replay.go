@@ -60,7 +60,7 @@ func (a *app) newReplay() *cobra.Command {
 	return cmd
 }
 
-// selectRecords returns the records with one of the IDs and one of the events.
+// selectRecords returns the records with a given ID and a given event.
 func selectRecords(records []record, ids, names []string, last int) ([]record, error) {
 	var selected []record
 	for i := range records {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("APIVIDEO_API_KEY", server.APIKey)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Values[processesKey{}] = map[string]*process{}
+			env.Values[contextKey{}] = t.Context()
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -68,8 +70,7 @@ func exitCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exit CODE PROGRAM ARGS...")
 	}
-	cmd := exec.Command(args[1], args[2:]...)
-	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	cmd := newScriptCommand(ts, args[1:])
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err := cmd.Run()
@@ -78,6 +79,15 @@ func exitCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if code := cmd.ProcessState.ExitCode(); strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d (%v) instead of %s\n%s%s", code, err, args[0], &out, &errOut)
 	}
+}
+
+type contextKey struct{}
+
+// newScriptCommand returns a process in the folder of the script.
+func newScriptCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ts.Value(contextKey{}).(context.Context), args[0], args[1:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	return cmd
 }
 
 // environ returns the variables that a process of the tool needs.
@@ -147,8 +157,7 @@ func startCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME PROGRAM ARGS...")
 	}
-	cmd := exec.Command(args[1], args[2:]...)
-	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	cmd := newScriptCommand(ts, args[1:])
 	p, err := startProcess(cmd)
 	ts.Check(err)
 	ts.Defer(p.kill)

@@ -11,7 +11,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// secretOutput prints a signature secret or writes it to a file, if asked to.
+// secretOutput prints a signature secret or writes the secret to a file.
 type secretOutput struct {
 	show bool
 	path string
@@ -25,7 +25,7 @@ func (s *secretOutput) addFlags(cmd *cobra.Command) {
 
 func (s *secretOutput) wanted() bool { return s.show || s.path != "" }
 
-// open creates the file, so that a webhook is created only if its secret can be
+// open creates the file, so that a webhook is created only if the secret can be
 // stored.
 func (s *secretOutput) open() (err error) {
 	if s.path != "" && s.file == nil {
@@ -40,7 +40,7 @@ func (s *secretOutput) discard() {
 	}
 }
 
-// print writes the webhook and its secret.
+// print writes the webhook and the secret.
 func (s *secretOutput) print(a *app, wh *facade.Webhook, view webhookJSON) error {
 	if s.show {
 		view.Secret = wh.SignatureSecret.Reveal()
@@ -56,14 +56,13 @@ func (s *secretOutput) print(a *app, wh *facade.Webhook, view webhookJSON) error
 	return s.file.commit([]byte(wh.SignatureSecret.Reveal() + "\n"))
 }
 
-// privateFile is a new file that only its owner can read. It replaces another file
-// in one step.
+// privateFile is a new file with mode 0600 that replaces another file in one step.
 type privateFile struct {
 	target string
 	temp   *os.File
 }
 
-// createPrivate creates the file beside its target. A symbolic link stays.
+// createPrivate creates the file beside the target. A symbolic link stays.
 func createPrivate(name string) (*privateFile, error) {
 	target, err := filepath.EvalSymlinks(name)
 	if errors.Is(err, os.ErrNotExist) {
@@ -98,5 +97,5 @@ func (f *privateFile) commit(content []byte) error {
 
 func (f *privateFile) discard() {
 	_ = f.temp.Close()
-	_ = os.Remove(f.temp.Name()) // it has no content
+	_ = os.Remove(f.temp.Name()) // the file has no content
 }

@@ -21,7 +21,7 @@ type secretEntry struct {
 	ID     string             `json:"webhookId"`
 	URL    string             `json:"url"`
 	Events []facade.EventType `json:"events"`
-	Secret string             `json:"signatureSecret"` //nolint:gosec // the file exists for the secrets
+	Secret string             `json:"signatureSecret"`
 }
 
 // readSecrets reads a file, which may be missing. Its entries stay until apply has

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,10 +103,8 @@ func explain(signature string, body []byte, secret facade.Secret) verdict {
 	if !json.Valid(trimmed) {
 		return failed("length", "the body of %d bytes is not complete JSON; it may be truncated", len(body))
 	}
-	for _, original := range encodings(trimmed) {
-		if signed(original) {
-			return failed("re-encoded JSON", "the signature matches another encoding of the same JSON; verify the bytes before they are parsed")
-		}
+	if slices.ContainsFunc(encodings(trimmed), signed) {
+		return failed("re-encoded JSON", "the signature matches another encoding of the same JSON; verify the bytes before they are parsed")
 	}
 	return failed("wrong secret", "neither the body nor a usual encoding of it matches; use the secret of this webhook, or the body was changed")
 }
