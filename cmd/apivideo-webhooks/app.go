@@ -53,7 +53,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	}
 	code := exitCode(ctx, err)
 	if err != nil && !errors.Is(err, errPending) {
-		a.note("Error: %s", oneLine(a.message(ctx, cmd, err)))
+		a.notef("Error: %s", oneLine(a.message(ctx, cmd, err)))
 	}
 	return code
 }

@@ -39,7 +39,7 @@ func (a *app) newApply() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !a.json() {
+			if !a.jsonOutput() {
 				a.printPlan(plan)
 			}
 			if n := len(plan.Delete); n > 0 && !yes {
@@ -85,7 +85,7 @@ func (a *app) applyWithSecrets(ctx context.Context, client *facade.Client, plan 
 }
 
 func (a *app) printApplied(plan *facade.Plan, applied *facade.Applied, err error) {
-	if a.json() {
+	if a.jsonOutput() {
 		a.printJSON(appliedJSON{
 			Created:      newWebhooksJSON(applied.Created),
 			Deleted:      newWebhooksJSON(applied.Deleted),
@@ -97,12 +97,12 @@ func (a *app) printApplied(plan *facade.Plan, applied *facade.Applied, err error
 	if plan.Empty() {
 		return
 	}
-	a.print("Created %d, deleted %d", len(applied.Created), len(applied.Deleted))
+	a.printf("Created %d, deleted %d", len(applied.Created), len(applied.Deleted))
 	if n := applied.DeletedEarly; n > 0 {
-		a.print("The account was full: deleted %s before the first creation", countWebhooks(n))
+		a.printf("The account was full: deleted %s before the first creation", countWebhooks(n))
 	}
 	if err != nil && !applied.Remaining.Empty() {
-		a.print("Remaining:")
+		a.printf("Remaining:")
 		a.printPlan(&applied.Remaining)
 	}
 }

@@ -30,10 +30,10 @@ func (a *app) newDelete() *cobra.Command {
 					failed = errors.Join(failed, a.unknownWebhook(id))
 				case err != nil:
 					return errors.Join(failed, err)
-				case a.json():
+				case a.jsonOutput():
 					a.printJSON(deletedJSON{id, true})
 				default:
-					a.print("Deleted %s", clean(id))
+					a.printf("Deleted %s", clean(id))
 				}
 			}
 			return failed

@@ -111,7 +111,7 @@ func (d *deliverer) attempt(ctx context.Context, client *http.Client, header htt
 }
 
 func (a *app) printAttempt(t attemptJSON) {
-	if a.json() {
+	if a.jsonOutput() {
 		a.printJSON(t)
 		return
 	}
@@ -119,9 +119,9 @@ func (a *app) printAttempt(t attemptJSON) {
 	if t.Status == 0 {
 		result = paintStatus(false, oneLine(t.Error))
 	}
-	a.print("%s attempt %d: %s in %.1f ms", t.ID[:shortID], t.Attempt, result, t.DurationMS)
+	a.printf("%s attempt %d: %s in %.1f ms", t.ID[:shortID], t.Attempt, result, t.DurationMS)
 	if text := oneLine(t.Body); text != "" {
-		a.print("  %s", text)
+		a.printf("  %s", text)
 	}
 }
 

@@ -145,7 +145,7 @@ func TestDocs(t *testing.T) {
 	t.Cleanup(receiver.Close)
 	shell := &docsShell{
 		dir:     t.TempDir(),
-		env:     []string{"PATH=" + os.Getenv("PATH"), "XDG_CONFIG_HOME=" + t.TempDir()},
+		env:     []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + raceOptions, "XDG_CONFIG_HOME=" + t.TempDir()},
 		servers: []string{"http://localhost:3000", receiver.URL},
 	}
 

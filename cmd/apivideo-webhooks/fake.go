@@ -48,13 +48,13 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 			server := facadetest.NewServer(opts...)
 			defer server.Close()
 			url := "http://" + listener.Addr().String()
-			if a.json() {
+			if a.jsonOutput() {
 				a.printJSON(map[string]string{"url": url})
 			} else {
-				a.print("Serving a fake api.video on %s", url)
+				a.printf("Serving a fake api.video on %s", url)
 			}
 			if flags.apiKey == fakeAPIKey {
-				a.note("The API key is %s", fakeAPIKey)
+				a.notef("The API key is %s", fakeAPIKey)
 			}
 			return a.serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents))
 		},

@@ -137,7 +137,7 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 func (f *forwarder) print(line forwardedJSON) {
 	f.printing.Lock()
 	defer f.printing.Unlock()
-	if f.app.json() {
+	if f.app.jsonOutput() {
 		f.app.printJSON(line)
 		return
 	}
@@ -149,5 +149,5 @@ func (f *forwarder) print(line forwardedJSON) {
 	if line.Error != "" {
 		text += " " + oneLine(line.Error)
 	}
-	f.app.print("%s", text)
+	f.app.printf("%s", text)
 }

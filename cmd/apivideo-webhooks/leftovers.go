@@ -46,7 +46,7 @@ func startRun() (*tempRun, error) {
 	}
 	r := &tempRun{id: rand.Text()}
 	r.lock = flock.New(filepath.Join(folder, r.id), flock.SetPermissions(0o600))
-	if locked, err := r.lock.TryLock(); err != nil || !locked {
+	if err := r.lock.Lock(); err != nil {
 		return nil, fmt.Errorf("%s cannot be locked; check the folder: %w", r.lock.Path(), err)
 	}
 	return r, nil
@@ -92,7 +92,7 @@ func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error 
 			crashed.abandon()
 			return err
 		}
-		a.note("Removed %s, a leftover of an earlier run", clean(wh.ID))
+		a.notef("Removed %s, a leftover of an earlier run", clean(wh.ID))
 		if err := crashed.end(); err != nil {
 			return err
 		}

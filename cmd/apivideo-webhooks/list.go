@@ -39,7 +39,7 @@ func (a *app) newList() *cobra.Command {
 
 // printWebhooks writes a table, or one JSON object a line.
 func (a *app) printWebhooks(webhooks []*facade.Webhook) {
-	if a.json() {
+	if a.jsonOutput() {
 		for _, wh := range webhooks {
 			a.printJSON(newWebhookJSON(wh))
 		}

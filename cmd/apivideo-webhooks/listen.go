@@ -21,10 +21,10 @@ const endTimeout = 10 * time.Second
 
 // listenFlags are the flags of listen.
 type listenFlags struct {
-	url, forwardTo, record string
-	events                 []string
-	port                   int
-	timeout                time.Duration
+	publicURL, forwardTo, record string
+	events                       []string
+	port                         int
+	timeout                      time.Duration
 }
 
 func (a *app) newListen() *cobra.Command {
@@ -46,7 +46,7 @@ back: 502 if it cannot be reached, 504 after --forward-timeout.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.url, "url", "", "public `URL` of the tunnel")
+	f.StringVar(&flags.publicURL, "url", "", "public `URL` of the tunnel")
 	f.StringVar(&flags.forwardTo, "forward-to", "", "`URL` of the local receiver (default none, with status 202)")
 	f.StringSliceVar(&flags.events, "event", nil, "`event` to subscribe to (default all)")
 	f.IntVar(&flags.port, "port", 8787, "`port` on this machine, 0 for any")
@@ -61,9 +61,11 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	target, err := parseTarget(flags.forwardTo)
-	if err != nil {
-		return err
+	var target *url.URL
+	if flags.forwardTo != "" {
+		if target, err = url.Parse(flags.forwardTo); err != nil || !isHTTP(flags.forwardTo) {
+			return usagef("--forward-to %q is invalid; use an absolute http or https URL", redactURL(flags.forwardTo))
+		}
 	}
 	client, err := a.newClient()
 	if err != nil {
@@ -89,7 +91,7 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.url), Events: events})
+	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.publicURL), Events: events})
 	if wh == nil {
 		r.abandon() // the webhook may exist
 		return err
@@ -102,18 +104,18 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	if err != nil {
 		return fmt.Errorf("the signature secret of %s is unusable: %w", wh.ID, err)
 	}
-	a.note("Created %s for %s", clean(wh.ID), clean(redactURL(wh.URL)))
+	a.notef("Created %s for %s", clean(wh.ID), clean(redactURL(wh.URL)))
 	if target != nil {
-		a.note("Forwarding from http://%s to %s", listener.Addr(), target.Redacted())
+		a.notef("Forwarding from http://%s to %s", listener.Addr(), target.Redacted())
 	} else {
-		a.note("Listening on http://%s", listener.Addr())
+		a.notef("Listening on http://%s", listener.Addr())
 	}
 	return a.serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout))
 }
 
 func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
-	if !isHTTP(flags.url) {
-		return nil, usagef("--url %q is invalid; use the absolute URL of a tunnel to this machine", redactURL(flags.url))
+	if !isHTTP(flags.publicURL) {
+		return nil, usagef("--url %q is invalid; use the absolute URL of a tunnel to this machine", redactURL(flags.publicURL))
 	}
 	if flags.timeout <= 0 {
 		return nil, usagef("--forward-timeout must be positive")
@@ -124,18 +126,6 @@ func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 	return a.parseEvents(flags.events)
 }
 
-// parseTarget returns the URL of the receiver, or nil without a receiver.
-func parseTarget(forwardTo string) (*url.URL, error) {
-	if forwardTo == "" {
-		return nil, nil
-	}
-	target, err := url.Parse(forwardTo)
-	if err != nil || !isHTTP(forwardTo) {
-		return nil, usagef("--forward-to %q is invalid; use an absolute http or https URL", redactURL(forwardTo))
-	}
-	return target, nil
-}
-
 // endRun deletes the temporary webhook, also after a signal.
 func (a *app) endRun(ctx context.Context, client *facade.Client, r *tempRun, wh *facade.Webhook) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
@@ -144,7 +134,7 @@ func (a *app) endRun(ctx context.Context, client *facade.Client, r *tempRun, wh 
 		r.abandon()
 		return fmt.Errorf("the temporary webhook %s was not deleted, and the next listen deletes it: %w", wh.ID, err)
 	}
-	a.note("Deleted %s", clean(wh.ID))
+	a.notef("Deleted %s", clean(wh.ID))
 	return r.end()
 }
 

@@ -31,17 +31,17 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// print writes a line to stdout.
-func (a *app) print(format string, args ...any) {
+// printf writes a line to stdout.
+func (a *app) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.out, format+"\n", args...) // output keeps the error
 }
 
-// note writes a line to stderr.
-func (a *app) note(format string, args ...any) {
+// notef writes a line to stderr.
+func (a *app) notef(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.errOut, format+"\n", args...) // there is no other place for the error
 }
 
-func (a *app) json() bool { return a.format == "json" }
+func (a *app) jsonOutput() bool { return a.format == "json" }
 
 // printJSON writes a value on one line.
 func (a *app) printJSON(v any) {
@@ -55,7 +55,7 @@ func (a *app) printJSON(v any) {
 func (a *app) table(header []string, rows [][]string) {
 	if !a.terminal {
 		for _, row := range rows {
-			a.print("%s", strings.Join(row, "\t"))
+			a.printf("%s", strings.Join(row, "\t"))
 		}
 		return
 	}
@@ -93,7 +93,7 @@ func newWebhooksJSON(webhooks []*facade.Webhook) []webhookJSON {
 
 // printWebhook writes one webhook.
 func (a *app) printWebhook(wh webhookJSON) {
-	if a.json() {
+	if a.jsonOutput() {
 		a.printJSON(wh)
 		return
 	}

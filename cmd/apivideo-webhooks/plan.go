@@ -44,7 +44,7 @@ func (a *app) newPlan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.json() {
+			if a.jsonOutput() {
 				a.printJSON(newPlanJSON(plan))
 			} else {
 				a.printPlan(plan)
@@ -69,6 +69,6 @@ func (a *app) printPlan(p *facade.Plan) {
 		case '-':
 			line = color.RedString("%s", line)
 		}
-		a.print("%s", line)
+		a.printf("%s", line)
 	}
 }

@@ -28,8 +28,13 @@ import (
 // TestMain makes the test binary available as apivideo-webhooks. Each use is a
 // process of its own.
 func TestMain(m *testing.M) {
+	_ = os.Setenv("GORACE", raceOptions) // the name is valid
 	testscript.Main(m, map[string]func(){"apivideo-webhooks": main})
 }
+
+// raceOptions lets a process with the race detector end at once. By default it
+// sleeps for a second.
+const raceOptions = "atexit_sleep_ms=0"
 
 // processTimeout limits each wait for a process.
 const processTimeout = 30 * time.Second
@@ -47,6 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(server.Close)
 			front := httptest.NewServer(newFakeHandler(server, false))
 			env.Defer(front.Close)
+			env.Setenv("GORACE", raceOptions)
 			env.Setenv("FAKE", front.URL)
 			env.Setenv("APIVIDEO_API_KEY", server.APIKey)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
@@ -93,7 +99,7 @@ func newScriptCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
 // environ returns the variables that a process of the tool needs.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "APIVIDEO_API_KEY", "APIVIDEO_WEBHOOK_SECRET", "XDG_CONFIG_HOME", "NO_COLOR", "TERM"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "APIVIDEO_API_KEY", "APIVIDEO_WEBHOOK_SECRET", "XDG_CONFIG_HOME", "NO_COLOR", "TERM", "GORACE"} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}

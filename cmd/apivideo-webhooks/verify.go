@@ -48,12 +48,12 @@ one in --secret-file, in APIVIDEO_WEBHOOK_SECRET, or of the webhook with
 			}
 			v := explain(strings.TrimSpace(signature), body, key)
 			switch {
-			case a.json():
+			case a.jsonOutput():
 				a.printJSON(v)
 			case v.Authentic:
-				a.print("authentic: the secret has signed these %d bytes", len(body))
+				a.printf("authentic: the secret has signed these %d bytes", len(body))
 			default:
-				a.print("not authentic: %s: %s", v.Check, v.Reason)
+				a.printf("not authentic: %s: %s", v.Check, v.Reason)
 			}
 			if !v.Authentic {
 				return errNotAuthentic

@@ -20,7 +20,7 @@ func (a *app) newVersion() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
-			if a.json() {
+			if a.jsonOutput() {
 				a.printJSON(v)
 				return nil
 			}
@@ -28,7 +28,7 @@ func (a *app) newVersion() *cobra.Command {
 			if v.Revision != "" {
 				text += " " + v.Revision
 			}
-			a.print("%s", text)
+			a.printf("%s", text)
 			return nil
 		},
 	}
