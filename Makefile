@@ -6,8 +6,8 @@ OASDIFF_VERSION     := v1.36.0
 EXP_VERSION         := v0.0.0-20261113113407-e3970619a1a4
 
 # Settings, for example `make test MODULES=.` or `make bench BENCH_COUNT=3`.
-MODULES      := . bench internal/consumer examples/deduplicator examples/ingest examples/recipes
-DEMOS        := quickstart receiver deploy
+MODULES      := . bench cmd/apivideo-webhooks internal/consumer examples/deduplicator examples/ingest examples/recipes
+DEMOS        := quickstart receiver cli
 BASE         ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null),HEAD)
 BENCH_COUNT  ?= 10
 FUZZTIME     ?= 30s
@@ -20,6 +20,7 @@ $(if $(filter oneshell,$(.FEATURES)),,$(error GNU make 4 is required))
 RACE          := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TESTS         := $(MODULES:%=test/%)
 GOLANGCI      := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)/golangci-lint
+NODE_CLIENT   := cmd/apivideo-webhooks/testdata/node/node_modules/.package-lock.json
 REDOCLY       := api/node_modules/.bin/redocly
 OAPI_CODEGEN  := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
@@ -31,14 +32,15 @@ help:
 	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 ## Use
 demo: demo-quickstart ## run examples/quickstart, or with demo-NAME examples/NAME
-demo-deploy: export APIVIDEO_API_KEY :=
-demo-deploy: ARGS = -apply webhooks.json
+demo-cli: ## run the command line tool with a fake server
+	go -C cmd/apivideo-webhooks build -o $(CURDIR)/.out/apivideo-webhooks . && PATH="$(CURDIR)/.out:$$PATH" cmd/apivideo-webhooks/demo
 demo-ingest: ARGS = demo
 demo-%:
 	go -C examples/$* run . $(ARGS)
 test: $(TESTS) ## run the tests of all modules, or with test/MODULE those of one
 $(TESTS): test/%:
 	$(WITH) go -C $* test $(RACE) -shuffle=on -timeout 10m ./...
+test/cmd/apivideo-webhooks: $(NODE_CLIENT)
 test/examples/deduplicator: WITH = scripts/with-postgres
 test-nginx:
 	PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
@@ -89,3 +91,5 @@ $(GOLANGCI):
 	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 $(REDOCLY): api/package.json api/package-lock.json
 	npm ci --prefix api --no-audit --no-fund && touch $@
+$(NODE_CLIENT): cmd/apivideo-webhooks/testdata/node/package.json cmd/apivideo-webhooks/testdata/node/package-lock.json
+	npm ci --prefix cmd/apivideo-webhooks/testdata/node --ignore-scripts --no-audit --no-fund && touch $@
