@@ -68,7 +68,7 @@ func (r *tempRun) mark(rawURL string) string {
 
 // end removes the file of the run. Its webhook must not exist any more.
 func (r *tempRun) end() error {
-	return errors.Join(os.Remove(r.lock.Path()), r.lock.Close())
+	return errors.Join(r.lock.Close(), os.Remove(r.lock.Path())) // Windows removes closed files only
 }
 
 // abandon unlocks the file, so that the next run removes the webhook.

@@ -92,9 +92,12 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 		return err
 	}
 	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.publicURL), Events: events})
-	if wh == nil {
+	if errors.Is(err, facade.ErrUnconfirmed) && wh == nil {
 		r.abandon() // the webhook may exist
 		return err
+	}
+	if wh == nil {
+		return errors.Join(err, r.end())
 	}
 	defer func() { err = errors.Join(err, a.endRun(ctx, client, r, wh)) }()
 	if err != nil {

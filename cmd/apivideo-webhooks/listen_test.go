@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,12 +35,15 @@ type tunnel struct {
 func newTunnel(t *testing.T) *tunnel {
 	t.Helper()
 	tun := new(tunnel)
-	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-		tun.mu.Lock()
-		defer tun.mu.Unlock()
-		p.SetURL(tun.target)
-		p.SetXForwarded()
-	}}
+	proxy := &httputil.ReverseProxy{
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		Rewrite: func(p *httputil.ProxyRequest) {
+			tun.mu.Lock()
+			defer tun.mu.Unlock()
+			p.SetURL(tun.target)
+			p.SetXForwarded()
+		},
+	}
 	tun.Server = httptest.NewServer(proxy)
 	t.Cleanup(tun.Close)
 	return tun
@@ -97,7 +101,7 @@ func TestListen_twoHops(t *testing.T) {
 	server := facadetest.NewServer(facadetest.WithDeliveryRetries(3, 0))
 	t.Cleanup(server.Close)
 	public := newTunnel(t)
-	p := startListen(t, server, t.TempDir(), public.URL+"/hook", receiver.URL, "--forward-timeout", "200ms", "-o", "json")
+	p := startListen(t, server, t.TempDir(), public.URL+"/hook", receiver.URL, "--forward-timeout", "2s", "-o", "json")
 	local, err := p.url()
 	require.NoError(t, err)
 	public.setTarget(t, local)
