@@ -17,8 +17,8 @@ import (
 
 // The environment variables.
 const (
-	envAPIKey = "APIVIDEO_API_KEY"
-	envSecret = "APIVIDEO_WEBHOOK_SECRET"
+	envAPIKey = "APIVIDEO_API_KEY"        //nolint:gosec // a name
+	envSecret = "APIVIDEO_WEBHOOK_SECRET" //nolint:gosec // a name
 )
 
 // app has the streams, the environment and the flags of all commands.
@@ -39,7 +39,7 @@ type app struct {
 
 // execute runs a command line and returns the exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
-	root := a.newRoot()
+	root := a.newRoot() //nolint:contextcheck // each command gets the context of cobra
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)

@@ -48,7 +48,7 @@ func (a *app) newApply() *cobra.Command {
 				}
 			}
 			if a.out.err != nil {
-				return nil // the user has not seen the plan, and execute returns the error
+				return nil //nolint:nilerr // the user has not seen the plan, and execute returns the error
 			}
 			if secretsPath == "" {
 				applied, err := client.ApplyPlan(ctx, plan)

@@ -274,7 +274,7 @@ func TestApply_outputLost(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(desiredJSON), 0o600))
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	require.NoError(t, err)
-	defer full.Close()
+	defer func() { _ = full.Close() }()
 	cmd := newCommand(t, server, "apply", "--yes", "-f", file)
 	var errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = full, &errOut

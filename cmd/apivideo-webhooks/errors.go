@@ -37,7 +37,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // signalError is the cause of a canceled context.
 type signalError struct{ os.Signal }
 
-func (e signalError) Error() string { return e.Signal.String() }
+func (e signalError) Error() string { return e.String() }
 
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError

@@ -39,8 +39,10 @@ var sampleFields = map[facade.EventType][]field{
 		{"videoId", "vi0000000000000000000000"}, {"encoding", "hls"}, {"quality", "720p"},
 	},
 	facade.EventVideoCaptionGenerated: {
-		{"videoId", "vi0000000000000000000000"}, {"captionId", "caption_0000000000000000000000"},
-		{"generationMode", "transcript"}, {"language", "en"},
+		{"videoId", "vi0000000000000000000000"},
+		{"captionId", "caption_0000000000000000000000"},
+		{"generationMode", "transcript"},
+		{"language", "en"},
 	},
 	facade.EventVideoSummaryGenerated: {
 		{"videoId", "vi0000000000000000000000"}, {"summaryId", "summary_0000000000000000000000"},

@@ -11,7 +11,7 @@ import (
 )
 
 // fakeAPIKey is the API key of a fake without --api-key.
-const fakeAPIKey = "fake-api-key"
+const fakeAPIKey = "fake-api-key" //nolint:gosec // not a credential
 
 // fakeFlags are the flags of fake.
 type fakeFlags struct {

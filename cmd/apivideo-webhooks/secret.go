@@ -50,7 +50,7 @@ func (s *secretInput) find(ctx context.Context, a *app) (facade.Secret, error) {
 
 // read reads a file of create, or the entry of the webhook in a file of apply.
 func (s *secretInput) read() (facade.Secret, error) {
-	data, err := os.ReadFile(s.path) //nolint:gosec // the user names the file
+	data, err := os.ReadFile(s.path)
 	if err != nil {
 		return facade.Secret{}, err
 	}
