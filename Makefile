@@ -1,165 +1,91 @@
-# The one interface for people and for CI. `make` lists what there is.
-
-# What the tools are pinned to. The code generator is pinned in go.mod, which
-# tools.go makes keep it, and the linter of the contract in api/package.json.
+# Pinned tools. go.mod pins the code generator, api/package.json the spec linter.
 GOLANGCI_VERSION    := v2.15.0
 BENCHSTAT_VERSION   := v0.0.0-20260908200009-22c9c6c9d4da
 GOVULNCHECK_VERSION := v1.9.0
 OASDIFF_VERSION     := v1.36.0
+EXP_VERSION         := v0.0.0-20261113113407-e3970619a1a4
 
-# What one may want to set: make bench BENCH_COUNT=3, make fuzz FUZZTIME=5m,
-# make spec-diff BASE=v1.2.3, make demo-receiver RECEIVER_FLAGS='-url
-# https://hooks.example.com'. BASE is the latest tag, or HEAD if there is none.
-BASE         ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
+# Settings, for example `make test MODULES=.` or `make bench BENCH_COUNT=3`.
+MODULES      := . bench internal/consumer examples/deduplicator examples/ingest examples/recipes
+DEMOS        := quickstart receiver deploy
+BASE         ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null),HEAD)
 BENCH_COUNT  ?= 10
 FUZZTIME     ?= 30s
 COVERAGE_MIN ?= 95
 
-# The module, and those within it that its users never get.
-MODULES := . bench examples/deduplicator examples/ingest examples/recipes internal/consumer
+export GOWORK := off
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+$(if $(filter oneshell,$(.FEATURES)),,$(error GNU make 4 is required))
+RACE          := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+TESTS         := $(MODULES:%=test/%)
+GOLANGCI      := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)/golangci-lint
+REDOCLY       := api/node_modules/.bin/redocly
+OAPI_CODEGEN  := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
+BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
+each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
 
-# The race detector needs a C compiler; without one the tests run all the same.
-RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
-
-# .bin holds tools and .out results; git ignores both. A linter that an older Go
-# built can't read a newer Go's packages, hence Go's version in its path.
-GOLANGCI_DIR := .bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env GOVERSION)
-GOLANGCI     := $(GOLANGCI_DIR)/golangci-lint
-BENCHSTAT    := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
-REDOCLY      := api/node_modules/.bin/redocly
-
-.DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-receiver demo-deploy demo-ingest test test-ingest test-deduplicator test-nginx test-recipes generate check-generated spec-diff lint lint-spec check-deps vet vuln cover bench bench-peers smoke fuzz tidy ci
-
+.PHONY: help demo test $(TESTS) test-nginx fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-
-demo: ## run examples/quickstart
-	go run ./examples/quickstart
-
-demo-receiver: ## run examples/receiver
-	go run ./examples/receiver $(RECEIVER_FLAGS)
-
-demo-deploy: ## run examples/deploy, in memory whatever key is set
-	APIVIDEO_API_KEY= go run ./examples/deploy -apply examples/deploy/webhooks.json
-
-# examples/ingest is a module of its own, so that its dependencies stay there.
-demo-ingest: ## run examples/ingest: receiver, stream and worker, with a fake api.video
-	go -C examples/ingest run . demo
-
-test: ## run all tests, with the race detector and in random order
-	go test $(RACE) -shuffle=on -timeout 10m ./...
-
-test-deduplicator: ## run the tests of examples/deduplicator, on SQLite and a temporary PostgreSQL
-	scripts/with-postgres go -C examples/deduplicator test $(RACE) -shuffle=on -count=1 -timeout 10m ./...
-
-# A cluster of NATS servers in which one is killed takes its time to elect another.
-test-ingest: ## run the tests of examples/ingest, on clusters of real NATS servers
-	go -C examples/ingest test $(RACE) -shuffle=on -timeout 10m ./...
-
-# Debian's nginx, as root. Elsewhere, install nginx beforehand.
-test-nginx: ## run the tests behind a real nginx, which apt-get installs if it is missing
-	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
+	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+## Use
+demo: demo-quickstart ## run examples/quickstart, or with demo-NAME examples/NAME
+demo-deploy: export APIVIDEO_API_KEY :=
+demo-deploy: ARGS = -apply webhooks.json
+demo-ingest: ARGS = demo
+demo-%:
+	go -C examples/$* run . $(ARGS)
+test: $(TESTS) ## run the tests of all modules, or with test/MODULE those of one
+$(TESTS): test/%:
+	$(WITH) go -C $* test $(RACE) -shuffle=on -timeout 10m ./...
+test/examples/deduplicator: WITH = scripts/with-postgres
+test-nginx:
+	PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
 	go test $(RACE) -shuffle=on -timeout 10m -tags nginx -run '^TestNginx_' ./facade
-
-test-recipes: ## run the tests of examples/recipes
-	go -C examples/recipes test $(RACE) -shuffle=on -timeout 10m ./...
-
-generate: ## write gen/ anew: the one thing to do after a change of openapi.yaml or api/
-	@for part in models client server; do \
-		go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config api/$$part.yaml openapi.yaml || exit 1; \
-	done
-
-check-generated: ## fail if gen/ isn't what generate would write
-	@.ci/check-generated
-
-# What oasdiff warns of counts too: it takes a notification, which the service
-# sends, for a request, where a member that goes breaks nobody for sure. A commit
-# is compared with itself unless BASE says otherwise or there are tags.
-spec-diff: ## tell what openapi.yaml breaks compared with BASE, fail if anything
-	go run github.com/oasdiff/oasdiff@$(OASDIFF_VERSION) breaking --fail-on WARN --severity-levels api/oasdiff.txt '$(BASE):openapi.yaml' openapi.yaml
-
-lint: $(GOLANGCI) ## check the Go code's style, format and imports
-	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
-
-lint-spec: $(REDOCLY) ## check openapi.yaml
-	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
-		$(REDOCLY) lint --config api/redocly.yaml --max-problems 1000 openapi.yaml
-
-check-deps: ## fail if internal/consumer doesn't run, or gets more modules than it should
-	@.ci/check-deps
-
-vet: ## fail if a go.mod isn't tidy, a package doesn't build or go vet complains
-	@for module in $(MODULES); do \
-		(cd $$module && go mod tidy -diff && go build -o /dev/null ./... && go vet ./...) || exit 1; \
-	done
-
-# It asks the database of vulnerabilities over the network, whose answer changes
-# without a change here. Therefore ci leaves it out.
-vuln: ## fail if code that is used here is known to be vulnerable
-	@for module in $(MODULES); do (cd $$module && go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...) || exit 1; done
-
-cover: ## measure the coverage of each package in facade/, fail below COVERAGE_MIN percent
-	@mkdir -p .out
-	go test -timeout 10m -coverpkg=./facade/... -coverprofile=.out/cover.out ./facade/...
-	@awk -v min=$(COVERAGE_MIN) -f .ci/coverage.awk .out/cover.out
-
-# The benchmarks take turns BENCH_COUNT times, so that a machine that gets
-# slower meanwhile does so for all of them. Those that come in variants, via=...,
-# are put side by side; the others follow.
-bench: ## compare calls and receiving with plain code and the generated client
-	@mkdir -p .out
-	go test -c -o .out/ ./facade ./facade/notification
-	cd bench && go test -c -o ../.out/ .
-	@rm -f .out/bench.txt; i=0; while [ $$i -lt $(BENCH_COUNT) ]; do \
-		i=$$((i + 1)); echo "run $$i of $(BENCH_COUNT)"; \
-		for test in 'bench.test -test.bench ^Benchmark(Get|Create|List100|Get64)$$' \
-			'facade.test -test.bench .' 'notification.test -test.bench .'; do \
-			.out/$$test -test.run '^$$' -test.benchmem -test.count 1 >>.out/bench.txt || \
-				{ cat .out/bench.txt; exit 1; }; \
-		done; \
-	done
+fuzz: ## run each fuzz test for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+bench: ## compare calls and receiving with plain code, BENCH_COUNT times
+	scripts/bench $(BENCH_COUNT) .out/bench.txt '^Benchmark(Get|Create|List100|Get64)$$' ./facade ./facade/notification
 	$(BENCHSTAT) -filter '/via:/./' -col /via -row .name .out/bench.txt
 	$(BENCHSTAT) -filter '-/via:/./' -row .name .out/bench.txt
-
-# The same with others in it, and the sizes of one program made three ways. All
-# that was measured stays in .out/bench-peers.txt, for benchstat to tell more of.
-bench-peers: ## compare with other libraries, the generated client and plain code
-	@mkdir -p .out/size
-	cd bench && go test -c -o ../.out/ .
-	cd bench && go build -trimpath -ldflags='-s -w' -o ../.out/size/ ./size/...
-	@rm -f .out/bench-peers.txt; i=0; while [ $$i -lt $(BENCH_COUNT) ]; do \
-		i=$$((i + 1)); echo "run $$i of $(BENCH_COUNT)"; \
-		.out/bench.test -test.run '^$$' -test.bench . -test.benchmem -test.benchtime 0.5s >>.out/bench-peers.txt || \
-			{ cat .out/bench-peers.txt; exit 1; }; \
-	done
-	@$(BENCHSTAT) -format csv -col '/via@(floor gen facade stripe svix hmac)' -row .name .out/bench-peers.txt \
-		>.out/bench-peers.csv 2>.out/bench-peers.log || { cat .out/bench-peers.log; exit 1; }
-	@for pair in floor/nethttp gen/gen facade/webhooks; do \
-		echo "binary,$${pair%/*},$$(wc -c <.out/size/$${pair#*/})"; \
-	done >>.out/bench-peers.csv
-	@awk -f .ci/peers.awk .out/bench-peers.csv
-
-smoke: ## run each benchmark once, and the demos in memory
-	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./facade ./facade/notification
-	cd bench && go test -run '^$$' -bench . -benchtime 1x -timeout 10m .
-	APIVIDEO_API_KEY= go run ./examples/quickstart >/dev/null
-	APIVIDEO_API_KEY= go run ./examples/receiver >/dev/null
-	APIVIDEO_API_KEY= go run ./examples/deploy -apply examples/deploy/webhooks.json >/dev/null
-
-fuzz: ## run every fuzz test for FUZZTIME
-	@FUZZTIME=$(FUZZTIME) .ci/fuzz
-
+bench-peers: ## compare with other libraries, BENCH_COUNT times
+	scripts/bench $(BENCH_COUNT) .out/bench-peers.txt .
+	$(BENCHSTAT) -col '/via@(floor gen facade stripe svix hmac)' -row .name .out/bench-peers.txt
+## Maintain
+generate: ## generate gen/ from openapi.yaml and api/
+	for part in models client server; do $(OAPI_CODEGEN) -config api/$$part.yaml -o $(or $(GEN),gen)/$$part.gen.go openapi.yaml; done
 tidy: $(GOLANGCI) ## tidy each go.mod and format the Go code
-	@for module in $(MODULES); do (cd $$module && go mod tidy) || exit 1; done
-	@for module in $(MODULES); do (cd $$module && $(CURDIR)/$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml) || exit 1; done
+	@$(call each,go mod tidy; $(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml)
+lint: $(GOLANGCI) ## lint the Go code of all modules
+	@$(call each,$(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...)
+cover: ## measure the coverage of facade/, at least COVERAGE_MIN percent a package
+	rm -rf .out/cover && mkdir -p .out/cover && go test -timeout 10m -coverpkg=./facade/... ./facade/... -args -test.gocoverdir=$(CURDIR)/.out/cover
+	@go tool covdata percent -i=.out/cover | awk '{ print } $$3 + 0 < $(COVERAGE_MIN) { low = 1 } END { exit low || !NR }'
+spec-diff: ## list breaking changes of openapi.yaml since BASE
+	go run github.com/oasdiff/oasdiff@$(OASDIFF_VERSION) breaking --fail-on WARN --severity-levels api/oasdiff.txt '$(BASE):openapi.yaml' openapi.yaml
+api-diff: ## list changes of the exported names since BASE
+	@scripts/api-diff '$(BASE)' $(EXP_VERSION)
+release-check: ## check that VERSION fits the changes since the last release
+	go run golang.org/x/exp/cmd/gorelease@$(EXP_VERSION) $(if $(filter v%,$(BASE)),-base=$(BASE),-base=none) -version=$(VERSION)
+vuln: ## find known vulnerabilities, over the network
+	@$(call each,go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...)
+ci: check-generated lint-spec lint check-deps vet cover test test-nginx smoke ## run all checks except vuln
 
-ci: check-generated lint-spec lint check-deps vet cover test test-deduplicator test-ingest test-recipes test-nginx smoke ## run every check but vuln
-
+check-generated:
+	rm -rf .out/gen && mkdir -p .out/gen && $(MAKE) --no-print-directory generate GEN=.out/gen
+	diff -ru -x '*_test.go' gen .out/gen || { echo 'gen/ is out of date: run make generate.'; exit 1; }
+lint-spec: $(REDOCLY)
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(REDOCLY) lint --config api/redocly.yaml --max-problems 1000 openapi.yaml
+check-deps:
+	go -C internal/consumer build -o ../../.out/consumer . && .out/consumer
+	go version -m .out/consumer | awk '$$1 == "dep" { print $$2 }' | LC_ALL=C sort | diff -u internal/consumer/modules.txt -
+vet:
+	@$(call each,go mod tidy -diff; go build -o /dev/null ./...; go vet ./...)
+smoke:
+	go test -run '^$$' -bench . -benchtime 1x ./facade ./facade/notification && go -C bench test -run '^$$' -bench . -benchtime 1x .
+	@for demo in $(DEMOS); do APIVIDEO_API_KEY='' $(MAKE) --no-print-directory "demo-$$demo" >/dev/null; done
 $(GOLANGCI):
-	GOBIN=$(CURDIR)/$(GOLANGCI_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
-
+	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 $(REDOCLY): api/package.json api/package-lock.json
-	npm ci --prefix api --no-audit --no-fund
-	@touch $(REDOCLY)
+	npm ci --prefix api --no-audit --no-fund && touch $@

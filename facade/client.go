@@ -19,8 +19,8 @@ const (
 )
 
 // Client calls the webhook operations of one api.video environment with one API
-// key. It is safe for concurrent use. Create it once and keep it, so that its
-// connections are reused. It needs no closing.
+// key. A Client is safe for concurrent use. Create one and keep it to reuse
+// connections. There is no Close.
 type Client struct {
 	server    string // with a slash at the end
 	base      *url.URL
@@ -30,7 +30,7 @@ type Client struct {
 }
 
 // NewClient returns a client for production, unless an option selects another
-// server. It sends no request. An invalid key or option is ErrInvalidArgument. The
+// server. NewClient sends no request. An invalid key or option is ErrInvalidArgument. The
 // error does not contain the key.
 func NewClient(apiKey string, opts ...Option) (*Client, error) {
 	const op = "NewClient"
@@ -50,7 +50,7 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 	}
 	c.transport = &transport.Client{
 		Sender: &transport.Sender{
-			RoundTripper: cfg.roundTripper(),
+			RoundTripper: cfg.httpClient.Transport,
 			Timeout:      cfg.attemptTimeout(),
 			MaxBody:      maxBody,
 			MaxErrorBody: maxErrorBody,
@@ -85,10 +85,10 @@ func identification(application string) http.Header {
 	return h
 }
 
-// Raw returns a new generated client, for operations that Client has no method
-// for. It uses the same credentials, retries and limits. Credentials are sent to
+// Raw returns a new generated client, for operations without a method of Client.
+// The credentials, retries and limits are the same. Credentials are sent to
 // the server of c only, also if the Server of the generated client is changed. A
-// body over its limit is ErrUnexpectedResponse. Request bodies are read into
+// body over the limit is ErrUnexpectedResponse. Request bodies are read into
 // memory. IDs are not checked: "", "." and ".." reach another route.
 func (c *Client) Raw() *gen.ClientWithResponses {
 	return &gen.ClientWithResponses{ClientInterface: &gen.Client{
@@ -97,8 +97,8 @@ func (c *Client) Raw() *gen.ClientWithResponses {
 	}}
 }
 
-// RateLimit returns the rate limit in the latest response that contained one. It
-// returns false if there is none yet.
+// RateLimit returns the rate limit of the latest response with rate limit headers,
+// or false before the first.
 func (c *Client) RateLimit() (RateLimit, bool) { return c.rateLimit.load() }
 
 // invalid returns the error for an invalid argument, which may contain a credential.
@@ -106,7 +106,7 @@ func (c *Client) invalid(op string, reason error) error {
 	return c.transport.Redactor.Error(invalid(op, reason))
 }
 
-// errorf returns an Error about responses that were decoded before.
+// errorf returns an Error about decoded responses.
 func (c *Client) errorf(op string, status int, format string, args ...any) *Error {
 	return &Error{Op: op, StatusCode: status, Attempts: 1, cause: c.transport.Redactor.Error(fmt.Errorf(format, args...))}
 }

@@ -10,12 +10,12 @@ import (
 )
 
 // EnsureWebhook returns the webhook with p.URL and exactly p.Events, in any order.
-// It creates the webhook if there is none, and then created is true. It returns the
-// oldest of duplicates and leaves all other webhooks alone.
+// If there is none, EnsureWebhook creates the webhook and created is true. Of
+// duplicates the oldest is returned. All other webhooks stay unchanged.
 //
-// After an error call it again: it looks for the webhook first. A webhook is also
+// After an error call EnsureWebhook again. A webhook is also
 // returned with ErrUnexpectedResponse, if the service has stored another URL or
-// other events, and with the error of a request for its signature secret. The
+// other events, and with the error of a request for the signature secret. The
 // section Desired state of the package comment has the details.
 func (c *Client) EnsureWebhook(ctx context.Context, p CreateWebhookParams) (wh *Webhook, created bool, err error) {
 	if err := c.validator.checkParams(p); err != nil {
@@ -43,8 +43,8 @@ func (c *Client) EnsureWebhook(ctx context.Context, p CreateWebhookParams) (wh *
 	return wh, isUnconfirmed, c.addSecret(ctx, wh)
 }
 
-// create creates a webhook and returns it with its secret. The webhook is not nil
-// if it was created, also with an error.
+// create creates a webhook and returns it with the secret. A created webhook is
+// returned with an error, too.
 func (c *Client) create(ctx context.Context, p CreateWebhookParams) (*Webhook, error) {
 	wh, err := c.CreateWebhook(ctx, p)
 	if err != nil {
@@ -55,7 +55,7 @@ func (c *Client) create(ctx context.Context, p CreateWebhookParams) (*Webhook, e
 		wh.Events = slices.Clone(p.Events)
 	}
 	if newSubscription(wh.URL, wh.Events) != newSubscription(p.URL, p.Events) {
-		// A search for p would never find it, and each run would create another one.
+		// No search for p finds this webhook, and each run would create another.
 		return wh, c.errorf("CreateWebhook", http.StatusCreated, "%w: webhook %q was created as %s, not as %s",
 			ErrUnexpectedResponse, wh.ID, describe(wh.URL, wh.Events), describe(p.URL, p.Events))
 	}
@@ -90,10 +90,10 @@ func (c *Client) find(ctx context.Context, p CreateWebhookParams) (*Webhook, err
 	return nil, nil //nolint:nilnil // no webhook is not an error
 }
 
-// sortedWebhooks returns all webhooks, the oldest first, so that concurrent callers
-// select the same one of duplicates. Times are compared by seconds, because some
-// responses have no fractions. A webhook without its URL or events is an error,
-// because it cannot be compared.
+// sortedWebhooks returns all webhooks, the oldest first. Concurrent callers therefore
+// select the same duplicate. Times are compared by seconds, because some responses
+// have no fractions. A webhook without URL or events is an error, because a
+// comparison is impossible.
 func (c *Client) sortedWebhooks(ctx context.Context) ([]*Webhook, error) {
 	all, err := Collect(c.Webhooks(ctx, ListOptions{}))
 	if err != nil {

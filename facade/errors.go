@@ -12,8 +12,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/internal/transport"
 )
 
-// Errors for errors.Is. Those that stand for a status match an [Error] with that
-// status, independent of its body.
+// Errors for errors.Is. The error of a status matches every [Error] with the status,
+// whether or not the response has a body.
 var (
 	// ErrBadRequest is status 400. Error.Problems lists the invalid fields.
 	ErrBadRequest = errors.New("bad request")
@@ -23,62 +23,59 @@ var (
 	// ErrForbidden is status 403: the account is suspended.
 	ErrForbidden = errors.New("forbidden")
 	// ErrNotFound is status 404: there is no webhook with the ID, or the base URL
-	// is not that of the service.
+	// belongs to another server.
 	ErrNotFound = errors.New("not found")
-	// ErrTooManyRequests is status 429. Error.RetryAfter is the delay that the
-	// service asks for.
+	// ErrTooManyRequests is status 429. Error.RetryAfter is the requested delay.
 	ErrTooManyRequests = errors.New("too many requests")
 	// ErrServer is a status from 500 to 599.
 	ErrServer = errors.New("server error")
-	// ErrWebhookLimitReached is the 400 of an account that has the maximum number
-	// of webhooks, about ten. It is an ErrBadRequest, too.
+	// ErrWebhookLimitReached is the 400 of an account with the maximum number of
+	// webhooks, about ten. ErrBadRequest matches, too.
 	ErrWebhookLimitReached = errors.New("webhook limit reached")
 	// ErrInvalidArgument means that an argument or option is invalid. No request
 	// was sent.
 	ErrInvalidArgument = errors.New("invalid argument")
-	// ErrUnexpectedResponse means that a response is unusable: truncated, too
-	// large, not the expected JSON, a redirect, an inconsistent list, or a new
-	// webhook that differs from the request.
+	// ErrUnexpectedResponse means that a response is unusable, for example because
+	// the body is truncated, too large or other than the expected JSON. Redirects,
+	// inconsistent lists, and new webhooks unlike the request are such responses.
 	ErrUnexpectedResponse = transport.ErrUnexpectedResponse
 	// ErrUnconfirmed means that a webhook may have been created although no
-	// response confirms it. Look for it before creating it again, as EnsureWebhook
-	// does, because the service accepts duplicates.
+	// response confirms the creation. Look for the webhook before another attempt,
+	// as EnsureWebhook does, because the service accepts duplicates.
 	ErrUnconfirmed = errors.New("creation unconfirmed")
 )
 
-// Error is the failure of a request. Its text and its LogValue contain no key,
-// token or secret. The credentials of the client are redacted in all of its fields.
+// Error is the failure of a request. The text and the LogValue contain no key, token
+// or secret. All fields are redacted.
 // errors.Is finds the errors of this package, and also context.Canceled,
 // context.DeadlineExceeded and the cause of the context.
 type Error struct {
-	// Op is the method of Client that failed. For an iterator it is
-	// "ListWebhooks", for a token request "CreateAccessToken" or
-	// "RefreshAccessToken".
+	// Op is the failed method of Client. The Op of an iterator is "ListWebhooks".
+	// The Op of a token request is "CreateAccessToken" or "RefreshAccessToken".
 	Op string
-	// StatusCode is the status of the last response. Zero means that there was no
-	// response.
+	// StatusCode is the status of the last response. Zero means no response.
 	StatusCode int
-	// Type is a URL that identifies the problem. Only its last segment is stable.
+	// Type is the URL of the kind of problem. Only the last segment is stable.
 	Type string
 	// Title is the description of the problem by the service.
 	Title string
-	// Name is the invalid parameter if the service names a single one.
+	// Name is the invalid parameter, if the service names a single parameter.
 	Name string
 	// Detail is additional information, which the service rarely sends.
 	Detail string
 	// Problems lists the invalid fields of a 400.
 	Problems []Problem
-	// RetryAfter is the delay that a 429 or 503 asks for. Zero means that the
-	// response does not contain one.
+	// RetryAfter is the delay in the response of a 429 or 503. Zero means no
+	// delay.
 	RetryAfter time.Duration
-	// RateLimit is the rate limit in the response. Zero means that there is none.
+	// RateLimit is the rate limit in the response, or zero.
 	RateLimit RateLimit
 	// Attempts is the number of attempts.
 	Attempts int
 	// Header is the header of the response, or nil.
 	Header http.Header
-	// Body is the body of an error response, at most 64 KiB. It is nil for a 2xx
-	// response, which may contain secrets.
+	// Body is the body of an error response, at most 64 KiB. Body is nil after a
+	// 2xx response, which may contain secrets.
 	Body []byte
 
 	host  string // of the request
@@ -91,11 +88,11 @@ type Problem struct {
 	Name string
 	// Title is the description of the problem by the service.
 	Title string
-	// Type is a URL that identifies the problem, as in Error.
+	// Type is the URL of the kind of problem, as in Error.
 	Type string
 }
 
-// Error returns one line of limited length: the operation, the status, the
+// Error returns one line of limited length with the operation, the status, the
 // description by the service, the cause and hints.
 func (e *Error) Error() string {
 	const maxProblems = 10
@@ -140,7 +137,7 @@ func (e *Error) hints() []string {
 	return hints
 }
 
-// Unwrap returns the cause, or nil if there is none beside the response.
+// Unwrap returns the cause, or nil if the response is the only cause.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is reports whether target is the error for the status or type of e.
@@ -165,7 +162,7 @@ func (e *Error) Is(target error) bool {
 }
 
 // LogValue returns a group with the operation, status, number of attempts, text and
-// type of e, and with the delay that the service asks for.
+// type of e, and with the requested delay.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("op", e.Op),

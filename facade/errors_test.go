@@ -226,7 +226,7 @@ func TestErrorBodyAtItsBoundAndOverIt(t *testing.T) {
 		var tooLarge *http.MaxBytesError
 		assert.NotErrorAs(t, e, &tooLarge, "of the library's own making")
 		assert.Equal(t, body[:bound], string(e.Body))
-		assert.Equal(t, "apivideo: GetWebhook: 404 Not Found: unexpected response: body larger than 65536 bytes", e.Error())
+		assert.Equal(t, "apivideo: GetWebhook: 404 No such thing.: unexpected response: body larger than 65536 bytes", e.Error())
 	})
 }
 

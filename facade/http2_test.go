@@ -1,6 +1,7 @@
 package facade_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -189,6 +190,10 @@ func TestHTTP2Faults(t *testing.T) {
 							require.Error(t, err)
 						}
 						require.NotErrorIs(t, err, facade.ErrNotFound, "there was a webhook")
+						if run.times < 0 && sent >= 9 {
+							require.ErrorContains(t, err, "after 10 new connections")
+							require.NotErrorIs(t, err, context.Canceled)
+						}
 						assert.LessOrEqual(t, sent, int64(maxSent))
 					})
 				})

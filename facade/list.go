@@ -14,15 +14,15 @@ import (
 
 const (
 	maxPageSize = 100
-	// maxScans limits the scans of Webhooks over a list that changes. A loop body
-	// that deletes each webhook halves the list in each scan, so that ten scans
+	// maxScans limits the scans of Webhooks over a changing list. A loop body with
+	// a deletion of each webhook halves the list in each scan. Ten scans therefore
 	// suffice for 500 pages.
 	maxScans = 10
 )
 
 // ListOptions selects webhooks. The zero value selects all.
 type ListOptions struct {
-	// Event selects the webhooks that are subscribed to it. Empty means all.
+	// Event selects the webhooks with a subscription to the event. Empty means all.
 	Event EventType
 	// Page is the number of the first page, counted from 1. Zero means 1.
 	Page int
@@ -31,8 +31,8 @@ type ListOptions struct {
 	PageSize int
 }
 
-// ListWebhooks returns one page of the webhooks. The response of the service for a
-// page beyond the last one is not documented.
+// ListWebhooks returns a page of the webhooks. The response of the service for a page
+// beyond the end is not documented.
 func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, error) {
 	const op = "ListWebhooks"
 	if err := c.validator.checkListOptions(opts); err != nil {
@@ -93,12 +93,12 @@ func (v validator) checkListOptions(opts ListOptions) error {
 // toInt converts a number of the pagination, which has up to 31 bits.
 func toInt(f float64) int { return int(max(-1, min(f, math.MaxInt32))) }
 
-// Webhooks returns an iterator over the webhooks, beginning at opts.Page. It yields
-// every webhook that exists during the whole iteration exactly once, even if
-// webhooks are created or deleted concurrently or by the loop body. Their order is
-// not documented.
+// Webhooks returns an iterator over the webhooks, beginning at opts.Page. Every
+// webhook that exists during the whole iteration is yielded exactly once, even if
+// webhooks are created or deleted concurrently or by the loop body. The order is not
+// documented.
 //
-// Fewer than 100 webhooks need one request. A longer list is scanned until two
+// Fewer than 100 webhooks need a single request. A longer list is scanned until two
 // scans agree; see the section Pagination of the package comment. The first error
 // is yielded with a nil webhook and ends the iteration. A list that changes during
 // each of ten scans is ErrUnexpectedResponse.
@@ -117,31 +117,33 @@ func (c *Client) Webhooks(ctx context.Context, opts ListOptions) iter.Seq2[*Webh
 	}
 }
 
-// A scanner iterates over a list by scanning all of its pages, several times if
-// need be.
+// A scanner iterates over a list by scanning all pages, several times if necessary.
 //
-// A scan misses a webhook only if the webhook moves to a page that was read before.
-// Then a webhook that this scan has read was deleted, and the next scan differs, or
-// one was created meanwhile, and this scan reads a webhook twice. Two scans of the
-// same webhooks without duplicates have therefore missed nothing.
+// A scan misses a webhook only if the webhook moves to an earlier page during the scan.
+// Then webhooks before the missed one were deleted. If the scan has read a deleted
+// webhook, the next scan differs. Otherwise webhooks were created and deleted during
+// the scan, and the scan reads a webhook twice. A scan without duplicates has therefore
+// missed nothing if the next scan is equal, as long as the order is stable.
 type scanner struct {
 	client *Client
 	opts   ListOptions
 	yield  func(*Webhook, error) bool
-	seen   map[string]int // by ID, the last scan that contained the webhook
-	n      int            // number of this scan, from 1
+	seen   map[string]int // by ID, the last scan with the webhook
+	n      int            // number of the scan, from 1
 	count  int            // webhooks in the previous scan
+	moved  bool           // the previous scan has read a webhook twice
 	reason error          // why another scan is necessary
 }
 
 var errListChanged = errors.New("two scans differ")
 
-// scan yields the webhooks that no scan has seen before. It reports whether the
-// iteration is complete or ended by an error or by the caller.
+// scan yields the webhooks that no earlier scan has seen. The result reports whether
+// the iteration is complete, or ended by an error or by the caller.
 func (s *scanner) scan(ctx context.Context) bool {
 	opts, start := s.opts, cmp.Or(s.opts.Page, 1)
 	var first, page *Page
-	count, isSame := 0, s.n > 1
+	count, isSame, moved := 0, s.n > 1 && !s.moved, false
+	s.reason = errListChanged
 	for opts.Page = start; ; opts.Page++ {
 		next, err := s.client.ListWebhooks(ctx, opts)
 		isBeyond := first != nil && opts.Page > page.TotalPages
@@ -159,14 +161,14 @@ func (s *scanner) scan(ctx context.Context) bool {
 		if first == nil {
 			first = page
 			if page.Number < start || start > 1 && page.TotalPages < start {
-				return true // there is no such page
+				return true // the page does not exist
 			}
 		}
 		before := count
 		for _, wh := range page.Webhooks {
 			last := s.seen[wh.ID]
 			if last == s.n {
-				isSame = isSame && isBeyond // a server may repeat its last page
+				moved = moved || !isBeyond // a server may repeat the last page
 				continue
 			}
 			s.seen[wh.ID] = s.n
@@ -180,26 +182,23 @@ func (s *scanner) scan(ctx context.Context) bool {
 		if isLast && page == first {
 			return true // a single response is consistent
 		}
-		// Webhooks that were created after the service counted may follow a full
-		// page. A server that ignores page numbers repeats a page.
+		// A full page may be followed by webhooks that were created after the count
+		// of the service. A server without support for page numbers repeats a page.
 		if isLast || count == before || opts.Page > first.TotalPages {
 			break
 		}
 	}
 	isSame = isSame && count == s.count
-	s.count = count
-	if !isSame && s.reason == nil {
-		s.reason = errListChanged
-	}
+	s.count, s.moved = count, moved
 	return isSame
 }
 
-// isGone reports whether err means that there is no such page.
+// isGone reports whether err means that the page does not exist.
 func isGone(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrBadRequest)
 }
 
-// Collect returns all values of seq until its first error, and that error. The
+// Collect returns all values of seq until the first error, and the error. The
 // values before the error are returned, too.
 func Collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
 	var all []T

@@ -7,9 +7,9 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// EventType is the name of an event. The service adds events from time to time, so
-// a name that is read may be unknown to this version. Valid reports whether this
-// version knows it.
+// EventType is the name of an event. The service adds events from time to time. A
+// response may therefore contain events unknown to this version. Valid reports
+// whether an event is known.
 type EventType = gen.EventType
 
 // The events that this version knows.
@@ -22,7 +22,7 @@ const (
 	// to be encoded.
 	EventVideoSourceRecorded = gen.EventTypeVideoSourceRecorded
 	// EventVideoEncodingQualityCompleted means that one quality of a video is ready
-	// in one container. A video of 720p causes five of these events.
+	// in one container. A video of 720p causes five events.
 	EventVideoEncodingQualityCompleted = gen.EventTypeVideoEncodingQualityCompleted
 	// EventVideoCaptionGenerated means that an automatic caption is ready.
 	EventVideoCaptionGenerated = gen.EventTypeVideoCaptionGenerated
@@ -42,19 +42,19 @@ func EventTypes() []EventType {
 	}
 }
 
-// Webhook is a subscription of a URL to events. Its ID is always set. The service
-// is known to omit other fields at times. They are zero then. The JSON form has the
+// Webhook is a subscription of a URL to events. The ID is always set. The service is
+// known to omit other fields at times, which are zero then. The JSON form has the
 // names of the API, with a redacted secret.
 type Webhook struct {
 	// ID identifies the webhook to GetWebhook and DeleteWebhook. Notifications have
-	// it in their X-Api-Video-WebhookID header.
+	// the ID in the X-Api-Video-WebhookID header.
 	ID string `json:"webhookId"`
 	// URL receives the notifications.
 	URL string `json:"url"`
 	// Events are the subscribed events, in the order of the service.
 	Events []EventType `json:"events"`
-	// CreatedAt is the time of the creation, in the time zone of the service. It is
-	// zero if the response has no valid RFC 3339 time.
+	// CreatedAt is the time of the creation, in the time zone of the service. Zero
+	// means that the response has no valid RFC 3339 time.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	// SignatureSecret signs the notifications.
 	SignatureSecret Secret `json:"signatureSecret,omitzero"`
@@ -90,8 +90,7 @@ func (t *lenientTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// set copies m to w. The secret becomes a part of secrets, whose capacity must
-// suffice.
+// set copies m to w. The secret becomes a part of secrets.
 func (w *Webhook) set(m *webhookModel, secrets *strings.Builder) {
 	*w = Webhook{
 		ID:              m.WebhookID,
@@ -110,9 +109,9 @@ func newWebhook(m *webhookModel) *Webhook {
 	return w
 }
 
-// newWebhooks converts the webhooks of a page. They share three allocations, which
-// saves two per webhook. A caller that keeps one webhook keeps the memory of a page,
-// about 20 KB for 100 webhooks.
+// newWebhooks converts the webhooks of a page with three allocations in total, instead
+// of two per webhook. A caller with a reference to one webhook keeps the memory of a
+// page, about 20 KB for 100 webhooks.
 func newWebhooks(models []webhookModel) []*Webhook {
 	size := 0
 	for i := range models {

@@ -47,13 +47,13 @@ func WithBaseURL(baseURL string) Option {
 		switch {
 		case err != nil: // the text of err may have a password
 			return errors.New("the base URL cannot be parsed")
-		case u.User != nil || strings.ContainsAny(baseURL, "@?#"):
+		case u.User != nil || strings.ContainsAny(baseURL, "?#"):
 			return errors.New("the base URL must not have user info, a query or a fragment")
 		case u.Scheme != "https" && u.Scheme != "http":
-			return fmt.Errorf("the base URL %q must begin with https://", baseURL)
+			return fmt.Errorf("the base URL %q must begin with https://", redactPassword(baseURL))
 		}
 		if err := checkHost(u); err != nil {
-			return fmt.Errorf("the base URL %q %w", baseURL, err)
+			return fmt.Errorf("the base URL %q %w", redactPassword(baseURL), err)
 		}
 		c.baseURL = u
 		return nil
@@ -74,8 +74,10 @@ func WithPlainHTTP() Option {
 // see WithTimeout. Redirects are never followed and there are no cookies, so that a
 // CheckRedirect or a Jar is ErrInvalidArgument.
 //
-// The transport may change the headers of its request. It must not retry or hedge:
-// a transport such as hashicorp/go-retryablehttp creates duplicate webhooks.
+// The transport may change the headers of the request. It must send the request with
+// the context of the request, and must not retry or hedge: a transport such as
+// hashicorp/go-retryablehttp creates duplicate webhooks. An *http.Transport must not
+// hide another transport with a fallback behind RegisterProtocol.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) error {
 		switch {
@@ -185,14 +187,6 @@ func newConfig(opts []Option) (*config, error) {
 		return nil, fmt.Errorf("the base URL %q must begin with https://, have a loopback host or be allowed by WithPlainHTTP", c.baseURL)
 	}
 	return c, nil
-}
-
-// roundTripper returns the transport that sends the requests.
-func (c *config) roundTripper() http.RoundTripper {
-	if c.httpClient.Transport == nil {
-		return http.DefaultTransport
-	}
-	return c.httpClient.Transport
 }
 
 // attemptTimeout returns the shorter of the two timeouts that are set.

@@ -15,29 +15,28 @@ import (
 )
 
 // Plan lists the changes that turn the webhooks of an account into the desired ones.
-// PlanWebhooks returns it and ApplyPlan applies it. The caller may inspect and
-// change it.
+// PlanWebhooks returns a plan and ApplyPlan applies the plan. The caller may inspect
+// and change the fields.
 type Plan struct {
 	// Keep are the desired webhooks that exist, one for each.
 	Keep []*Webhook
 	// Create are the desired webhooks that do not exist.
 	Create []CreateWebhookParams
 	// Delete are duplicates of Keep, webhooks of a desired URL with other events,
-	// and webhooks that PlanOptions.Owns selects.
+	// and the webhooks selected by PlanOptions.Owns.
 	Delete []*Webhook
 }
 
 // PlanOptions limits the webhooks that a plan may delete.
 type PlanOptions struct {
-	// Owns reports whether the plan deletes a webhook whose URL is not among the
-	// desired ones. Nil means that such webhooks are left alone. Owns is not called
-	// for a desired URL, whose webhooks always belong to the plan.
+	// Owns reports whether the plan deletes a webhook with an undesired URL. Nil
+	// means no. Webhooks of a desired URL always belong to the plan.
 	Owns func(*Webhook) bool
 }
 
-// PlanWebhooks compares the webhooks of the account with the desired ones. It only
-// reads. A desired webhook exists if a webhook has its URL, byte for byte, and
-// exactly its events, in any order. The oldest of duplicates is kept.
+// PlanWebhooks compares the webhooks of the account with the desired ones and changes
+// nothing. A desired webhook exists if a webhook has the same URL, byte for byte, and
+// exactly the same events, in any order. Of duplicates the oldest is kept.
 //
 // A URL may be desired several times with different events. A plan may exceed the
 // maximum number of webhooks of the account, which is unknown. An invalid desired
@@ -149,20 +148,20 @@ type Applied struct {
 	// deleted before all creations because the account was full. Events may have
 	// been missed meanwhile.
 	DeletedEarly int
-	// Remaining is the rest of the plan. It has no changes if there was no error.
-	// Its Keep contains the webhooks of Created, too.
+	// Remaining is the rest of the plan, without changes unless there was an error.
+	// Remaining.Keep contains the webhooks of Created, too.
 	Remaining Plan
 }
 
-// ApplyPlan creates the webhooks of p.Create and then deletes those of p.Delete, so
-// that no event is missed. The first error ends it. Applied is never nil: it has the
-// changes made so far and the remaining ones. After an error call PlanWebhooks and
-// ApplyPlan again.
+// ApplyPlan creates the webhooks of p.Create before the deletions of p.Delete, so that
+// no event is missed. ApplyPlan ends at the first error. Applied is always set, with
+// the changes made so far and the remaining ones. After an error call PlanWebhooks
+// and ApplyPlan again.
 //
-// If the account is full, a webhook is deleted before each creation, first one whose
-// events the other webhooks cover. The error is ErrWebhookLimitReached if there is
-// none left to delete. A plan that deletes a webhook that it keeps, for example, is
-// ErrInvalidArgument. See the section Desired state of the package comment.
+// If the account is full, a webhook is deleted before each creation, if possible one
+// with events that other webhooks cover. The error is ErrWebhookLimitReached if there
+// is nothing left to delete. An inconsistent plan is ErrInvalidArgument, for example
+// one with a webhook to keep and to delete. See the section Desired state of the package comment.
 func (c *Client) ApplyPlan(ctx context.Context, p *Plan) (*Applied, error) {
 	const op = "ApplyPlan"
 	if p == nil {
@@ -232,8 +231,8 @@ func (c *Client) checkPlan(p *Plan) error {
 	return nil
 }
 
-// deletePlanned deletes the webhook i of those that remain. A webhook that does not
-// exist is a success, but not a 404 of another kind.
+// deletePlanned deletes webhook i of the remaining ones. An absent webhook is a
+// success, in contrast to a 404 of another kind.
 func (c *Client) deletePlanned(ctx context.Context, applied *Applied, i int) error {
 	wh := applied.Remaining.Delete[i]
 	err := c.DeleteWebhook(ctx, wh.ID)
@@ -248,8 +247,8 @@ func (c *Client) deletePlanned(ctx context.Context, applied *Applied, i int) err
 }
 
 // leastMissed returns the index in p.Delete of the webhook to delete before the next
-// creation. It is the webhook with the fewest events that stay missed after the
-// creation, and among those with the fewest that are missed until then.
+// creation: the webhook with the fewest missed events after the creation, and among
+// equals the one with the fewest missed events until then.
 func (p Plan) leastMissed() int {
 	best, leastAfter, leastUntil := 0, math.MaxInt, math.MaxInt
 	for i, wh := range p.Delete {
@@ -262,8 +261,8 @@ func (p Plan) leastMissed() int {
 	return best
 }
 
-// missedEvents counts the events of wh that its URL receives from no other webhook of
-// the plan and that one of the webhooks to create will have.
+// missedEvents counts the events of wh that one of the webhooks to create will have and
+// that no other webhook of the plan with the same URL has.
 func (p Plan) missedEvents(wh *Webhook, create []CreateWebhookParams) int {
 	n := 0
 	for _, event := range wh.Events {

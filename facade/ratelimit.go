@@ -14,10 +14,9 @@ import (
 type RateLimit struct {
 	// Limit is the maximum number of requests in a minute.
 	Limit int
-	// Remaining is the number of requests that are left in the current minute.
+	// Remaining is the number of further requests in the current minute.
 	Remaining int
-	// Reset is the start of the next minute by the local clock. Zero means that
-	// the response does not contain it.
+	// Reset is the start of the next minute by the local clock. Zero means unknown.
 	Reset time.Time
 }
 
@@ -34,7 +33,7 @@ func (l *latestRateLimit) load() (RateLimit, bool) {
 	return l.value, l.known
 }
 
-// observe keeps the figures of a response that has them.
+// observe keeps the figures of a response, if there are any.
 func (l *latestRateLimit) observe(h http.Header) {
 	rl, ok := parseRateLimit(h, time.Now())
 	if !ok {
@@ -46,7 +45,7 @@ func (l *latestRateLimit) observe(h http.Header) {
 }
 
 // parseRateLimit reads the three X-RateLimit headers. A proxy may drop or change
-// them, so a header that is not a plain number counts as absent. It returns false
+// headers, so anything but a plain number counts as absent. The result is false
 // without a limit or a remaining number.
 func parseRateLimit(h http.Header, now time.Time) (RateLimit, bool) {
 	limit, ok1 := transport.Number(h, transport.HeaderLimit)

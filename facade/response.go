@@ -28,18 +28,17 @@ func do(ctx context.Context, t *transport.Client, op string, model any, build fu
 			return r, nil
 		}
 		if err := decode(r.Body, model); err != nil {
-			contentType := t.Redactor.String(r.Response.Header.Get("Content-Type")) // before it is clipped
+			contentType := t.Redactor.String(r.Response.Header.Get("Content-Type")) // before Clip
 			return r, invalidResponse(t, op, r, "%d bytes of %q: %v", len(r.Body), redact.Clip(contentType, 200), err)
 		}
 		return r, nil
 	case r.Status < 400:
-		return r, invalidResponse(t, op, r, "a redirect%s, which is not followed", location(r.Response.Header))
+		return r, invalidResponse(t, op, r, "a redirect%s, which is not followed", location(t, r.Response.Header))
 	}
 	return r, newError(t, op, r, nil)
 }
 
-// decode decodes a JSON object. A field of another JSON type than that of model is
-// left at its zero value.
+// decode decodes a JSON object. A field of another JSON type than in model is zero.
 func decode(body []byte, model any) error {
 	err := json.Unmarshal(body, model)
 	var wrongType *json.UnmarshalTypeError // all other fields are decoded
@@ -50,17 +49,17 @@ func decode(body []byte, model any) error {
 }
 
 // location describes the Location of a redirect, without user info and query.
-func location(h http.Header) string {
+func location(t *transport.Client, h http.Header) string {
 	u, err := url.Parse(h.Get("Location"))
 	if err != nil || h.Get("Location") == "" {
 		return ""
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return " to " + redact.Clip(u.String(), 200)
+	return " to " + redact.Clip(t.Redactor.String(u.String()), 200) // redacted before Clip
 }
 
-// callError returns the error of a call without a complete response. All calls
-// that waited for a token share the error of its request, so each gets a copy.
+// callError returns the error of a call without a complete response. All calls in
+// wait of a token share the error of the token request, so each gets a copy.
 func callError(t *transport.Client, op string, r *transport.Result) *Error {
 	var (
 		tokenError *transport.TokenError
@@ -75,13 +74,14 @@ func callError(t *transport.Client, op string, r *transport.Result) *Error {
 	return &own
 }
 
-// invalidResponse reports a response that is not an error and is unusable.
+// invalidResponse reports an unusable response with the status of a success or a
+// redirect.
 func invalidResponse(t *transport.Client, op string, r *transport.Result, format string, args ...any) *Error {
 	return newError(t, op, r, fmt.Errorf("%w: %s", ErrUnexpectedResponse, fmt.Sprintf(format, args...)))
 }
 
-// newError returns an Error for the outcome of a call. A proxy may have written
-// the body, so every part of it is optional. All text is redacted.
+// newError returns an Error for the outcome of a call. A proxy may have written the
+// body, so every field is optional. All text is redacted.
 func newError(t *transport.Client, op string, r *transport.Result, cause error) *Error {
 	e := &Error{Op: op, StatusCode: r.Status, Attempts: r.Attempts, RetryAfter: r.RetryAfter, host: r.Host}
 	if cause != nil {
@@ -97,6 +97,7 @@ func newError(t *transport.Client, op string, r *transport.Result, cause error) 
 	}
 	redacted := t.Redactor.String
 	e.Body = []byte(redacted(string(r.Body)))
+	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]
 	var model gen.Error
 	if decode(r.Body, &model) != nil {
 		return e

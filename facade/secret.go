@@ -11,33 +11,31 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 )
 
-// Secret holds a text that must not be printed, such as a signature secret. Every
-// verb of package fmt, every handler of log/slog and every JSON encoder prints
-// "[REDACTED]", or nothing for the zero Secret. The text is masked in memory, so
-// that printers that use reflection (testify, spew, cmp) do not show it either.
-// Only Reveal returns the text.
+// Secret holds a confidential text, for example a signature secret. Every verb of
+// package fmt, every handler of log/slog and every JSON encoder prints "[REDACTED]",
+// or nothing for the zero Secret. The text is masked in memory. Printers that use
+// reflection (testify, spew, cmp) therefore print noise. Reveal returns the text.
 //
 // Secrets are comparable. Use Equal to compare in constant time.
 type Secret struct {
 	masked string // hexadecimal digits of the text XOR pad
 }
 
-// pad masks secrets. It is the same for all secrets of a process, so that equal
-// secrets are equal in memory.
+// pad masks all secrets of a process, so that equal secrets are equal in memory.
 var pad = func() (pad [64]byte) {
 	_, _ = rand.Read(pad[:]) // never fails
 	return pad
 }()
 
-// NewSecret returns a Secret that holds s. NewSecret("") is the zero Secret.
+// NewSecret returns a Secret with the text s. NewSecret("") is the zero Secret.
 func NewSecret(s string) Secret {
 	var b strings.Builder
 	b.Grow(2 * len(s))
 	return maskTo(&b, s)
 }
 
-// maskTo appends the masked text to b and returns the Secret that refers to it. The
-// capacity of b must suffice.
+// maskTo appends the masked text to b and returns a Secret that refers to the text.
+// Enough capacity of b saves allocations.
 func maskTo(b *strings.Builder, s string) Secret {
 	const digits = "0123456789abcdef"
 	start := b.Len()
@@ -58,7 +56,7 @@ func (s Secret) Reveal() string {
 	return string(text)
 }
 
-// fromHex returns the value of a digit that maskTo has written.
+// fromHex returns the value of a digit of maskTo.
 func fromHex(c byte) byte {
 	if c >= 'a' {
 		return c - 'a' + 10
@@ -69,8 +67,7 @@ func fromHex(c byte) byte {
 // IsZero reports whether s holds no text.
 func (s Secret) IsZero() bool { return s.masked == "" }
 
-// Equal reports whether s and other hold the same text. The time it takes does not
-// depend on the text.
+// Equal reports whether s and other hold the same text, in constant time.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.masked), []byte(other.masked)) == 1
 }
@@ -91,8 +88,8 @@ func (s Secret) MarshalText() ([]byte, error) {
 	return []byte(redact.Placeholder), nil
 }
 
-// UnmarshalText sets s to a text, for example from a configuration file. It returns
-// an error for "[REDACTED]", the output of MarshalText.
+// UnmarshalText sets s to a text, for example from a configuration file. The text
+// "[REDACTED]", the output of MarshalText, is an error.
 func (s *Secret) UnmarshalText(text []byte) error {
 	if string(text) == redact.Placeholder {
 		return errors.New("apivideo: " + redact.Placeholder + " is the placeholder of a secret; store the result of Secret.Reveal")

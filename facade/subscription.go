@@ -7,7 +7,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 )
 
-// A subscription identifies equal webhooks: the URL byte for byte and the set of
+// A subscription identifies equal webhooks by the URL, byte for byte, and the set of
 // events.
 type subscription struct{ url, events string }
 
@@ -17,7 +17,7 @@ func newSubscription(url string, events []EventType) subscription {
 	return subscription{url, fmt.Sprintf("%q", slices.Compact(events))}
 }
 
-// describe returns a webhook as one line of text without the password of its URL.
+// describe returns a webhook as one line of text, without a password in the URL.
 func describe(rawURL string, events []EventType) string {
 	return redact.OneLine(fmt.Sprintf("%s %v", redactPassword(rawURL), events))
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// The lifetime of a token is tokenLife if the service sends none, and at most
-// maxTokenLife. A token that expires earlier causes a 401.
+// The lifetime of a token is tokenLife by default, and at most maxTokenLife. An earlier
+// expiry causes a 401.
 const (
 	tokenLife    = time.Hour
 	maxTokenLife = 24 * time.Hour
@@ -32,8 +32,8 @@ func newTokenCache(t *transport.Client, server string, key Secret) *transport.To
 	return &transport.TokenCache{Fetch: x.fetch}
 }
 
-// fetch requests a token with the refresh token, or with the API key if there is no
-// refresh token or it is rejected.
+// fetch requests a token with the refresh token, or with the API key if the refresh
+// token is empty or rejected.
 func (x *tokenExchange) fetch(refresh string) (transport.Token, *transport.Attempt, error) {
 	if refresh != "" {
 		token, r, err := x.request("RefreshAccessToken", func() (*http.Request, error) {
@@ -52,7 +52,7 @@ func (x *tokenExchange) request(op string, build func() (*http.Request, error)) 
 	type accessToken gen.AccessToken
 	var model struct {
 		accessToken
-		ExpiresIn json.RawMessage `json:"expires_in"` // of any type, so that no token is lost
+		ExpiresIn json.RawMessage `json:"expires_in"` // of any type
 	}
 	r, err := do(context.Background(), x.transport, op, &model, build)
 	switch {
@@ -66,7 +66,7 @@ func (x *tokenExchange) request(op string, build func() (*http.Request, error)) 
 	x.transport.Redactor.AddTokens(model.AccessToken, model.RefreshToken)
 	life := tokenLife
 	var seconds float64
-	_ = json.Unmarshal(bytes.Trim(model.ExpiresIn, `"`), &seconds) // 0 if it is not a number
+	_ = json.Unmarshal(bytes.Trim(model.ExpiresIn, `"`), &seconds) // 0 if there is no number
 	if seconds > 0 {
 		life = time.Duration(min(seconds, maxTokenLife.Seconds()) * float64(time.Second))
 	}

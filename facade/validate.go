@@ -42,11 +42,11 @@ func (v validator) checkURL(rawURL string) error {
 		return errors.New("the URL is empty")
 	case !utf8.ValidString(rawURL):
 		reason = "is not UTF-8" // JSON would replace the invalid bytes
-	case strings.ContainsFunc(rawURL, isSpaceOrControl):
-		reason = "has white space or control characters"
+	case strings.ContainsFunc(rawURL, isInvisible):
+		reason = "has white space, control or format characters"
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		reason = "is not an absolute http or https URL"
-	case !v.loopback && (isLoopback(u.Hostname()) || net.ParseIP(u.Hostname()).IsUnspecified()):
+	case !v.loopback && (isLoopback(u.Hostname()) || parseIP(u.Hostname()).IsUnspecified()):
 		reason = "has a loopback host, which the service cannot reach"
 	default:
 		if err := checkHost(u); err != nil {
@@ -59,34 +59,54 @@ func (v validator) checkURL(rawURL string) error {
 	return nil
 }
 
-func isSpaceOrControl(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+func isInvisible(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) }
 
 // checkHost returns the reason why the host or port of u is invalid, or nil. The
 // reason is a predicate. url.Parse accepts ports with any number of digits.
 func checkHost(u *url.URL) error {
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return fmt.Errorf("has the invalid port %s", port)
-		}
-	}
-	host := u.Hostname()
-	if host == "" {
+	host, port := u.Hostname(), u.Port()
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case port != "" && (err != nil || n == 0):
+		return fmt.Errorf("has the invalid port %s", port)
+	case host == "":
 		return errors.New("has no host")
-	}
-	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
-		if label == "" {
-			return fmt.Errorf("has the invalid host %q", host)
-		}
+	case strings.HasSuffix(u.Host, ":"):
+		return errors.New("has an empty port")
+	case parseIP(host) == nil && !isName(host):
+		return fmt.Errorf("has the invalid host %q", host)
 	}
 	return nil
 }
 
+// isName reports whether host is a host name, possibly internationalized. The last
+// label of a name has a letter: 127.1 and 0x7f000001 are addresses to some resolvers.
+func isName(host string) bool {
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, label := range labels {
+		if label == "" || strings.Trim(label, "-") != label || strings.ContainsFunc(label, isNoNameCharacter) {
+			return false
+		}
+	}
+	last := labels[len(labels)-1]
+	return !strings.HasPrefix(strings.ToLower(last), "0x") && strings.ContainsFunc(last, unicode.IsLetter)
+}
+
+func isNoNameCharacter(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && r != '-' && r != '_'
+}
+
 // isLoopback reports whether host is this machine.
 func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	host, _, _ = strings.Cut(host, "%") // the zone of an IPv6 address
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip.IsLoopback()
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || parseIP(host).IsLoopback()
+}
+
+// parseIP returns the IP address of host, or nil. A final dot and the zone of an IPv6
+// address are ignored.
+func parseIP(host string) net.IP {
+	address, _, _ := strings.Cut(strings.TrimSuffix(host, "."), "%")
+	return net.ParseIP(address)
 }
 
 // checkEvent returns an error that names the nearest known event if e is unknown.

@@ -1,6 +1,5 @@
 package facade
 
-// version is what the client calls itself in User-Agent and AV-Origin-Client.
-// The service reads one to three dot-separated numbers there, of up to three
-// digits each, and nothing after them.
+// version is the version of the client in User-Agent and AV-Origin-Client. The service
+// accepts one to three numbers of up to three digits, separated by dots.
 const version = "0.1.0"

@@ -12,22 +12,22 @@ import (
 
 // CreateWebhookParams describes the webhook to create.
 type CreateWebhookParams struct {
-	// URL receives the notifications. It is an absolute http or https URL. The
-	// service stores it byte for byte.
+	// URL receives the notifications. The URL is absolute, with the scheme http or
+	// https. The service stores the URL byte for byte.
 	URL string
 	// Events are the events to subscribe to, at least one. Unknown events need the
 	// option WithUnknownEvents.
 	Events []EventType
 }
 
-// CreateWebhook creates a webhook and returns it with its signature secret. It is
-// not idempotent: the service accepts duplicates and then sends each notification
+// CreateWebhook creates a webhook and returns it with the signature secret. A create
+// is not idempotent: the service accepts duplicates and then sends each notification
 // twice. EnsureWebhook looks for an existing webhook first.
 //
 // The error is ErrUnconfirmed if the webhook may have been created although no
-// response confirms it, for example after a timeout. After any other error nothing
-// was created. ErrWebhookLimitReached means that the account has the maximum number
-// of webhooks, and ErrInvalidArgument that no request was sent.
+// response confirms the creation, for example after a timeout. After any other error
+// nothing was created. ErrWebhookLimitReached means that the account has the maximum
+// number of webhooks. After ErrInvalidArgument no request was sent.
 func (c *Client) CreateWebhook(ctx context.Context, p CreateWebhookParams) (*Webhook, error) {
 	const op = "CreateWebhook"
 	if err := c.validator.checkParams(p); err != nil {
@@ -85,8 +85,8 @@ func (c *Client) webhook(ctx context.Context, op string, build func() (*http.Req
 	return newWebhook(&model), r, nil
 }
 
-// DeleteWebhook deletes the webhook with the ID. The error is ErrNotFound if there
-// is none, unless an attempt of this call may have deleted it.
+// DeleteWebhook deletes the webhook with the ID. The error is ErrNotFound if there is
+// none. A 404 after an ambiguous attempt of the same call is a success.
 func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
 	const op = "DeleteWebhook"
 	if err := checkID(id); err != nil {

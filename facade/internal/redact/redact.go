@@ -20,14 +20,14 @@ const (
 	// minLen is the length of the shortest credential that is replaced. A shorter
 	// one may occur in a text by chance.
 	minLen = 16
-	// maxTokens is the number of tokens that are remembered: the access and the
-	// refresh token, current and previous.
+	// maxTokens is the number of remembered tokens, an access and a refresh token
+	// of the current and of the previous pair.
 	maxTokens = 4
 )
 
-// A Redactor replaces the credentials of one client in text: the API key, the key
-// in base64 as for Basic authentication, and the current and previous tokens. Each
-// of their characters may be escaped as in URLs, JSON and HTML. A Redactor is safe
+// A Redactor replaces the credentials of one client in text. Credentials are the API
+// key, the key in base64 as for Basic authentication, and the current and previous
+// tokens. Each character may be escaped as in URLs, JSON and HTML. A Redactor is safe
 // for concurrent use.
 type Redactor struct {
 	key    string

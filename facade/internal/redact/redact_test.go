@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -141,4 +142,24 @@ func FuzzRedactor(f *testing.F) {
 		assert.NotContains(t, r.String(text), key)
 		assert.NotContains(t, r.String("a"+key+text), key)
 	})
+}
+
+func TestRedactor_concurrent(t *testing.T) {
+	t.Parallel()
+	const key = "0123456789abcdef"
+	r := redact.New(key)
+	var group sync.WaitGroup
+	for n := range 4 {
+		group.Go(func() {
+			for range 100 {
+				r.AddTokens(fmt.Sprint("access-token-0123456789-", n), fmt.Sprint("refresh-token-0123456789-", n))
+			}
+		})
+		group.Go(func() {
+			for range 100 {
+				assert.Equal(t, "[REDACTED]", r.String(key))
+			}
+		})
+	}
+	group.Wait()
 }

@@ -22,16 +22,16 @@ var ErrUnexpectedResponse = errors.New("unexpected response")
 
 // A Sender sends single attempts. It must not be copied.
 type Sender struct {
-	RoundTripper http.RoundTripper
-	Timeout      time.Duration // of an attempt, including its response body
-	MaxBody      int64         // limit of the body of a 2xx response
-	MaxErrorBody int64         // limit of every other body
-	Header       http.Header   // set unless the request has them, one value each
+	RoundTripper http.RoundTripper // nil means http.DefaultTransport
+	Timeout      time.Duration     // of an attempt, including its response body
+	MaxBody      int64             // limit of the body of a 2xx response
+	MaxErrorBody int64             // limit of every other body
+	Header       http.Header       // added to requests, with one value each
 	Redactor     *redact.Redactor
 	OnResponse   func(http.Header) // called for each response
 
-	// http1 is set while the last response came over HTTP/1. A pooled connection
-	// is then one of HTTP/1, too.
+	// http1 is set while the last response came over HTTP/1. Pooled connections
+	// then use HTTP/1, too.
 	http1 atomic.Bool
 }
 
@@ -39,21 +39,20 @@ type Sender struct {
 type Attempt struct {
 	Status     int            // 0 without a response
 	Response   *http.Response // nil without a response
-	Body       []byte         // of Response; incomplete if Err is set
+	Body       []byte         // of Response; with Err incomplete, or up to maxExcess above the limit
 	Err        error          // reason for a missing response or an incomplete body
-	RetryAfter time.Duration  // delay that the response of a 429 or 503 asks for, or 0
+	RetryAfter time.Duration  // delay in the response of a 429 or 503, or 0
 
 	asksToWait bool     // RetryAfter is set
 	notSent    bool     // the server did not receive the request
 	resent     bool     // net/http may have sent the request twice
 	permanent  bool     // a retry would have the same outcome
-	token      *Attempt // the failed token request, so that nothing was sent
+	token      *Attempt // the failed token request, without which nothing was sent
 	credential string
 	buffer     *bytes.Buffer // holds Body
 }
 
-// A TokenError means that no credential could be obtained. The request that
-// needed it was not sent.
+// A TokenError means that there is no credential. The request was not sent.
 type TokenError struct {
 	Attempt *Attempt // the last token request
 	Err     error
@@ -74,9 +73,13 @@ func (s *Sender) send(call context.Context, req *http.Request, auth Authenticato
 	}
 	ctx, cancel := context.WithTimeout(call, s.Timeout)
 	defer cancel()
+	rt := s.RoundTripper
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
 	t := newTrace(cancel)
-	req = t.watch(ctx, req, s.RoundTripper, s.http1.Load())
-	resp, err := s.RoundTripper.RoundTrip(req)
+	req = t.watch(ctx, req, rt, s.http1.Load())
+	resp, err := rt.RoundTrip(req)
 	if err == nil && resp == nil {
 		err = errors.New("the http.RoundTripper returned no response and no error")
 	}
@@ -98,8 +101,8 @@ func (s *Sender) send(call context.Context, req *http.Request, auth Authenticato
 	return a
 }
 
-// setHeaders sets the headers of req and returns the credential among them. The
-// values belong to req alone, because a transport may change them in place.
+// setHeaders sets the headers of req and returns the credential. The values belong to
+// req alone, because a transport may change values in place.
 func (s *Sender) setHeaders(ctx context.Context, req *http.Request, auth Authenticator) (credential string, err error) {
 	values := make([]string, 0, len(s.Header)+1)
 	set := func(name, value string) {
@@ -121,7 +124,7 @@ func (s *Sender) setHeaders(ctx context.Context, req *http.Request, auth Authent
 	return credential, err
 }
 
-// read reads the body of the response, up to its limit.
+// read reads the body of the response, up to the limit.
 func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 	if a.Response.Body == nil {
 		a.Response.Body = http.NoBody
@@ -143,12 +146,11 @@ func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 		limit = s.MaxBody
 	}
 	a.buffer = buffers.Get().(*bytes.Buffer)
-	_, err := a.buffer.ReadFrom(io.LimitReader(a.Response.Body, limit+1))
+	_, err := a.buffer.ReadFrom(io.LimitReader(a.Response.Body, limit+maxExcess))
 	a.Body = a.buffer.Bytes()
 	err = contextError(ctx, err)
 	switch {
 	case int64(len(a.Body)) > limit:
-		a.Body = a.Body[:limit]
 		a.Err = fmt.Errorf("%w: body larger than %d bytes", ErrUnexpectedResponse, limit)
 		a.permanent = IsSuccess(a.Status)
 	case err != nil && ctx.Err() == nil:
@@ -160,6 +162,10 @@ func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 
 // IsSuccess reports whether status is from 200 to 299.
 func IsSuccess(status int) bool { return status >= 200 && status <= 299 }
+
+// maxExcess is the number of bytes that are read above the limit of a body. A caller
+// can then redact a credential at the limit before the body is truncated.
+const maxExcess = 4 << 10
 
 // maxPooledBuffer limits the memory that is kept for later responses.
 const maxPooledBuffer = 1 << 20
@@ -185,8 +191,8 @@ func requestError(req *http.Request, err error) error {
 	return &url.Error{Op: req.Method[:1] + strings.ToLower(req.Method[1:]), URL: req.URL.String(), Err: err}
 }
 
-// contextError returns err if ctx is not done. Otherwise it wraps err, so that
-// errors.Is finds the error of ctx and its cause.
+// contextError returns err, or after the end of ctx an error that wraps err, the error
+// of ctx and the cause.
 func contextError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err

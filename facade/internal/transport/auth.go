@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 )
 
-// An Authenticator supplies credentials. It is safe for concurrent use.
+// An Authenticator supplies credentials, also concurrently.
 type Authenticator interface {
-	// Credential returns the value of the Authorization header for an attempt. It
-	// may wait for one. A failed token request is a *TokenError.
+	// Credential returns the value of the Authorization header for an attempt, and
+	// may wait for a token. A failed token request is a *TokenError.
 	Credential(ctx context.Context) (string, error)
 	// Reject reports a 401 for a credential, and returns whether a new credential
 	// may succeed. If final is set, the request will not be sent again.
@@ -20,8 +20,8 @@ func Basic(key string) Authenticator {
 	return &basic{"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}
 }
 
-// basic is used by pointer, so that package fmt does not print the credential in a
-// Client.
+// basic is used by pointer. Package fmt therefore prints an address instead of the
+// credential.
 type basic struct{ credential string }
 
 func (b *basic) Credential(context.Context) (string, error) { return b.credential, nil }

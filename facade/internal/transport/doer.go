@@ -14,7 +14,7 @@ type Doer struct {
 	Base   *url.URL // credentials are sent to this origin only
 }
 
-// Do sends a copy of req for each attempt. It reads the body of req into memory.
+// Do sends a copy of req for each attempt. The body of req is read into memory.
 func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	var body []byte
 	if req.Body != nil {
@@ -29,7 +29,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	if !sameOrigin(req.URL, d.Base) || isTokenRequest(req.URL) {
 		client.Auth = nil
 	}
-	r := client.Do(req.Context(), func() (*http.Request, error) { //nolint:contextcheck // it is the context of req
+	r := client.Do(req.Context(), func() (*http.Request, error) { //nolint:contextcheck // the context of req
 		out := req.Clone(req.Context())
 		if body != nil {
 			out.ContentLength = int64(len(body))
@@ -41,7 +41,7 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	if r.Err != nil {
 		return nil, r.Err
 	}
-	r.Response.Body = io.NopCloser(bytes.NewReader(r.Body)) // which is not released
+	r.Response.Body = io.NopCloser(bytes.NewReader(r.Body)) // never released
 	return r.Response, nil
 }
 

@@ -12,8 +12,8 @@ type Policy struct {
 	MinDelay, MaxDelay time.Duration
 }
 
-// decisive returns the attempt that decides about a retry: the failed token
-// request if there is one, or else a itself.
+// decisive returns the attempt that decides about a retry: the failed token request,
+// or else a itself.
 func (a *Attempt) decisive() *Attempt {
 	if a.token != nil {
 		return a.token
@@ -27,7 +27,7 @@ func (a *Attempt) rejected() bool {
 }
 
 // retryable reports whether a request with this outcome is retried. A POST is not
-// idempotent and is retried only if the server cannot have processed it.
+// idempotent and is retried only if the server cannot have processed the request.
 func (a *Attempt) retryable(method string) bool {
 	switch {
 	case a.token != nil: // the request itself was not sent
@@ -43,8 +43,8 @@ func (a *Attempt) retryable(method string) bool {
 	}
 }
 
-// ambiguous reports whether the server may have processed the request although no
-// response confirms it. A redirect may follow completed work.
+// ambiguous reports whether the server may have processed the request without a
+// response as proof. A redirect may follow completed work.
 func (a *Attempt) ambiguous() bool {
 	switch {
 	case a.notSent:
@@ -58,12 +58,14 @@ func (a *Attempt) ambiguous() bool {
 	}
 }
 
-// delay returns the delay after attempt n. A delay that the service asks for gets
-// jitter added. Otherwise it is exponential backoff with full jitter. It returns
-// false if the service asks for more than MaxDelay.
-func (p Policy) delay(a *Attempt, n int) (time.Duration, bool) {
+// delay returns the delay after attempt n: the requested delay with added jitter, or
+// else exponential backoff with full jitter. The jitter of a requested delay takes at
+// most half of the remaining time. The result is false if the requested delay exceeds
+// MaxDelay.
+func (p Policy) delay(a *Attempt, n int, remaining time.Duration) (time.Duration, bool) {
 	if a = a.decisive(); a.asksToWait {
-		return a.RetryAfter + rand.N(a.RetryAfter/10+100*time.Millisecond), a.RetryAfter <= p.MaxDelay //nolint:gosec // jitter
+		jitter := min(a.RetryAfter/10+100*time.Millisecond, (remaining-a.RetryAfter)/2)
+		return a.RetryAfter + rand.N(max(jitter, 1)), a.RetryAfter <= p.MaxDelay //nolint:gosec // jitter
 	}
 	limit := p.MinDelay << (n - 1)
 	if limit > p.MaxDelay || limit>>(n-1) != p.MinDelay { // or the shift has overflowed

@@ -110,7 +110,7 @@ func TestPolicyDelay(t *testing.T) {
 			t.Parallel()
 			shortest, longest := longest, -longest
 			for range 1000 {
-				d, ok := test.policy.delay(&test.attempt, test.n)
+				d, ok := test.policy.delay(&test.attempt, test.n, math.MaxInt64)
 				assert.Equal(t, test.ok, ok)
 				shortest, longest = min(shortest, d), max(longest, d)
 			}
@@ -122,5 +122,25 @@ func TestPolicyDelay(t *testing.T) {
 				assert.Greater(t, longest, test.high-spread/10)
 			}
 		})
+	}
+}
+
+// Jitter does not exceed the deadline if the requested delay does not.
+func TestPolicyDelay_remainingTime(t *testing.T) {
+	t.Parallel()
+	policy := Policy{MinDelay: time.Second, MaxDelay: time.Minute}
+	a := &Attempt{Status: http.StatusTooManyRequests, RetryAfter: 59 * time.Second, asksToWait: true}
+	longest := time.Duration(0)
+	for range 1000 {
+		d, ok := policy.delay(a, 1, time.Minute)
+		assert.True(t, ok)
+		assert.GreaterOrEqual(t, d, a.RetryAfter)
+		assert.Less(t, d, time.Minute)
+		longest = max(longest, d)
+	}
+	assert.Greater(t, longest, a.RetryAfter+100*time.Millisecond)
+	for _, remaining := range []time.Duration{-time.Second, 0, 59 * time.Second} {
+		d, _ := policy.delay(a, 1, remaining)
+		assert.Equal(t, a.RetryAfter, d, "beyond the deadline")
 	}
 }

@@ -20,9 +20,9 @@ type Token struct {
 	Life            time.Duration
 }
 
-// A TokenCache is an Authenticator that sends bearer tokens. It renews a token in
-// the background before the token expires. At most one token request is in flight,
-// and it does not end with the context of a caller.
+// A TokenCache is an Authenticator for bearer tokens. Tokens are renewed in the
+// background before the expiry. At most one token request is in flight, independent
+// of the contexts of callers.
 type TokenCache struct {
 	// Fetch requests a token, with the refresh token unless that is empty. The
 	// Attempt is the last token request, also after an error.
@@ -36,8 +36,8 @@ type TokenCache struct {
 	inFlight   *tokenFetch
 }
 
-// A tokenFetch is a token request in flight. The other fields are set before done
-// is closed.
+// A tokenFetch is a token request in flight. All other fields are set before done is
+// closed.
 type tokenFetch struct {
 	done       chan struct{}
 	credential string

@@ -56,39 +56,69 @@ func TestTrace_GetBody(t *testing.T) {
 	}
 }
 
-func TestTrace_noGetBodyUnlessHTTP1(t *testing.T) {
+func TestTrace_withoutGetBody(t *testing.T) {
 	t.Parallel()
-	_, req, _ := watch(t, http.MethodPost, new(http.Transport), false)
-	assert.Nil(t, req.GetBody)
+	tests := []struct {
+		name  string
+		rt    http.RoundTripper
+		http1 bool
+		want  bool
+	}{
+		{"HTTP/1", new(http.Transport), true, true},
+		{"unknown protocol", new(http.Transport), false, false},
+		{"HTTP/1 and another transport", roundTripper(nil), true, false},
+	}
+	for _, test := range tests {
+		_, req, _ := watch(t, http.MethodPost, test.rt, test.http1)
+		assert.Equal(t, test.want, req.GetBody != nil, test.name)
+	}
 }
 
 func TestTrace_notSent(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection reset by peer")
-	standard := new(http.Transport)
-	tr, _, hooks := watch(t, http.MethodPost, standard, true)
-	assert.False(t, tr.notSent(lost), "no event")
-	hooks.GetConn("api.example.com:443")
-	assert.True(t, tr.notSent(lost), "no connection")
-	hooks.GotConn(httptrace.GotConnInfo{Reused: true})
-	assert.False(t, tr.notSent(lost), "a connection")
-
-	other := roundTripper(nil)
-	tr, req, hooks := watch(t, http.MethodPost, other, true)
-	hooks.GetConn("api.example.com:443")
-	assert.True(t, tr.notSent(lost), "an unread body")
-	body, err := req.GetBody()
-	require.NoError(t, err)
-	assert.True(t, tr.notSent(lost), "a second unread body")
-	_, err = body.Read(make([]byte, 1))
-	require.NoError(t, err)
-	assert.False(t, tr.notSent(lost), "a body that was read")
-
-	tr, req, hooks = watch(t, http.MethodPost, other, true)
-	hooks.GetConn("api.example.com:443")
-	_, err = req.Body.Read(make([]byte, 1))
-	require.NoError(t, err)
-	assert.False(t, tr.notSent(lost), "another transport that has asked for a connection")
+	refused := errors.New("http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer] after Request.Body was written")
+	header := func(name string) func(*http.Request, *httptrace.ClientTrace) {
+		return func(_ *http.Request, h *httptrace.ClientTrace) { h.WroteHeaderField(name, []string{http.MethodPost}) }
+	}
+	getConn := func(_ *http.Request, h *httptrace.ClientTrace) { h.GetConn("api.example.com:443") }
+	gotConn := func(_ *http.Request, h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{Reused: true}) }
+	read := func(r *http.Request, _ *httptrace.ClientTrace) { _, _ = r.Body.Read(make([]byte, 1)) }
+	type events []func(*http.Request, *httptrace.ClientTrace)
+	tests := []struct {
+		name     string
+		standard bool
+		events   events
+		err      error
+		want     bool
+	}{
+		{"standard, no event", true, nil, lost, false},
+		{"standard, no connection", true, events{getConn}, lost, true},
+		{"standard, a connection", true, events{getConn, gotConn}, lost, false},
+		{"standard, a request that was written without a connection of net/http", true, events{getConn, header("Host")}, lost, false},
+		{"standard, refused stream", true, events{getConn, gotConn, header(":method")}, refused, true},
+		{"other, unread body", false, events{getConn}, lost, true},
+		{"other, unread body and no event", false, nil, lost, true},
+		{"other, read body", false, events{getConn, read}, lost, false},
+		{"other, refused stream", false, events{getConn, gotConn, header(":method"), read}, refused, true},
+		{"other, refused stream after a buffered body", false, events{read, getConn, gotConn, header(":method")}, refused, false},
+		{"other, refused stream after another way over HTTP/1", false, events{getConn, gotConn, header("Host"), read, header(":method")}, refused, false},
+		{"other, refused stream after another way over HTTP/2", false, events{getConn, gotConn, header(":method"), read, header(":method")}, refused, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var rt http.RoundTripper = roundTripper(nil)
+			if test.standard {
+				rt = new(http.Transport)
+			}
+			tr, req, hooks := watch(t, http.MethodPost, rt, true)
+			for _, event := range test.events {
+				event(req, hooks)
+			}
+			assert.Equal(t, test.want, tr.notSent(test.err))
+		})
+	}
 }
 
 func TestTrace_notProcessed(t *testing.T) {
@@ -123,10 +153,12 @@ func TestTrace_resent(t *testing.T) {
 	t.Parallel()
 	tr, _, hooks := watch(t, http.MethodDelete, new(http.Transport), true)
 	for _, name := range []string{":method", ":path", "idempotency-key"} {
-		hooks.WroteHeaderField(name, nil)
+		hooks.WroteHeaderField(name, []string{http.MethodDelete})
 	}
 	assert.False(t, tr.resent(), "one header block")
-	hooks.WroteHeaderField(":method", nil)
+	hooks.WroteHeaderField(":method", []string{http.MethodGet})
+	assert.False(t, tr.resent(), "a request of the transport")
+	hooks.WroteHeaderField(":method", []string{http.MethodDelete})
 	assert.True(t, tr.resent(), "two header blocks")
 }
 

@@ -1,20 +1,20 @@
-// Package transport sends HTTP requests with authentication, retries and limits.
-// It knows neither the operations of the service nor its models.
+// Package transport sends HTTP requests with authentication, retries and limits. The
+// operations of the service and the models are unknown here.
 package transport
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 )
 
-// A Client sends requests. It calls the http.RoundTripper directly, so redirects
-// are never followed and there are no cookies. A Client is safe for concurrent
-// use, and so are its copies.
+// A Client sends requests with an http.RoundTripper, so redirects are never followed
+// and there are no cookies. A Client and its copies are safe for concurrent use.
 type Client struct {
 	*Sender
 
@@ -46,7 +46,7 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 		}
 		r.Host = req.URL.Host
 		if err := contextError(ctx, nil); err != nil {
-			r.Attempt = Attempt{Err: err}
+			r.Attempt = Attempt{Err: c.Redactor.Error(err)}
 			c.logCall(ctx, req, r, start)
 			return r
 		}
@@ -61,9 +61,9 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 			reauthenticated, retry = true, true
 			n-- // the policy does not count this attempt
 		} else if n < c.Retry.MaxAttempts && r.retryable(req.Method) {
-			delay, retry = c.Retry.delay(&r.Attempt, n)
+			delay, retry = c.Retry.delay(&r.Attempt, n, remaining(ctx))
 		}
-		if !retry || !hasTime(ctx, delay) {
+		if !retry || remaining(ctx) <= delay {
 			c.logCall(ctx, req, r, start)
 			return r
 		}
@@ -72,7 +72,7 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 			if r.Err != nil {
 				err = fmt.Errorf("%w: %v", err, r.Err) //nolint:errorlint // the context ended the call
 			}
-			r.Err = err
+			r.Err = c.Redactor.Error(err)
 			c.logCall(ctx, req, r, start)
 			return r
 		}
@@ -80,10 +80,15 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) *R
 	}
 }
 
-// hasTime reports whether ctx allows a delay and an attempt after it.
-func hasTime(ctx context.Context, delay time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) > delay)
+// remaining returns the time until the deadline of ctx, 0 after the end of ctx.
+func remaining(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return math.MaxInt64
 }
 
 // sleep waits for the delay. It returns an error if ctx ends first.

@@ -1,6 +1,7 @@
 package transport //nolint:testpackage // with the other tests of the package
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -68,11 +70,7 @@ func TestClient_limitsBodies(t *testing.T) {
 			r := newClient(func(*http.Request) (*http.Response, error) { return respond(test.status, test.size), nil }).Do(t.Context(), get)
 			assert.Equal(t, test.tooLarge, errors.Is(r.Err, ErrUnexpectedResponse))
 			assert.Equal(t, test.attempts, r.Attempts)
-			limit := 64 << 10
-			if test.status != 200 {
-				limit = 1 << 10
-			}
-			assert.Len(t, r.Body, limit)
+			assert.Len(t, r.Body, test.size, "with the excess that a caller redacts and truncates")
 		})
 	}
 }
@@ -131,4 +129,46 @@ func TestClient_redactsErrors(t *testing.T) {
 	require.EqualError(t, r.Err, `Get "https://api.example.com/": bad header [REDACTED]`)
 	var e *url.Error
 	require.ErrorAs(t, r.Err, &e)
+}
+
+func TestClient_limitsExcess(t *testing.T) {
+	t.Parallel()
+	r := newClient(func(*http.Request) (*http.Response, error) { return respond(http.StatusNotFound, 1<<20), nil }).Do(t.Context(), get)
+	require.ErrorIs(t, r.Err, ErrUnexpectedResponse)
+	assert.Len(t, r.Body, 1<<10+maxExcess)
+}
+
+// The error and the log of a canceled call may contain the cause of the context.
+func TestClient_redactsContextCause(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("canceled by " + key)
+	synctest.Test(t, func(t *testing.T) {
+		for _, after := range []time.Duration{0, time.Second} { // before the request, during a delay
+			var logged bytes.Buffer
+			client := newClient(func(*http.Request) (*http.Response, error) { return respond(http.StatusServiceUnavailable, 0), nil })
+			client.Retry = Policy{MaxAttempts: 2, MinDelay: 1000 * time.Hour, MaxDelay: 1000 * time.Hour}
+			client.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			if after == 0 {
+				cancel(cause)
+			}
+			time.AfterFunc(after, func() { cancel(cause) })
+			r := client.Do(ctx, get)
+			require.ErrorIs(t, r.Err, cause)
+			for _, text := range []string{r.Err.Error(), logged.String()} {
+				assert.Contains(t, text, "canceled by [REDACTED]")
+				assert.NotContains(t, text, key)
+			}
+		}
+	})
+}
+
+// A program may replace http.DefaultTransport at any time.
+func TestClient_defaultTransport(t *testing.T) { //nolint:paralleltest // http.DefaultTransport is global
+	replaced := http.DefaultTransport
+	defer func() { http.DefaultTransport = replaced }()
+	client := newClient(nil)
+	client.RoundTripper = nil
+	http.DefaultTransport = roundTripper(func(*http.Request) (*http.Response, error) { return respond(http.StatusTeapot, 0), nil })
+	assert.Equal(t, http.StatusTeapot, client.Do(t.Context(), get).Status)
 }
