@@ -245,7 +245,7 @@ func (c facaded) walk(ctx context.Context) (int, error) {
 func newServer(b *testing.B, latency time.Duration) string {
 	b.Helper()
 	var pages []string
-	for page := range total / pageSize {
+	for page := range total/pageSize + 1 { // one beyond the end
 		pages = append(pages, pageJSON(page+1))
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -263,10 +263,7 @@ func newServer(b *testing.B, latency time.Duration) string {
 			w.WriteHeader(http.StatusCreated)
 		case r.URL.Path == "/webhooks":
 			page, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
-			answer = pageJSON(page) // beyond the last page: without webhooks
-			if page <= len(pages) {
-				answer = pages[page-1]
-			}
+			answer = pages[page-1]
 		}
 		_, _ = io.WriteString(w, answer)
 	}))

@@ -104,7 +104,7 @@ func (w *Webhook) set(m *webhookModel, secrets *strings.Builder) {
 func newWebhook(m *webhookModel) *Webhook {
 	w := new(Webhook)
 	var secret strings.Builder
-	secret.Grow(2 * len(m.SignatureSecret))
+	secret.Grow(maskedLen(m.SignatureSecret))
 	w.set(m, &secret)
 	return w
 }
@@ -115,7 +115,7 @@ func newWebhook(m *webhookModel) *Webhook {
 func newWebhooks(models []webhookModel) []*Webhook {
 	size := 0
 	for i := range models {
-		size += 2 * len(models[i].SignatureSecret)
+		size += maskedLen(models[i].SignatureSecret)
 	}
 	var secrets strings.Builder
 	secrets.Grow(size)

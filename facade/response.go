@@ -41,6 +41,9 @@ func do(ctx context.Context, t *transport.Client, op string, model any, build fu
 // decode decodes a JSON object. A field of another JSON type than in model is zero.
 func decode(body []byte, model any) error {
 	err := json.Unmarshal(body, model)
+	if err == nil {
+		return nil // before the allocation of wrongType
+	}
 	var wrongType *json.UnmarshalTypeError // all other fields are decoded
 	if errors.As(err, &wrongType) && wrongType.Field != "" {
 		return nil

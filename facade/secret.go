@@ -1,10 +1,11 @@
 package facade
 
 import (
-	"crypto/rand"
 	"crypto/subtle"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"strings"
 
@@ -18,45 +19,90 @@ import (
 //
 // Secrets are comparable. Use Equal to compare in constant time.
 type Secret struct {
-	masked string // hexadecimal digits of the text XOR pad
+	masked string // hexadecimal digits of a hash of the text and of the text XOR a keystream
 }
 
-// pad masks all secrets of a process, so that equal secrets are equal in memory.
-var pad = func() (pad [64]byte) {
-	_, _ = rand.Read(pad[:]) // never fails
-	return pad
-}()
+// The seeds of a process for the hash of a secret, which selects the keystream, and for
+// the keystream. Equal secrets are therefore equal in memory, and the keystreams of
+// different secrets differ.
+var hashSeed, streamSeed = maphash.MakeSeed(), maphash.MakeSeed()
+
+const hashLen = 8
 
 // NewSecret returns a Secret with the text s. NewSecret("") is the zero Secret.
 func NewSecret(s string) Secret {
 	var b strings.Builder
-	b.Grow(2 * len(s))
+	b.Grow(maskedLen(s))
 	return maskTo(&b, s)
+}
+
+// maskedLen returns the number of bytes that maskTo appends.
+func maskedLen(s string) int {
+	if s == "" {
+		return 0
+	}
+	return 2 * (hashLen + len(s))
 }
 
 // maskTo appends the masked text to b and returns a Secret that refers to the text.
 // Enough capacity of b saves allocations.
 func maskTo(b *strings.Builder, s string) Secret {
-	const digits = "0123456789abcdef"
+	if s == "" {
+		return Secret{}
+	}
 	start := b.Len()
+	var stream keystream
+	binary.BigEndian.PutUint64(stream.hash[:], maphash.String(hashSeed, s))
+	for _, c := range stream.hash[:hashLen] {
+		writeHex(b, c)
+	}
 	for i := range len(s) {
-		c := s[i] ^ pad[i%len(pad)]
-		b.WriteByte(digits[c>>4])
-		b.WriteByte(digits[c&0xf])
+		writeHex(b, s[i]^stream.at(i))
 	}
 	return Secret{b.String()[start:]}
 }
 
 // Reveal returns the text. The zero Secret returns "".
 func (s Secret) Reveal() string {
-	text := make([]byte, len(s.masked)/2)
+	if s.IsZero() {
+		return ""
+	}
+	var stream keystream
+	for i := range hashLen {
+		stream.hash[i] = s.byteAt(i)
+	}
+	text := make([]byte, len(s.masked)/2-hashLen)
 	for i := range text {
-		text[i] = (fromHex(s.masked[2*i])<<4 | fromHex(s.masked[2*i+1])) ^ pad[i%len(pad)]
+		text[i] = s.byteAt(hashLen+i) ^ stream.at(i)
 	}
 	return string(text)
 }
 
-// fromHex returns the value of a digit of maskTo.
+// A keystream is a sequence of bytes that a hash selects.
+type keystream struct {
+	hash  [hashLen + 8]byte // followed by the number of a block
+	block [8]byte
+}
+
+// at returns byte i. It must be called for each i from 0.
+func (k *keystream) at(i int) byte {
+	if i%len(k.block) == 0 {
+		binary.BigEndian.PutUint64(k.hash[hashLen:], uint64(i))
+		binary.BigEndian.PutUint64(k.block[:], maphash.Bytes(streamSeed, k.hash[:]))
+	}
+	return k.block[i%len(k.block)]
+}
+
+func writeHex(b *strings.Builder, c byte) {
+	const digits = "0123456789abcdef"
+	b.WriteByte(digits[c>>4])
+	b.WriteByte(digits[c&0xf])
+}
+
+// byteAt returns byte i of the masked text.
+func (s Secret) byteAt(i int) byte { return fromHex(s.masked[2*i])<<4 | fromHex(s.masked[2*i+1]) }
+
+// fromHex returns the value of a digit of writeHex.
 func fromHex(c byte) byte {
 	if c >= 'a' {
 		return c - 'a' + 10

@@ -92,11 +92,11 @@ type ClientInterface interface {
 
 	// CreateAccessTokenWithBody Exchange an API key for tokens
 	//
-	// Answers an access token and a refresh token to get the next pair with.
-	// Sources differ on a wrong key: expect 400 as well as 401.
+	// Returns an access token and a refresh token for the API key. The status
+	// for an invalid key is 400 or 401, depending on the source.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -105,35 +105,35 @@ type ClientInterface interface {
 
 	// CreateAccessToken Exchange an API key for tokens
 	//
-	// Answers an access token and a refresh token to get the next pair with.
-	// Sources differ on a wrong key: expect 400 as well as 401.
+	// Returns an access token and a refresh token for the API key. The status
+	// for an invalid key is 400 or 401, depending on the source.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /auth/api-key (the `CreateAccessToken` operationId).
 	CreateAccessToken(ctx context.Context, body CreateAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RefreshAccessTokenWithBody Renew tokens
+	// RefreshAccessTokenWithBody Refresh tokens
 	//
-	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	// Returns a new access token and a new refresh token for a refresh token.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /auth/refresh (the `RefreshAccessToken` operationId).
 	RefreshAccessTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RefreshAccessToken Renew tokens
+	// RefreshAccessToken Refresh tokens
 	//
-	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	// Returns a new access token and a new refresh token for a refresh token.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -142,17 +142,17 @@ type ClientInterface interface {
 
 	// ListWebhooks List webhooks
 	//
-	// Answers one page of the account's webhooks, optionally only those that
-	// are subscribed to one event. The order of the items is unspecified.
+	// Returns one page of the webhooks of the account. The events parameter
+	// selects the webhooks with one event. The order is unspecified.
 	//
 	// Corresponds with GET /webhooks (the `ListWebhooks` operationId).
 	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateWebhookWithBody Create a webhook
 	//
-	// Subscribes a url to one or more events. The service has no idempotency
-	// key and removes no duplicates: the same request sent twice makes two
-	// webhooks. An account may hold about ten.
+	// Subscribes a URL to one or more events. The operation is not idempotent.
+	// A second request with the same URL and events creates a second webhook.
+	// The limit of an account is about ten webhooks.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -161,9 +161,9 @@ type ClientInterface interface {
 
 	// CreateWebhook Create a webhook
 	//
-	// Subscribes a url to one or more events. The service has no idempotency
-	// key and removes no duplicates: the same request sent twice makes two
-	// webhooks. An account may hold about ten.
+	// Subscribes a URL to one or more events. The operation is not idempotent.
+	// A second request with the same URL and events creates a second webhook.
+	// The limit of an account is about ten webhooks.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -172,14 +172,14 @@ type ClientInterface interface {
 
 	// DeleteWebhook Delete a webhook
 	//
-	// Deletes one webhook. Its url hears of nothing any more.
+	// Deletes one webhook. The service then stops its notifications.
 	//
 	// Corresponds with DELETE /webhooks/{webhookId} (the `DeleteWebhook` operationId).
 	DeleteWebhook(ctx context.Context, webhookID string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetWebhook Get a webhook
 	//
-	// Answers one webhook.
+	// Returns one webhook.
 	//
 	// Corresponds with GET /webhooks/{webhookId} (the `GetWebhook` operationId).
 	GetWebhook(ctx context.Context, webhookID string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -187,11 +187,11 @@ type ClientInterface interface {
 
 // CreateAccessTokenWithBody Exchange an API key for tokens
 //
-// Answers an access token and a refresh token to get the next pair with.
-// Sources differ on a wrong key: expect 400 as well as 401.
+// Returns an access token and a refresh token for the API key. The status
+// for an invalid key is 400 or 401, depending on the source.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes any type of body and a specified content type.
 //
@@ -210,11 +210,11 @@ func (c *Client) CreateAccessTokenWithBody(ctx context.Context, contentType stri
 
 // CreateAccessToken Exchange an API key for tokens
 //
-// Answers an access token and a refresh token to get the next pair with.
-// Sources differ on a wrong key: expect 400 as well as 401.
+// Returns an access token and a refresh token for the API key. The status
+// for an invalid key is 400 or 401, depending on the source.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -231,12 +231,12 @@ func (c *Client) CreateAccessToken(ctx context.Context, body CreateAccessTokenJS
 	return c.Client.Do(req)
 }
 
-// RefreshAccessTokenWithBody Renew tokens
+// RefreshAccessTokenWithBody Refresh tokens
 //
-// Answers a new pair of tokens, a refresh token included, for a refresh token.
+// Returns a new access token and a new refresh token for a refresh token.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes any type of body and a specified content type.
 //
@@ -253,12 +253,12 @@ func (c *Client) RefreshAccessTokenWithBody(ctx context.Context, contentType str
 	return c.Client.Do(req)
 }
 
-// RefreshAccessToken Renew tokens
+// RefreshAccessToken Refresh tokens
 //
-// Answers a new pair of tokens, a refresh token included, for a refresh token.
+// Returns a new access token and a new refresh token for a refresh token.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -277,8 +277,8 @@ func (c *Client) RefreshAccessToken(ctx context.Context, body RefreshAccessToken
 
 // ListWebhooks List webhooks
 //
-// Answers one page of the account's webhooks, optionally only those that
-// are subscribed to one event. The order of the items is unspecified.
+// Returns one page of the webhooks of the account. The events parameter
+// selects the webhooks with one event. The order is unspecified.
 //
 // Corresponds with GET /webhooks (the `ListWebhooks` operationId).
 func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -295,9 +295,9 @@ func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, r
 
 // CreateWebhookWithBody Create a webhook
 //
-// Subscribes a url to one or more events. The service has no idempotency
-// key and removes no duplicates: the same request sent twice makes two
-// webhooks. An account may hold about ten.
+// Subscribes a URL to one or more events. The operation is not idempotent.
+// A second request with the same URL and events creates a second webhook.
+// The limit of an account is about ten webhooks.
 //
 // Takes any type of body and a specified content type.
 //
@@ -316,9 +316,9 @@ func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, 
 
 // CreateWebhook Create a webhook
 //
-// Subscribes a url to one or more events. The service has no idempotency
-// key and removes no duplicates: the same request sent twice makes two
-// webhooks. An account may hold about ten.
+// Subscribes a URL to one or more events. The operation is not idempotent.
+// A second request with the same URL and events creates a second webhook.
+// The limit of an account is about ten webhooks.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -337,7 +337,7 @@ func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONReques
 
 // DeleteWebhook Delete a webhook
 //
-// Deletes one webhook. Its url hears of nothing any more.
+// Deletes one webhook. The service then stops its notifications.
 //
 // Corresponds with DELETE /webhooks/{webhookId} (the `DeleteWebhook` operationId).
 func (c *Client) DeleteWebhook(ctx context.Context, webhookID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -354,7 +354,7 @@ func (c *Client) DeleteWebhook(ctx context.Context, webhookID string, reqEditors
 
 // GetWebhook Get a webhook
 //
-// Answers one webhook.
+// Returns one webhook.
 //
 // Corresponds with GET /webhooks/{webhookId} (the `GetWebhook` operationId).
 func (c *Client) GetWebhook(ctx context.Context, webhookID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -681,11 +681,11 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAccessTokenWithBodyWithResponse Exchange an API key for tokens
 	//
-	// Answers an access token and a refresh token to get the next pair with.
-	// Sources differ on a wrong key: expect 400 as well as 401.
+	// Returns an access token and a refresh token for the API key. The status
+	// for an invalid key is 400 or 401, depending on the source.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -694,35 +694,35 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAccessTokenWithResponse Exchange an API key for tokens
 	//
-	// Answers an access token and a refresh token to get the next pair with.
-	// Sources differ on a wrong key: expect 400 as well as 401.
+	// Returns an access token and a refresh token for the API key. The status
+	// for an invalid key is 400 or 401, depending on the source.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /auth/api-key (the `CreateAccessToken` operationId).
 	CreateAccessTokenWithResponse(ctx context.Context, body CreateAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAccessTokenResponse, error)
 
-	// RefreshAccessTokenWithBodyWithResponse Renew tokens
+	// RefreshAccessTokenWithBodyWithResponse Refresh tokens
 	//
-	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	// Returns a new access token and a new refresh token for a refresh token.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /auth/refresh (the `RefreshAccessToken` operationId).
 	RefreshAccessTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RefreshAccessTokenResponse, error)
 
-	// RefreshAccessTokenWithResponse Renew tokens
+	// RefreshAccessTokenWithResponse Refresh tokens
 	//
-	// Answers a new pair of tokens, a refresh token included, for a refresh token.
+	// Returns a new access token and a new refresh token for a refresh token.
 	//
-	// This operation has no rate limit: the headers about one, which its
-	// failures share with those of other operations, don't come.
+	// The operation has no rate limit. Its responses lack the rate limit
+	// headers, although the shared error responses list them.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -731,8 +731,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListWebhooksWithResponse List webhooks
 	//
-	// Answers one page of the account's webhooks, optionally only those that
-	// are subscribed to one event. The order of the items is unspecified.
+	// Returns one page of the webhooks of the account. The events parameter
+	// selects the webhooks with one event. The order is unspecified.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -741,9 +741,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateWebhookWithBodyWithResponse Create a webhook
 	//
-	// Subscribes a url to one or more events. The service has no idempotency
-	// key and removes no duplicates: the same request sent twice makes two
-	// webhooks. An account may hold about ten.
+	// Subscribes a URL to one or more events. The operation is not idempotent.
+	// A second request with the same URL and events creates a second webhook.
+	// The limit of an account is about ten webhooks.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -752,9 +752,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateWebhookWithResponse Create a webhook
 	//
-	// Subscribes a url to one or more events. The service has no idempotency
-	// key and removes no duplicates: the same request sent twice makes two
-	// webhooks. An account may hold about ten.
+	// Subscribes a URL to one or more events. The operation is not idempotent.
+	// A second request with the same URL and events creates a second webhook.
+	// The limit of an account is about ten webhooks.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -763,7 +763,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteWebhookWithResponse Delete a webhook
 	//
-	// Deletes one webhook. Its url hears of nothing any more.
+	// Deletes one webhook. The service then stops its notifications.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -772,7 +772,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetWebhookWithResponse Get a webhook
 	//
-	// Answers one webhook.
+	// Returns one webhook.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1306,11 +1306,11 @@ func (r GetWebhookResponse) StatusCode() int {
 
 // CreateAccessTokenWithBodyWithResponse Exchange an API key for tokens
 //
-// Answers an access token and a refresh token to get the next pair with.
-// Sources differ on a wrong key: expect 400 as well as 401.
+// Returns an access token and a refresh token for the API key. The status
+// for an invalid key is 400 or 401, depending on the source.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1325,11 +1325,11 @@ func (c *ClientWithResponses) CreateAccessTokenWithBodyWithResponse(ctx context.
 
 // CreateAccessTokenWithResponse Exchange an API key for tokens
 //
-// Answers an access token and a refresh token to get the next pair with.
-// Sources differ on a wrong key: expect 400 as well as 401.
+// Returns an access token and a refresh token for the API key. The status
+// for an invalid key is 400 or 401, depending on the source.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1342,12 +1342,12 @@ func (c *ClientWithResponses) CreateAccessTokenWithResponse(ctx context.Context,
 	return ParseCreateAccessTokenResponse(rsp)
 }
 
-// RefreshAccessTokenWithBodyWithResponse Renew tokens
+// RefreshAccessTokenWithBodyWithResponse Refresh tokens
 //
-// Answers a new pair of tokens, a refresh token included, for a refresh token.
+// Returns a new access token and a new refresh token for a refresh token.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1360,12 +1360,12 @@ func (c *ClientWithResponses) RefreshAccessTokenWithBodyWithResponse(ctx context
 	return ParseRefreshAccessTokenResponse(rsp)
 }
 
-// RefreshAccessTokenWithResponse Renew tokens
+// RefreshAccessTokenWithResponse Refresh tokens
 //
-// Answers a new pair of tokens, a refresh token included, for a refresh token.
+// Returns a new access token and a new refresh token for a refresh token.
 //
-// This operation has no rate limit: the headers about one, which its
-// failures share with those of other operations, don't come.
+// The operation has no rate limit. Its responses lack the rate limit
+// headers, although the shared error responses list them.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1380,8 +1380,8 @@ func (c *ClientWithResponses) RefreshAccessTokenWithResponse(ctx context.Context
 
 // ListWebhooksWithResponse List webhooks
 //
-// Answers one page of the account's webhooks, optionally only those that
-// are subscribed to one event. The order of the items is unspecified.
+// Returns one page of the webhooks of the account. The events parameter
+// selects the webhooks with one event. The order is unspecified.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1396,9 +1396,9 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 
 // CreateWebhookWithBodyWithResponse Create a webhook
 //
-// Subscribes a url to one or more events. The service has no idempotency
-// key and removes no duplicates: the same request sent twice makes two
-// webhooks. An account may hold about ten.
+// Subscribes a URL to one or more events. The operation is not idempotent.
+// A second request with the same URL and events creates a second webhook.
+// The limit of an account is about ten webhooks.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1413,9 +1413,9 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 
 // CreateWebhookWithResponse Create a webhook
 //
-// Subscribes a url to one or more events. The service has no idempotency
-// key and removes no duplicates: the same request sent twice makes two
-// webhooks. An account may hold about ten.
+// Subscribes a URL to one or more events. The operation is not idempotent.
+// A second request with the same URL and events creates a second webhook.
+// The limit of an account is about ten webhooks.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1430,7 +1430,7 @@ func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, bod
 
 // DeleteWebhookWithResponse Delete a webhook
 //
-// Deletes one webhook. Its url hears of nothing any more.
+// Deletes one webhook. The service then stops its notifications.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1445,7 +1445,7 @@ func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, web
 
 // GetWebhookWithResponse Get a webhook
 //
-// Answers one webhook.
+// Returns one webhook.
 //
 // Returns a wrapper object for the known response body format(s).
 //

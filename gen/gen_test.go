@@ -1,5 +1,5 @@
-// Package gen_test pins what the generated code does where the generator has
-// done otherwise, or could.
+// Package gen_test checks properties of the generated code that depend on the
+// configuration of the generator.
 package gen_test
 
 import (
@@ -29,8 +29,7 @@ const (
 	id      = "webhook_4XbQpGz7mWkT2nVr8sYcLd"
 )
 
-// The value of an enum and the schema of the same name are two Go names, which
-// the prefix of the value keeps apart.
+// The prefix separates an enum value from the schema of the same name.
 var (
 	_ gen.EventType           = gen.EventTypeVideoSourceRecorded
 	_ gen.VideoSourceRecorded = gen.VideoSourceRecorded{}
@@ -38,7 +37,7 @@ var (
 
 var rateLimitHeaders = []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Retry-After"}
 
-// newClient returns a client whose server always answers the same.
+// newClient returns a client of a server that always sends the same response.
 func newClient(t *testing.T, status int, header http.Header, body string) *gen.ClientWithResponses {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -57,7 +56,7 @@ func newClient(t *testing.T, status int, header http.Header, body string) *gen.C
 	return client
 }
 
-func TestEnumValuesArePrefixed(t *testing.T) {
+func TestEventType_prefixedValues(t *testing.T) {
 	t.Parallel()
 	tests := map[gen.EventType]string{
 		gen.EventTypeLiveStreamBroadcastStarted:    "live-stream.broadcast.started",
@@ -74,9 +73,9 @@ func TestEnumValuesArePrefixed(t *testing.T) {
 	assert.Len(t, contract.Load(t).Components.Schemas["EventType"].Value.Enum, len(tests))
 }
 
-// No operation uses the models of notifications, so that the generator would
-// prune them.
-func TestNotificationsDecodeByTheirType(t *testing.T) {
+// TestNotification_decodesExamples also checks that the generator keeps the
+// notification models although no operation uses them.
+func TestNotification_decodesExamples(t *testing.T) {
 	t.Parallel()
 	tests := map[string]any{
 		"live-stream.broadcast.started":    gen.LiveStreamBroadcastStarted{},
@@ -106,39 +105,39 @@ func TestNotificationsDecodeByTheirType(t *testing.T) {
 				got, err := notification.ValueByDiscriminator()
 				require.NoError(t, err, name)
 				assert.IsType(t, want, got, name)
-				assert.Equal(t, members(t, example.Value.Value), members(t, got), "%s: every member has its field", name)
+				assert.Equal(t, fields(t, example.Value.Value), fields(t, got), name)
 			}
 		})
 	}
 }
 
-// members returns what a notification marshals to, its instant in UTC.
-func members(t *testing.T, notification any) map[string]any {
+// fields returns the JSON fields of a notification, with emittedAt in UTC.
+func fields(t *testing.T, notification any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(notification)
 	require.NoError(t, err)
 	var object map[string]any
 	require.NoError(t, json.Unmarshal(text, &object))
-	instant, _ := object["emittedAt"].(string)
-	emittedAt, err := time.Parse(time.RFC3339, instant)
+	value, _ := object["emittedAt"].(string)
+	emittedAt, err := time.Parse(time.RFC3339, value)
 	require.NoError(t, err)
 	object["emittedAt"] = emittedAt.UTC()
 	return object
 }
 
-func TestANotificationOfTomorrowIsKeptButHasNoModel(t *testing.T) {
+func TestNotification_unknownType(t *testing.T) {
 	t.Parallel()
 	const body = `{"type":"video.new","emittedAt":"2024-08-08T14:12:18+00:00"}`
 	var notification gen.Notification
 	require.NoError(t, json.Unmarshal([]byte(body), &notification))
 	_, err := notification.ValueByDiscriminator()
 	require.ErrorContains(t, err, "video.new")
-	kept, err := json.Marshal(notification)
+	got, err := json.Marshal(notification)
 	require.NoError(t, err)
-	assert.JSONEq(t, body, string(kept))
+	assert.JSONEq(t, body, string(got))
 }
 
-func TestAListRequestSendsOnlyWhatIsSet(t *testing.T) {
+func TestNewListWebhooksRequest_query(t *testing.T) {
 	t.Parallel()
 	event := gen.EventType("video.new")
 	zero, two, hundred := 0, 2, 100
@@ -146,13 +145,13 @@ func TestAListRequestSendsOnlyWhatIsSet(t *testing.T) {
 		params *gen.ListWebhooksParams
 		want   string
 	}{
-		"no parameters":                {nil, ""},
-		"none of them set":             {&gen.ListWebhooksParams{}, ""},
-		"an event":                     {&gen.ListWebhooksParams{Events: &event}, "events=video.new"},
-		"a page":                       {&gen.ListWebhooksParams{CurrentPage: &two}, "currentPage=2"},
-		"a page size":                  {&gen.ListWebhooksParams{PageSize: &hundred}, "pageSize=100"},
-		"a zero that was really meant": {&gen.ListWebhooksParams{CurrentPage: &zero}, "currentPage=0"},
-		"all of them":                  {&gen.ListWebhooksParams{Events: &event, CurrentPage: &two, PageSize: &hundred}, "events=video.new&currentPage=2&pageSize=100"},
+		"no parameters":    {nil, ""},
+		"empty parameters": {&gen.ListWebhooksParams{}, ""},
+		"event":            {&gen.ListWebhooksParams{Events: &event}, "events=video.new"},
+		"page":             {&gen.ListWebhooksParams{CurrentPage: &two}, "currentPage=2"},
+		"page size":        {&gen.ListWebhooksParams{PageSize: &hundred}, "pageSize=100"},
+		"page 0":           {&gen.ListWebhooksParams{CurrentPage: &zero}, "currentPage=0"},
+		"all parameters":   {&gen.ListWebhooksParams{Events: &event, CurrentPage: &two, PageSize: &hundred}, "events=video.new&currentPage=2&pageSize=100"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -165,29 +164,29 @@ func TestAListRequestSendsOnlyWhatIsSet(t *testing.T) {
 	}
 }
 
-// Whoever stands in front of the service may garble its headers. They are text
-// in Go, for as numbers they would turn a webhook that exists into an error.
-func TestGarbledRateLimitHeadersLoseNothing(t *testing.T) {
+// The headers are strings in Go. As numbers, a malformed header would turn a
+// successful response into an error.
+func TestRateLimitHeaders_malformed(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
-		"a fraction":           "12.5",
-		"nothing":              "",
-		"a word":               "abc",
-		"half an escape":       "%zz",
-		"a whole escape":       "%34%32",
-		"two in one":           "1,2",
-		"the start of JSON":    "{",
-		"a negative number":    "-1",
-		"more than any int":    "99999999999999999999",
-		"a very long value":    strings.Repeat("9", 8000),
-		"letters beyond ASCII": "zwölf",
+		"fraction":         "12.5",
+		"empty":            "",
+		"word":             "abc",
+		"invalid escape":   "%zz",
+		"valid escape":     "%34%32",
+		"two values":       "1,2",
+		"open brace":       "{",
+		"negative number":  "-1",
+		"integer overflow": "99999999999999999999",
+		"long value":       strings.Repeat("9", 8000),
+		"beyond ASCII":     "zwölf",
 	}
 	for _, name := range rateLimitHeaders {
-		for reason, value := range values {
-			t.Run(name+" is "+reason, func(t *testing.T) {
+		for kind, value := range values {
+			t.Run(name+" "+kind, func(t *testing.T) {
 				t.Parallel()
 				header := http.Header{name: {value}}
-				text := func(limit, remaining, retryAfter *string) {
+				assertHeaders := func(limit, remaining, retryAfter *string) {
 					t.Helper()
 					for i, got := range []*string{limit, remaining, retryAfter} {
 						if rateLimitHeaders[i] != name {
@@ -202,43 +201,43 @@ func TestGarbledRateLimitHeadersLoseNothing(t *testing.T) {
 				require.NoError(t, err)
 				require.NotNil(t, created.JSON201)
 				assert.Equal(t, id, created.JSON201.WebhookID)
-				text(created.Headers201.XRateLimitLimit, created.Headers201.XRateLimitRemaining, created.Headers201.XRateLimitRetryAfter)
+				assertHeaders(created.Headers201.XRateLimitLimit, created.Headers201.XRateLimitRemaining, created.Headers201.XRateLimitRetryAfter)
 
-				refused, err := newClient(t, http.StatusTooManyRequests, header, `{"title":"Too many requests."}`).CreateWebhookWithResponse(t.Context(), gen.WebhookCreation{})
+				rejected, err := newClient(t, http.StatusTooManyRequests, header, `{"title":"Too many requests."}`).CreateWebhookWithResponse(t.Context(), gen.WebhookCreation{})
 				require.NoError(t, err)
-				require.NotNil(t, refused.JSON429)
-				assert.Equal(t, "Too many requests.", refused.JSON429.Title)
-				text(refused.Headers429.XRateLimitLimit, refused.Headers429.XRateLimitRemaining, refused.Headers429.XRateLimitRetryAfter)
+				require.NotNil(t, rejected.JSON429)
+				assert.Equal(t, "Too many requests.", rejected.JSON429.Title)
+				assertHeaders(rejected.Headers429.XRateLimitLimit, rejected.Headers429.XRateLimitRemaining, rejected.Headers429.XRateLimitRetryAfter)
 
 				list, err := newClient(t, http.StatusOK, header, `{"data":[`+webhook+`],"pagination":{}}`).ListWebhooksWithResponse(t.Context(), nil)
 				require.NoError(t, err)
 				require.NotNil(t, list.JSON200)
 				require.Len(t, list.JSON200.Data, 1)
 				assert.Equal(t, id, list.JSON200.Data[0].WebhookID)
-				text(list.Headers200.XRateLimitLimit, list.Headers200.XRateLimitRemaining, list.Headers200.XRateLimitRetryAfter)
+				assertHeaders(list.Headers200.XRateLimitLimit, list.Headers200.XRateLimitRemaining, list.Headers200.XRateLimitRetryAfter)
 			})
 		}
 	}
 }
 
-// The document says `EventType or any string` in some places and a constant in
-// others, which the generator would make a type of each.
-func TestThereIsOneTypeForEvents(t *testing.T) {
+// openapi.yaml has `EventType or any string` in some schemas and a constant in
+// others. Without the overlay the generator would declare a type for each.
+func TestEventType_onlyTypeOfEvents(t *testing.T) {
 	t.Parallel()
 	want := reflect.TypeFor[gen.EventType]()
 	tests := map[string]struct {
 		model reflect.Type
 		field string
 	}{
-		"the events of a webhook":  {reflect.TypeFor[gen.Webhook](), "Events"},
-		"the events of a creation": {reflect.TypeFor[gen.WebhookCreation](), "Events"},
-		"the filter of a list":     {reflect.TypeFor[gen.ListWebhooksParams](), "Events"},
-		"the start of a broadcast": {reflect.TypeFor[gen.LiveStreamBroadcastStarted](), "Type"},
-		"the end of a broadcast":   {reflect.TypeFor[gen.LiveStreamBroadcastEnded](), "Type"},
-		"a recording":              {reflect.TypeFor[gen.VideoSourceRecorded](), "Type"},
-		"an encoding":              {reflect.TypeFor[gen.VideoEncodingQualityCompleted](), "Type"},
-		"a caption":                {reflect.TypeFor[gen.VideoCaptionGenerated](), "Type"},
-		"a summary":                {reflect.TypeFor[gen.VideoSummaryGenerated](), "Type"},
+		"events of a webhook":                   {reflect.TypeFor[gen.Webhook](), "Events"},
+		"events of a creation":                  {reflect.TypeFor[gen.WebhookCreation](), "Events"},
+		"events parameter of a list":            {reflect.TypeFor[gen.ListWebhooksParams](), "Events"},
+		"type of LiveStreamBroadcastStarted":    {reflect.TypeFor[gen.LiveStreamBroadcastStarted](), "Type"},
+		"type of LiveStreamBroadcastEnded":      {reflect.TypeFor[gen.LiveStreamBroadcastEnded](), "Type"},
+		"type of VideoSourceRecorded":           {reflect.TypeFor[gen.VideoSourceRecorded](), "Type"},
+		"type of VideoEncodingQualityCompleted": {reflect.TypeFor[gen.VideoEncodingQualityCompleted](), "Type"},
+		"type of VideoCaptionGenerated":         {reflect.TypeFor[gen.VideoCaptionGenerated](), "Type"},
+		"type of VideoSummaryGenerated":         {reflect.TypeFor[gen.VideoSummaryGenerated](), "Type"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -255,7 +254,7 @@ func TestThereIsOneTypeForEvents(t *testing.T) {
 	assert.Equal(t, reflect.String, want.Kind())
 }
 
-func TestEachOperationHasItsMethod(t *testing.T) {
+func TestInterfaces_methodPerOperation(t *testing.T) {
 	t.Parallel()
 	server := reflect.TypeFor[gen.ServerInterface]()
 	var names []string
@@ -268,21 +267,20 @@ func TestEachOperationHasItsMethod(t *testing.T) {
 	}, names)
 
 	for _, name := range names {
-		for _, side := range []reflect.Type{
+		for _, iface := range []reflect.Type{
 			reflect.TypeFor[gen.StrictServerInterface](),
 			reflect.TypeFor[gen.ClientInterface](),
 		} {
-			_, ok := side.MethodByName(name)
-			assert.True(t, ok, "%s.%s", side.Name(), name)
+			_, ok := iface.MethodByName(name)
+			assert.True(t, ok, "%s.%s", iface.Name(), name)
 		}
 		_, ok := reflect.TypeFor[gen.ClientWithResponsesInterface]().MethodByName(name + "WithResponse")
 		assert.True(t, ok, name)
 	}
 }
 
-// Notifications have models, but nothing is generated that sends or receives
-// them: a receiver without their signatures would believe anyone.
-func TestNotificationsHaveNoTransport(t *testing.T) {
+// A generated receiver would accept notifications without a valid signature.
+func TestNotifications_onlyModels(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.gen.go")
 	require.NoError(t, err)
@@ -306,24 +304,23 @@ func TestNotificationsHaveNoTransport(t *testing.T) {
 	}
 }
 
-// An id that is empty or made of dots reaches another route. The generator
-// escapes what has to be escaped and knows nothing of paths, so that whoever
-// uses the raw client has to refuse them.
-func TestSomeIDsLeaveTheirSegment(t *testing.T) {
+// The path of an empty ID, "." or ".." belongs to another route. A caller of the
+// raw client has to reject these IDs.
+func TestNewGetWebhookRequest_path(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ id, want string }{
-		"an empty id is the list with a slash": {"", "/webhooks/"},
-		"a dot is the list with a slash":       {".", "/webhooks/"},
-		"two dots are the root":                {"..", "/"},
-		"a slash stays":                        {"a/b", "/webhooks/a%2Fb"},
-		"dots before a slash stay":             {"../auth", "/webhooks/..%2Fauth"},
-		"a question mark stays":                {"a?b", "/webhooks/a%3Fb"},
-		"a fragment stays":                     {"a#b", "/webhooks/a%23b"},
-		"dots that are escaped already stay":   {"%2e%2e", "/webhooks/%252e%252e"},
-		"a blank stays":                        {" ", "/webhooks/%20"},
-		"three dots stay":                      {"...", "/webhooks/..."},
-		"letters beyond ASCII stay":            {"ä", "/webhooks/%C3%A4"},
-		"an id of today stays as it is":        {id, "/webhooks/" + id},
+		"empty":               {"", "/webhooks/"},
+		"one dot":             {".", "/webhooks/"},
+		"two dots":            {"..", "/"},
+		"slash":               {"a/b", "/webhooks/a%2Fb"},
+		"dots before a slash": {"../auth", "/webhooks/..%2Fauth"},
+		"question mark":       {"a?b", "/webhooks/a%3Fb"},
+		"fragment":            {"a#b", "/webhooks/a%23b"},
+		"escaped dots":        {"%2e%2e", "/webhooks/%252e%252e"},
+		"space":               {" ", "/webhooks/%20"},
+		"three dots":          {"...", "/webhooks/..."},
+		"beyond ASCII":        {"ä", "/webhooks/%C3%A4"},
+		"valid ID":            {id, "/webhooks/" + id},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -341,25 +338,25 @@ func TestSomeIDsLeaveTheirSegment(t *testing.T) {
 	}
 }
 
-func TestAnswersDecodeInEveryFormTheyCome(t *testing.T) {
+func TestWebhook_decode(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		body string
 		want gen.Webhook
 	}{
-		"nothing but an id": {
+		"only an ID": {
 			`{"webhookId":"w"}`,
 			gen.Webhook{WebhookID: "w"},
 		},
-		"members that are null": {
+		"null fields": {
 			`{"webhookId":"w","createdAt":null,"events":null,"url":null,"signatureSecret":null}`,
 			gen.Webhook{WebhookID: "w"},
 		},
-		"an event of tomorrow": {
+		"unknown event": {
 			`{"webhookId":"w","events":["video.new","video.source.recorded"]}`,
 			gen.Webhook{WebhookID: "w", Events: []gen.EventType{"video.new", gen.EventTypeVideoSourceRecorded}},
 		},
-		"a member of tomorrow": {
+		"unknown field": {
 			`{"webhookId":"w","url":"https://a.example","color":"red"}`,
 			gen.Webhook{WebhookID: "w", URL: "https://a.example"},
 		},
@@ -374,15 +371,15 @@ func TestAnswersDecodeInEveryFormTheyCome(t *testing.T) {
 	}
 }
 
-func TestTimesDecodeInEveryFormTheyCome(t *testing.T) {
+func TestEmittedAt_decode(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		text string
 		want time.Time
 	}{
-		"with a fraction and an offset": {"2021-01-29T16:46:25.217+01:00", time.Date(2021, 1, 29, 15, 46, 25, 217e6, time.UTC)},
-		"with a fraction, in UTC":       {"2021-01-29T15:46:25.217Z", time.Date(2021, 1, 29, 15, 46, 25, 217e6, time.UTC)},
-		"with an offset of nothing":     {"2024-08-08T14:12:18+00:00", time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC)},
+		"fraction and offset": {"2021-01-29T16:46:25.217+01:00", time.Date(2021, 1, 29, 15, 46, 25, 217e6, time.UTC)},
+		"fraction in UTC":     {"2021-01-29T15:46:25.217Z", time.Date(2021, 1, 29, 15, 46, 25, 217e6, time.UTC)},
+		"zero offset":         {"2024-08-08T14:12:18+00:00", time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -394,14 +391,14 @@ func TestTimesDecodeInEveryFormTheyCome(t *testing.T) {
 	}
 }
 
-func TestLinksDecodeWhateverTheyAre(t *testing.T) {
+func TestPagination_decodeLinks(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ body, want string }{
-		"as an array":  {`{"currentPage":1,"links":[{"rel":"self","uri":"/webhooks"}]}`, `[{"rel":"self","uri":"/webhooks"}]`},
-		"as an object": {`{"currentPage":1,"links":{"self":{"uri":"/webhooks"}}}`, `{"self":{"uri":"/webhooks"}}`},
-		"as null":      {`{"currentPage":1,"links":null}`, `null`},
-		"as text":      {`{"currentPage":1,"links":"/webhooks"}`, `"/webhooks"`},
-		"not at all":   {`{"currentPage":1}`, ``},
+		"array":   {`{"currentPage":1,"links":[{"rel":"self","uri":"/webhooks"}]}`, `[{"rel":"self","uri":"/webhooks"}]`},
+		"object":  {`{"currentPage":1,"links":{"self":{"uri":"/webhooks"}}}`, `{"self":{"uri":"/webhooks"}}`},
+		"null":    {`{"currentPage":1,"links":null}`, `null`},
+		"string":  {`{"currentPage":1,"links":"/webhooks"}`, `"/webhooks"`},
+		"missing": {`{"currentPage":1}`, ``},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -414,16 +411,16 @@ func TestLinksDecodeWhateverTheyAre(t *testing.T) {
 	}
 }
 
-func TestErrorsDecodeInEveryFormTheyCome(t *testing.T) {
+func TestError_decode(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		body string
 		want gen.Error
 	}{
-		"nothing at all":    {`{}`, gen.Error{}},
-		"a name of null":    {`{"name":null,"status":404}`, gen.Error{Status: 404}},
-		"an empty name":     {`{"name":"","status":404}`, gen.Error{Status: 404}},
-		"a fault as events": {`{"problems":[{"events":"This attribute must be an array.","name":null}]}`, gen.Error{Problems: []gen.ErrorProblem{{Events: "This attribute must be an array."}}}},
+		"empty object":                        {`{}`, gen.Error{}},
+		"null name":                           {`{"name":null,"status":404}`, gen.Error{Status: 404}},
+		"empty name":                          {`{"name":"","status":404}`, gen.Error{Status: 404}},
+		"problem with its title under events": {`{"problems":[{"events":"This attribute must be an array.","name":null}]}`, gen.Error{Problems: []gen.ErrorProblem{{Events: "This attribute must be an array."}}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -435,15 +432,15 @@ func TestErrorsDecodeInEveryFormTheyCome(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSetIsNotMarshalled(t *testing.T) {
+func TestModels_omitUnsetFields(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		model any
 		want  string
 	}{
-		"a webhook without a date": {gen.Webhook{WebhookID: "w"}, `{"webhookId":"w"}`},
-		"a page without links":     {gen.Pagination{}, `{"currentPage":0,"currentPageItems":0,"itemsTotal":0,"pageSize":0,"pagesTotal":0}`},
-		"an error without members": {gen.Error{}, `{}`},
+		"webhook without a date": {gen.Webhook{WebhookID: "w"}, `{"webhookId":"w"}`},
+		"page without links":     {gen.Pagination{}, `{"currentPage":0,"currentPageItems":0,"itemsTotal":0,"pageSize":0,"pagesTotal":0}`},
+		"empty error":            {gen.Error{}, `{}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

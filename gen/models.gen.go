@@ -43,75 +43,75 @@ func (e EventType) Valid() bool {
 
 // AccessToken A pair of tokens.
 type AccessToken struct {
-	// AccessToken What goes into the Authorization header.
+	// AccessToken The token for the Authorization header.
 	AccessToken string `json:"access_token"`
 
-	// ExpiresIn Seconds that the access token is good for.
+	// ExpiresIn The lifetime of the access token in seconds.
 	ExpiresIn int `json:"expires_in,omitempty,omitzero"`
 
-	// RefreshToken What `/auth/refresh` gives the next pair for.
+	// RefreshToken The token for the next request to `/auth/refresh`.
 	RefreshToken string `json:"refresh_token,omitempty,omitzero"`
 
-	// TokenType `Bearer`, in any case.
+	// TokenType The type of the access token, `Bearer` in any case.
 	TokenType string `json:"token_type"`
 }
 
 // AccessTokenCreation An API key.
 type AccessTokenCreation struct {
-	// APIKey The API key of the environment that is asked.
+	// APIKey An API key of the environment of the server.
 	APIKey string `json:"apiKey"`
 }
 
 // AccessTokenRefresh A refresh token.
 type AccessTokenRefresh struct {
-	// RefreshToken The refresh token of a pair.
+	// RefreshToken The refresh token of the previous pair.
 	RefreshToken string `json:"refreshToken"`
 }
 
-// Error Why a request was refused. A reader must expect any member to be absent.
+// Error The reason for an error response. Any field may be absent.
 type Error struct {
-	// Detail More about this occurrence.
+	// Detail Details of the problem.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Name The parameter at fault, where it is a single one.
+	// Name The name of the invalid parameter.
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Problems Each fault, where there are several.
+	// Problems The single problems, if the request has several.
 	Problems []ErrorProblem `json:"problems,omitempty,omitzero"`
 
-	// Status The HTTP status once more.
+	// Status The HTTP status code of the response.
 	Status int `json:"status,omitempty,omitzero"`
 
-	// Title The problem in one sentence.
+	// Title A summary of the problem.
 	Title string `json:"title,omitempty,omitzero"`
 
-	// Type A url whose last segment names the problem. The part before it has
-	// changed several times: compare the last segment only.
+	// Type A URL. Its last path segment identifies the problem. The other part of
+	// the URL has changed several times, so compare the last segment only.
 	Type string `json:"type,omitempty,omitzero"`
 }
 
-// ErrorProblem One of several faults.
+// ErrorProblem One of several problems with a request.
 type ErrorProblem struct {
-	// Events The fault in one sentence, in the answers that say it here in place of `title`.
+	// Events A summary of the problem, in responses that lack `title`.
 	Events string `json:"events,omitempty,omitzero"`
 
-	// Name The parameter at fault.
+	// Name The name of the invalid parameter.
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Title The fault in one sentence.
+	// Title A summary of the problem.
 	Title string `json:"title,omitempty,omitzero"`
 
-	// Type As in the error itself.
+	// Type A URL. Its last path segment identifies the problem.
 	Type string `json:"type,omitempty,omitzero"`
 }
 
-// EventType What a webhook can be told of. The list is open: wherever one is read, a
-// name that is not listed here has to be taken as well.
+// EventType The type of an event. The list is open, so a reader must accept unknown
+// event types.
 type EventType string
 
 // LiveStreamBroadcastEnded A live stream finished broadcasting.
 type LiveStreamBroadcastEnded struct {
-	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	// EmittedAt The time of the event. Readers must accept a malformed time.
 	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
 	// LiveStreamID The ID of the live stream.
@@ -123,7 +123,7 @@ type LiveStreamBroadcastEnded struct {
 
 // LiveStreamBroadcastStarted A live stream began to broadcast.
 type LiveStreamBroadcastStarted struct {
-	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	// EmittedAt The time of the event. Readers must accept a malformed time.
 	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
 	// LiveStreamID The ID of the live stream.
@@ -134,41 +134,40 @@ type LiveStreamBroadcastStarted struct {
 }
 
 // Notification Any of the notifications. Readers must accept unknown types and unknown
-// fields. Every field but the type may be missing.
+// fields. Any field except the type may be absent.
 type Notification struct {
 	union json.RawMessage
 }
 
-// Pagination Where this page stands among all of them.
+// Pagination The position of the page in the whole list.
 type Pagination struct {
-	// CurrentPage The number of this page, counted from 1.
+	// CurrentPage The number of the page. The first page is 1.
 	CurrentPage float64 `json:"currentPage"`
 
-	// CurrentPageItems How many webhooks this page holds.
+	// CurrentPageItems The number of webhooks on the page.
 	CurrentPageItems float64 `json:"currentPageItems"`
 
-	// ItemsTotal How many webhooks there are on all pages.
+	// ItemsTotal The number of webhooks on all pages.
 	ItemsTotal float64 `json:"itemsTotal"`
 
-	// Links Where this page and its neighbours are, usually an array of links and
-	// in places an object keyed by relation. Count pages instead: a uri may
-	// be relative or absolute, and following one with credentials hands them
-	// to whatever host it names.
+	// Links Links to the page and its neighbors, as an array or as an object with
+	// the relations as keys. A client should count pages instead. A URI may be
+	// absolute, and a request to it may send credentials to another host.
 	Links json.RawMessage `json:"links,omitempty,omitzero"`
 
-	// PageSize How many webhooks a full page holds.
+	// PageSize The maximum number of webhooks on a page.
 	PageSize float64 `json:"pageSize"`
 
-	// PagesTotal How many pages there are.
+	// PagesTotal The number of pages.
 	PagesTotal float64 `json:"pagesTotal"`
 }
 
-// PaginationLink A page, by its relation to this one.
+// PaginationLink A link to a page of the list.
 type PaginationLink struct {
-	// Rel `self`, `first`, `previous`, `next` or `last`.
+	// Rel The relation, one of `self`, `first`, `previous`, `next` and `last`.
 	Rel string `json:"rel,omitempty,omitzero"`
 
-	// URI The page's address, relative or absolute.
+	// URI The URI of the page, relative or absolute.
 	URI string `json:"uri,omitempty,omitzero"`
 }
 
@@ -177,7 +176,7 @@ type VideoCaptionGenerated struct {
 	// CaptionID The ID of the caption.
 	CaptionID string `json:"captionId,omitempty,omitzero"`
 
-	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	// EmittedAt The time of the event. Readers must accept a malformed time.
 	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
 	// GenerationMode The origin of the caption, for example `transcript`.
@@ -195,7 +194,7 @@ type VideoCaptionGenerated struct {
 
 // VideoEncodingQualityCompleted One quality of a video is ready in one container.
 type VideoEncodingQualityCompleted struct {
-	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	// EmittedAt The time of the event. Readers must accept a malformed time.
 	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
 	// Encoding The container, `hls` or `mp4` in any case. Others are possible.
@@ -214,9 +213,9 @@ type VideoEncodingQualityCompleted struct {
 	VideoID string `json:"videoId,omitempty,omitzero"`
 }
 
-// VideoSourceRecorded The recording of a live stream became a video, which is about to be encoded.
+// VideoSourceRecorded The recording of a live stream became a video, and its encoding begins.
 type VideoSourceRecorded struct {
-	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	// EmittedAt The time of the event. Readers must accept a malformed time.
 	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
 	// LiveStreamID The ID of the live stream.
@@ -231,7 +230,7 @@ type VideoSourceRecorded struct {
 
 // VideoSummaryGenerated An automatic summary of a video was generated.
 type VideoSummaryGenerated struct {
-	// EmittedAt The time of the event. Readers must accept a text that is not a time.
+	// EmittedAt The time of the event. Readers must accept a malformed time.
 	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
 
 	// SummaryID The ID of the summary.
@@ -244,40 +243,40 @@ type VideoSummaryGenerated struct {
 	VideoID string `json:"videoId,omitempty,omitzero"`
 }
 
-// Webhook A subscription. Besides its id, a reader must expect any member to be absent.
+// Webhook A subscription of a URL to events. Any field except the ID may be absent.
 type Webhook struct {
-	// CreatedAt When it was created.
+	// CreatedAt The time of the creation.
 	CreatedAt string `json:"createdAt,omitempty,omitzero"`
 
-	// Events The events it is told of.
+	// Events The events that the webhook is subscribed to.
 	Events []EventType `json:"events,omitempty,omitzero"`
 
-	// SignatureSecret The key that signs its notifications, `sig_sec_` and 22 letters and
-	// digits today. Whoever knows it can forge them.
+	// SignatureSecret The key that signs the notifications, usually `sig_sec_` and 22 letters
+	// and digits. Anyone with this key can forge notifications.
 	SignatureSecret string `json:"signatureSecret,omitempty,omitzero"`
 
-	// URL The url that notifications are posted to.
+	// URL The URL that receives the notifications.
 	URL string `json:"url,omitempty,omitzero"`
 
-	// WebhookID The webhook's id, `webhook_` and 22 letters and digits today.
+	// WebhookID The ID of the webhook, usually `webhook_` and 22 letters and digits.
 	WebhookID string `json:"webhookId"`
 }
 
-// WebhookCreation What to subscribe, and to which events.
+// WebhookCreation The URL and the events of a new webhook.
 type WebhookCreation struct {
-	// Events The events to be told of.
+	// Events The events to subscribe to.
 	Events []EventType `json:"events"`
 
-	// URL The http or https url that notifications are posted to.
+	// URL The http or https URL that receives the notifications.
 	URL string `json:"url"`
 }
 
 // WebhookList One page of webhooks.
 type WebhookList struct {
-	// Data The webhooks of this page.
+	// Data The webhooks of the page.
 	Data []Webhook `json:"data"`
 
-	// Pagination Where this page stands among all of them.
+	// Pagination The position of the page in the whole list.
 	Pagination Pagination `json:"pagination"`
 }
 
@@ -287,36 +286,36 @@ type NotificationSignature = string
 // NotificationWebhookID defines model for NotificationWebhookId.
 type NotificationWebhookID = string
 
-// BadRequest Why a request was refused. A reader must expect any member to be absent.
+// BadRequest The reason for an error response. Any field may be absent.
 type BadRequest = Error
 
-// Forbidden Why a request was refused. A reader must expect any member to be absent.
+// Forbidden The reason for an error response. Any field may be absent.
 type Forbidden = Error
 
-// MethodNotAllowed Why a request was refused. A reader must expect any member to be absent.
+// MethodNotAllowed The reason for an error response. Any field may be absent.
 type MethodNotAllowed = Error
 
-// NotFound Why a request was refused. A reader must expect any member to be absent.
+// NotFound The reason for an error response. Any field may be absent.
 type NotFound = Error
 
-// ServerError Why a request was refused. A reader must expect any member to be absent.
+// ServerError The reason for an error response. Any field may be absent.
 type ServerError = Error
 
-// TooManyRequests Why a request was refused. A reader must expect any member to be absent.
+// TooManyRequests The reason for an error response. Any field may be absent.
 type TooManyRequests = Error
 
-// Unauthorized Why a request was refused. A reader must expect any member to be absent.
+// Unauthorized The reason for an error response. Any field may be absent.
 type Unauthorized = Error
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
-	// Events Only webhooks subscribed to this event.
+	// Events The event that the listed webhooks are subscribed to.
 	Events *EventType `form:"events,omitempty" json:"events,omitempty"`
 
-	// CurrentPage The number of the page, counted from 1.
+	// CurrentPage The number of the page. The first page is 1.
 	CurrentPage *int `form:"currentPage,omitempty" json:"currentPage,omitempty"`
 
-	// PageSize The number of webhooks a page holds.
+	// PageSize The number of webhooks on a page.
 	PageSize *int `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 }
 

@@ -21,7 +21,7 @@ type ServerInterface interface {
 	// CreateAccessToken Exchange an API key for tokens
 	// (POST /auth/api-key)
 	CreateAccessToken(w http.ResponseWriter, r *http.Request)
-	// RefreshAccessToken Renew tokens
+	// RefreshAccessToken Refresh tokens
 	// (POST /auth/refresh)
 	RefreshAccessToken(w http.ResponseWriter, r *http.Request)
 	// ListWebhooks List webhooks
@@ -1368,7 +1368,7 @@ type StrictServerInterface interface {
 	// CreateAccessToken Exchange an API key for tokens
 	// (POST /auth/api-key)
 	CreateAccessToken(ctx context.Context, request CreateAccessTokenRequestObject) (CreateAccessTokenResponseObject, error)
-	// RefreshAccessToken Renew tokens
+	// RefreshAccessToken Refresh tokens
 	// (POST /auth/refresh)
 	RefreshAccessToken(ctx context.Context, request RefreshAccessTokenRequestObject) (RefreshAccessTokenResponseObject, error)
 	// ListWebhooks List webhooks

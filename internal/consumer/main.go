@@ -1,5 +1,5 @@
-// Command consumer uses each package of the module, as a program of a user does.
-// make check-deps builds and runs it, and compares its modules with modules.txt.
+// Command consumer is a program that uses each package of the module.
+// make check-deps runs the command and compares its modules with modules.txt.
 package main
 
 import (
@@ -26,9 +26,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	r := facadetest.NewNotificationRequest(ctx, wh.URL, wh.ID, wh.SignatureSecret, notification.VideoSummaryGenerated{VideoID: "vi1"})
-	_, err = verifier.Verify(ctx, r.Header, []byte(`{}`)) // another body
+	_, err = verifier.Verify(ctx, r.Header, []byte(`{}`)) // not the signed body
 	if err == nil {
-		return errors.New("a forged notification was accepted")
+		return errors.New("the verifier accepted a forged notification")
 	}
 	return nil
 }

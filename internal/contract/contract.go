@@ -1,5 +1,5 @@
-// Package contract holds HTTP exchanges against openapi.yaml, with a validator
-// that was not made here. It is for tests: only _test files may import it.
+// Package contract validates HTTP exchanges against openapi.yaml with a
+// third-party validator. Only _test files may import the package.
 package contract
 
 import (
@@ -22,12 +22,12 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// maxBody is how much of a body is read to be checked. A longer one is far
-// beyond anything that the contract describes, and may never end.
+// maxBody is the maximum size of a validated body. The bodies of the contract
+// are much smaller, and a longer body may be endless.
 const maxBody = 1 << 20
 
-// Load returns openapi.yaml, validated. All callers share one document, so none
-// may change it.
+// Load returns the validated openapi.yaml. All callers share one document and
+// must not change it.
 func Load(tb testing.TB) *openapi3.T {
 	tb.Helper()
 	doc, err := load()
@@ -37,31 +37,28 @@ func Load(tb testing.TB) *openapi3.T {
 	return doc
 }
 
-// Transport returns a RoundTripper that passes requests on to next and reports
-// each one, and each response, that is not what openapi.yaml says. The server
-// is left out of the comparison, so that a test can run its own.
+// Transport returns a RoundTripper that forwards requests to next and validates
+// requests and responses against openapi.yaml. The server URL is ignored, so a
+// test can run its own server.
 //
-// Bodies stay readable for both sides. One that is cut short, or that is longer
-// than any the contract describes, reaches its reader just so; there is no
-// whole body to check then, but everything else is checked still.
-//
-// Violations are reported with Errorf, from whichever goroutine sends the
-// request, and nothing is sent or answered differently because of them.
+// Transport reports violations with Errorf, in the goroutine of the request. It
+// forwards every request and response unchanged. A truncated body or a body of
+// more than 1 MiB is forwarded too, but not validated.
 func Transport(tb testing.TB, next http.RoundTripper) http.RoundTripper {
 	tb.Helper()
 	return newTransport(tb, next, true, true)
 }
 
-// Requests is [Transport] for a test whose server answers badly on purpose: it
-// checks requests only, and doesn't touch the responses.
+// Requests is like [Transport] but validates requests only. It is for a test
+// with an invalid response and does not read the response.
 func Requests(tb testing.TB, next http.RoundTripper) http.RoundTripper {
 	tb.Helper()
 	return newTransport(tb, next, true, false)
 }
 
-// Responses is [Transport] for a test that sends badly on purpose: it checks
-// responses only, and doesn't touch the requests. What answers a request that
-// belongs to no operation is not checked, for nothing says what it should be.
+// Responses is like [Transport] but validates responses only. It is for a test
+// with an invalid request and does not read the request. The response to a
+// request without an operation is not validated.
 func Responses(tb testing.TB, next http.RoundTripper) http.RoundTripper {
 	tb.Helper()
 	return newTransport(tb, next, false, true)
@@ -89,8 +86,8 @@ var load = sync.OnceValues(func() (*openapi3.T, error) {
 	return doc, doc.Validate(loader.Context)
 })
 
-// findRoot returns the module's folder. A test starts in that of its package,
-// which is the module's or below it.
+// findRoot returns the directory of the module. Tests run in the directory of
+// their package, which is in the module.
 func findRoot() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
@@ -101,7 +98,7 @@ func findRoot() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("neither %s nor a folder above it has a go.mod", start)
+			return "", fmt.Errorf("no go.mod in %s or its parent directories", start)
 		}
 	}
 }
@@ -111,9 +108,9 @@ var newRouter = sync.OnceValues(func() (routers.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	anywhere := *doc
-	anywhere.Servers = nil
-	return gorillamux.NewRouter(&anywhere)
+	anyServer := *doc
+	anyServer.Servers = nil
+	return gorillamux.NewRouter(&anyServer)
 })
 
 var options = &openapi3filter.Options{
@@ -125,7 +122,7 @@ type transport struct {
 	tb                  testing.TB
 	next                http.RoundTripper
 	router              routers.Router
-	requests, responses bool // which of them to check
+	requests, responses bool // reports whether they are validated
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -134,12 +131,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	input, err := t.route(req)
 	if t.requests {
 		var body content
-		sent.Body, body = peek(req.Body)
+		sent.Body, body = readBody(req.Body)
 		if err == nil {
 			err = checkRequest(input, body)
 		}
 		if err != nil {
-			t.tb.Errorf("%s %s: the request is not what openapi.yaml says: %v", req.Method, req.URL.Path, err)
+			t.tb.Errorf("%s %s: the request violates openapi.yaml: %v", req.Method, req.URL.Path, err)
 		}
 	}
 
@@ -152,22 +149,22 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	var body content
-	resp.Body, body = peek(resp.Body)
+	resp.Body, body = readBody(resp.Body)
 	if err := checkResponse(input, resp, body); err != nil {
-		t.tb.Errorf("%s %s: the response %d is not what openapi.yaml says: %v", req.Method, req.URL.Path, resp.StatusCode, err)
+		t.tb.Errorf("%s %s: the response %d violates openapi.yaml: %v", req.Method, req.URL.Path, resp.StatusCode, err)
 	}
 	return resp, nil
 }
 
-// route returns what req and its response are to be checked with, unless req
-// belongs to no operation at all.
+// route returns the validation input for the operation of req. It returns an
+// error if req has no operation.
 func (t *transport) route(req *http.Request) (*openapi3filter.RequestValidationInput, error) {
 	route, params, err := t.router.FindRoute(req)
 	if err != nil {
 		return nil, err
 	}
 	checked := req.Clone(req.Context())
-	checked.Body = nil // The validator reads and replaces it: it must not be the one that is sent.
+	checked.Body = nil // The validator must not read the body of req.
 	return &openapi3filter.RequestValidationInput{Request: checked, PathParams: params, Route: route}, nil
 }
 
@@ -176,7 +173,7 @@ func checkRequest(input *openapi3filter.RequestValidationInput, body content) er
 	input.Request.ContentLength = int64(len(body.data))
 
 	opts := *options
-	opts.ExcludeRequestBody = !body.whole
+	opts.ExcludeRequestBody = !body.complete
 	input.Options = &opts
 	return errors.Join(
 		openapi3filter.ValidateRequest(input.Request.Context(), input),
@@ -184,8 +181,8 @@ func checkRequest(input *openapi3filter.RequestValidationInput, body content) er
 	)
 }
 
-// checkUndocumented looks for what a request has beyond its operation, which
-// the validator passes over.
+// checkUndocumented finds parameters and credentials that the operation does
+// not have. The validator ignores them.
 func checkUndocumented(req *http.Request, route *routers.Route) error {
 	var errs []error
 	for name, values := range req.URL.Query() {
@@ -198,24 +195,24 @@ func checkUndocumented(req *http.Request, route *routers.Route) error {
 	}
 	security := route.Operation.Security
 	if security != nil && len(*security) == 0 && len(req.Header.Values("Authorization")) > 0 {
-		errs = append(errs, errors.New("the operation takes no credentials, but there is an Authorization header"))
+		errs = append(errs, errors.New("the operation has no credentials, but the request has an Authorization header"))
 	}
 	return errors.Join(errs...)
 }
 
 func checkResponse(input *openapi3filter.RequestValidationInput, resp *http.Response, body content) error {
-	// The validator leaves out some statuses even if it is told to include them,
-	// redirects among them.
+	// The validator skips some statuses, for example redirects, despite its
+	// option to include them.
 	documented := input.Route.Operation.Responses.Status(resp.StatusCode)
 	if documented == nil {
-		return errors.New("status is not documented")
+		return errors.New("the status is not documented")
 	}
 	if len(documented.Value.Content) == 0 && len(body.data) > 0 {
-		return errors.New("there is a body, but none is documented")
+		return errors.New("the response has a body, but none is documented")
 	}
 
 	opts := *options
-	opts.ExcludeResponseBody = !body.whole
+	opts.ExcludeResponseBody = !body.complete
 	return openapi3filter.ValidateResponse(input.Request.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input,
 		Status:                 resp.StatusCode,
@@ -225,15 +222,15 @@ func checkResponse(input *openapi3filter.RequestValidationInput, resp *http.Resp
 	})
 }
 
-// authenticate checks that credentials have the form their scheme asks for.
-// Whether they are right is the server's business.
+// authenticate checks the form of the credentials. The server checks their
+// values.
 func authenticate(_ context.Context, input *openapi3filter.AuthenticationInput) error {
 	req := input.RequestValidationInput.Request
 	switch scheme := input.SecurityScheme.Scheme; scheme {
 	case "basic":
 		switch key, password, ok := req.BasicAuth(); {
 		case !ok:
-			return input.NewError(errors.New("there are no Basic credentials"))
+			return input.NewError(errors.New("the Basic credentials are missing"))
 		case key == "":
 			return input.NewError(errors.New("the user name, which is the API key, is empty"))
 		case password != "":
@@ -242,25 +239,25 @@ func authenticate(_ context.Context, input *openapi3filter.AuthenticationInput) 
 		return nil
 	case "bearer":
 		if token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); !ok || strings.TrimSpace(token) == "" {
-			return input.NewError(errors.New("there is no Bearer token"))
+			return input.NewError(errors.New("the Bearer token is missing"))
 		}
 		return nil
 	default:
-		return input.NewError(fmt.Errorf("security scheme %q is not known here", scheme))
+		return input.NewError(fmt.Errorf("unknown security scheme %q", scheme))
 	}
 }
 
-// content is what a body holds, as far as it was read. Unless it is whole, the
-// body failed or went on.
+// content is the beginning of a body. It is complete unless the body failed or
+// was longer than maxBody.
 type content struct {
-	data  []byte
-	whole bool
+	data     []byte
+	complete bool
 }
 
-// peek reads body and returns another that reads the same and ends the same.
-func peek(body io.ReadCloser) (io.ReadCloser, content) {
+// readBody reads body. The returned body has the same content and read error.
+func readBody(body io.ReadCloser) (io.ReadCloser, content) {
 	if body == nil || body == http.NoBody {
-		return body, content{whole: true}
+		return body, content{complete: true}
 	}
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	rest := io.Reader(body)
@@ -271,5 +268,5 @@ func peek(body io.ReadCloser) (io.ReadCloser, content) {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(data), rest), body}
-	return restored, content{data: data, whole: err == nil && len(data) <= maxBody}
+	return restored, content{data: data, complete: err == nil && len(data) <= maxBody}
 }

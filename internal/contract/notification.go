@@ -13,13 +13,14 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// Notification reports what of a notification, and of the body that was read
-// from it, is not what openapi.yaml says under webhooks. The url is left out,
-// which is the receiver's own. It may be called by any goroutine.
+// Notification validates a notification against the webhooks section of
+// openapi.yaml. Body is the content of the already read body of req. The URL is
+// ignored because each receiver has its own. Notification reports violations
+// with Errorf and is safe for concurrent use.
 func Notification(tb testing.TB, req *http.Request, body []byte) {
 	tb.Helper()
 	if err := checkNotification(tb, req, body); err != nil {
-		tb.Errorf("the notification is not what openapi.yaml says: %v", err)
+		tb.Errorf("the notification violates openapi.yaml: %v", err)
 	}
 }
 
@@ -29,18 +30,18 @@ func checkNotification(tb testing.TB, req *http.Request, body []byte) error {
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(body, &event); err != nil {
-		return fmt.Errorf("the body: %w", err)
+		return fmt.Errorf("decode the body: %w", err)
 	}
 	doc := Load(tb)
 	item := doc.Webhooks[event.Type]
 	if item == nil {
-		return fmt.Errorf("no webhook sends %q", event.Type)
+		return fmt.Errorf("unknown event type %q", event.Type)
 	}
 	if req.Method != http.MethodPost {
-		return fmt.Errorf("the method is %s", req.Method)
+		return fmt.Errorf("the method is %s instead of POST", req.Method)
 	}
 	if len(req.Header.Values("Authorization")) > 0 {
-		return errors.New("notifications are signed, but there is an Authorization header")
+		return errors.New("the notification has an Authorization header")
 	}
 	checked := req.Clone(req.Context())
 	checked.Body = io.NopCloser(bytes.NewReader(body))

@@ -12,33 +12,33 @@ import (
 	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
-func TestNotificationReportsWhatTheContractDoesNotSay(t *testing.T) {
+func TestNotification(t *testing.T) {
 	t.Parallel()
 	const summary = `{"type":"video.summary.generated","emittedAt":"2024-08-08T14:15:40+00:00","videoId":"v","summaryId":"s"}`
 	header := http.Header{}
 	header.Set("Content-Type", "application/json")
 	header.Set("X-Api-Video-WebhookID", "webhook_1")
 	header.Set("X-Api-Video-Signature", strings.Repeat("0a", 32))
-	anonymous := header.Clone()
-	anonymous.Del("X-Api-Video-WebhookID")
+	withoutID := header.Clone()
+	withoutID.Del("X-Api-Video-WebhookID")
 	for name, test := range map[string]struct {
 		method string
 		header http.Header
 		body   string
-		report string // what is reported, if anything
+		report string // expected part of the report, empty for none
 	}{
-		"a good one":         {http.MethodPost, header, summary, ""},
-		"more members":       {http.MethodPost, header, summary[:len(summary)-1] + `,"more":1}`, ""},
-		"a method":           {http.MethodPut, header, summary, "the method is PUT"},
-		"no id":              {http.MethodPost, anonymous, summary, "X-Api-Video-WebhookID"},
-		"upper case":         {http.MethodPost, with(header, "X-Api-Video-Signature", strings.Repeat("0A", 32)), summary, "X-Api-Video-Signature"},
-		"another media type": {http.MethodPost, with(header, "Content-Type", "text/plain"), summary, "text/plain"},
-		"credentials":        {http.MethodPost, with(header, "Authorization", "Basic a2V5Og=="), summary, "Authorization"},
-		"another type":       {http.MethodPost, header, `{"type":"video.new"}`, `no webhook sends "video.new"`},
-		"no JSON":            {http.MethodPost, header, "{", "the body"},
-		"a type only":        {http.MethodPost, header, `{"type":"video.summary.generated"}`, ""},
-		"a field of another": {http.MethodPost, header, strings.ReplaceAll(summary, `"v"`, "5"), "videoId"},
-		"no instant":         {http.MethodPost, header, strings.ReplaceAll(summary, "T14", " 14"), "emittedAt"},
+		"valid notification":      {http.MethodPost, header, summary, ""},
+		"unknown field":           {http.MethodPost, header, summary[:len(summary)-1] + `,"more":1}`, ""},
+		"method PUT":              {http.MethodPut, header, summary, "the method is PUT"},
+		"missing webhook ID":      {http.MethodPost, withoutID, summary, "X-Api-Video-WebhookID"},
+		"signature in upper case": {http.MethodPost, withHeader(header, "X-Api-Video-Signature", strings.Repeat("0A", 32)), summary, "X-Api-Video-Signature"},
+		"content type text/plain": {http.MethodPost, withHeader(header, "Content-Type", "text/plain"), summary, "text/plain"},
+		"Authorization header":    {http.MethodPost, withHeader(header, "Authorization", "Basic a2V5Og=="), summary, "Authorization"},
+		"unknown event type":      {http.MethodPost, header, `{"type":"video.new"}`, `unknown event type "video.new"`},
+		"malformed JSON":          {http.MethodPost, header, "{", "decode the body"},
+		"only a type":             {http.MethodPost, header, `{"type":"video.summary.generated"}`, ""},
+		"video ID as a number":    {http.MethodPost, header, strings.ReplaceAll(summary, `"v"`, "5"), "videoId"},
+		"malformed emittedAt":     {http.MethodPost, header, strings.ReplaceAll(summary, "T14", " 14"), "emittedAt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
