@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools pins the code generator, so that go.mod says its version.
-package tools
+package webhooks
 
+// This import pins the version of the code generator in go.mod.
 import _ "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen"

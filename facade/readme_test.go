@@ -19,54 +19,79 @@ import (
 var (
 	goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 	indent  = regexp.MustCompile(`(?m)^\t+`)
-	suffix  = regexp.MustCompile(`_[a-z].*$`) // tells examples of the same thing apart
+	suffix  = regexp.MustCompile(`_[a-z].*$`) // of the second example for the same name
 )
 
-// Each Go snippet of the README and of docs/ stands in an example, which is
-// compiled, run and held against its output.
+// Each Go snippet of the README and of docs/ is part of an example or of a tested
+// program. The indentation may differ.
 func TestReadmeSnippetsAreExamples(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, file := range []string{"example_test.go", "notification/example_test.go", "facadetest/example_test.go"} {
-		examples, err := os.ReadFile(file)
+	for _, file := range []string{
+		"example_test.go",
+		"notification/example_test.go",
+		"facadetest/example_test.go",
+		"../examples/minimal/main.go",
+	} {
+		source, err := os.ReadFile(file)
 		require.NoError(t, err)
-		b.WriteString(indent.ReplaceAllString(string(examples), ""))
+		b.WriteString(indent.ReplaceAllString(string(source), ""))
 	}
 	code := b.String()
 	pages, err := filepath.Glob("../docs/*.md")
 	require.NoError(t, err)
 	pages = slices.DeleteFunc(pages, func(page string) bool {
-		return filepath.Base(page) == "recipes.md" // a test in examples/recipes has its snippets
+		return filepath.Base(page) == "recipes.md" // tested in examples/recipes
 	})
-	found := 0
+	snippets := 0
 	for _, page := range append(pages, "../README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		blocks := goBlock.FindAllStringSubmatch(string(text), -1)
 		assert.Len(t, blocks, strings.Count(string(text), "```go"), page)
 		for _, block := range blocks {
-			assert.Contains(t, code, indent.ReplaceAllString(block[1], ""), page)
+			if !strings.Contains(code, indent.ReplaceAllString(block[1], "")) {
+				t.Errorf("%s: no example contains\n%s", page, block[1])
+			}
 		}
-		found += len(blocks)
+		snippets += len(blocks)
 	}
-	assert.GreaterOrEqual(t, found, 11)
+	assert.GreaterOrEqual(t, snippets, 11)
 }
 
-// ofTheStandardLibrary are methods that nobody calls by name. The examples of
-// their types show what they are for.
-var ofTheStandardLibrary = map[string]bool{
+// The first program is complete within the first 50 lines.
+func TestReadmeBeginsWithProgram(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	program := goBlock.FindIndex(text)
+	require.NotNil(t, program)
+	assert.Contains(t, string(text[program[0]:program[1]]), "func main() {")
+	assert.LessOrEqual(t, strings.Count(string(text[:program[1]]), "\n")+1, 50)
+}
+
+// The README and CONTRIBUTING have at most 900 words outside of code.
+func TestPagesAreShort(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"../README.md", "../CONTRIBUTING.md"} {
+		assert.LessOrEqual(t, len(strings.Fields(readPage(t, page))), 900, page)
+	}
+}
+
+// calledByPackages are the methods that packages of the standard library call. The
+// examples of their types show their effect.
+var calledByPackages = map[string]bool{
 	"Error.Error": true, "Error.Is": true, "Error.Unwrap": true, // package errors
 	"Secret.Format": true, "Secret.MarshalText": true, // packages fmt and encoding
 }
 
-// What is exported and can be called has an example of its name; a method may
-// have it in that of its type.
+// Each exported function has an example. The example of a type may call its methods.
 func TestWhatIsExportedHasAnExample(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{".", "notification", "facadetest"} {
 		examples, err := os.ReadFile(filepath.Join(dir, "example_test.go"))
 		require.NoError(t, err)
-		bodies := make(map[string]string) // by what the example is of
+		bodies := make(map[string]string) // by the name in the example's name
 		for _, f := range functionsOf(t, filepath.Join(dir, "example_test.go")) {
 			if of, ok := strings.CutPrefix(f.Name.Name, "Example"); ok {
 				of = suffix.ReplaceAllString(of, "")
@@ -82,11 +107,11 @@ func TestWhatIsExportedHasAnExample(t *testing.T) {
 			for _, f := range functionsOf(t, file) {
 				of, name := typeOf(f), f.Name.Name
 				switch {
-				case !f.Name.IsExported() || of != "" && !ast.IsExported(of) || ofTheStandardLibrary[of+"."+name]:
+				case !f.Name.IsExported() || of != "" && !ast.IsExported(of) || calledByPackages[of+"."+name]:
 				case of == "":
 					assert.Contains(t, bodies, name, file)
 				case bodies[of+"_"+name] == "":
-					assert.Contains(t, bodies[of], "."+name+"(", "%s: there is neither an Example%s_%s nor a call of it in Example%s", file, of, name, of)
+					assert.Contains(t, bodies[of], "."+name+"(", "%s: Example%s_%s is missing, and Example%s has no call", file, of, name, of)
 				}
 			}
 		}
@@ -107,7 +132,7 @@ func functionsOf(t *testing.T, file string) []*ast.FuncDecl {
 	return functions
 }
 
-// typeOf returns the name of the type that f is a method of, if it is one.
+// typeOf returns the name of the type of a method, or "" for a function.
 func typeOf(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""
@@ -124,11 +149,10 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	fenced  = regexp.MustCompile("(?ms)^```.*?^```$")
-	unsaid  = regexp.MustCompile(`[^a-z0-9 _-]`)
+	dropped = regexp.MustCompile(`[^a-z0-9 _-]`) // from anchors
 )
 
-// Links between the pages of this repository lead to a file, and to a heading
-// of it. Tests that a page names exist.
+// Links between the pages of this repository lead to a file and to one of its headings.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	files := filesOf(t, "..")
@@ -141,7 +165,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
 			to := found[1]
 			if strings.Contains(to, "://") {
-				continue // leads outside, where a test must not go
+				continue // tests use no network
 			}
 			links++
 			path, anchor, _ := strings.Cut(to, "#")
@@ -157,7 +181,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	assert.GreaterOrEqual(t, links, 20)
 }
 
-// filesOf returns the files below dir, without what git ignores or keeps for itself.
+// filesOf returns the files below dir, without those of git and of tools.
 func filesOf(t *testing.T, dir string) []string {
 	t.Helper()
 	var files []string
@@ -176,7 +200,7 @@ func filesOf(t *testing.T, dir string) []string {
 	return files
 }
 
-// readPage returns the text of a page without its blocks of code.
+// readPage returns the text of a page without its code blocks.
 func readPage(t *testing.T, page string) string {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -184,12 +208,12 @@ func readPage(t *testing.T, page string) string {
 	return fenced.ReplaceAllString(string(text), "")
 }
 
-// anchorsOf returns what GitHub calls the headings of a page.
+// anchorsOf returns the anchors that GitHub gives to the headings of a page.
 func anchorsOf(t *testing.T, page string) []string {
 	t.Helper()
 	var anchors []string
 	for _, found := range heading.FindAllStringSubmatch(readPage(t, page), -1) {
-		anchors = append(anchors, strings.ReplaceAll(unsaid.ReplaceAllString(strings.ToLower(found[1]), ""), " ", "-"))
+		anchors = append(anchors, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(found[1]), ""), " ", "-"))
 	}
 	return anchors
 }
