@@ -30,7 +30,7 @@ var errFloor = errors.New("rejected")
 
 // BenchmarkVerifyOnly compares with a reused HMAC and one hex encoding.
 func BenchmarkVerifyOnly(b *testing.B) {
-	header, body := signed(webhookID, vectorBody, secret), []byte(vectorBody)
+	header, body := signedHeader(webhookID, vectorBody, secret), []byte(vectorBody)
 	b.Run(viaFloor, func(b *testing.B) {
 		mac := hmac.New(sha256.New, []byte(vectorSecret))
 		want := []byte(vectorSignature)
@@ -57,7 +57,7 @@ func BenchmarkVerifyOnly(b *testing.B) {
 
 // BenchmarkVerifyDecode compares with handwritten code for one secret and type.
 func BenchmarkVerifyDecode(b *testing.B) {
-	header, body := signed(webhookID, vectorBody, secret), []byte(vectorBody)
+	header, body := signedHeader(webhookID, vectorBody, secret), []byte(vectorBody)
 	b.Run(viaFloor, func(b *testing.B) {
 		bench(b, func() error {
 			_, err := floorVerify(header, body)
@@ -82,7 +82,7 @@ func BenchmarkHandler(b *testing.B) {
 		b.Helper()
 		server := httptest.NewServer(handler)
 		b.Cleanup(server.Close)
-		header, client, ctx := signed(webhookID, vectorBody, secret), server.Client(), b.Context()
+		header, client, ctx := signedHeader(webhookID, vectorBody, secret), server.Client(), b.Context()
 		bench(b, func() error {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader(vectorBody))
 			if err != nil {

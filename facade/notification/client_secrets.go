@@ -23,7 +23,7 @@ const (
 // their secrets. [ClientSecrets] returns it.
 type CachedSecrets struct {
 	client *facade.Client
-	known  atomic.Pointer[webhookList] // read without mu, so that a listing blocks no known ID
+	known  atomic.Pointer[webhookList] // read without mu, so a listing blocks no known ID
 
 	mu     sync.Mutex
 	latest *listing // in flight or finished, nil before the first
@@ -31,15 +31,15 @@ type CachedSecrets struct {
 
 // webhookList is the result of a successful listing.
 type webhookList struct {
-	secrets map[string][]facade.Secret // by webhook ID
-	at      time.Time
+	secrets  map[string][]facade.Secret // by webhook ID
+	listedAt time.Time
 }
 
 // listing is in flight until done is closed.
 type listing struct {
-	done  chan struct{}
-	ended time.Time
-	err   error
+	done    chan struct{}
+	endedAt time.Time
+	err     error
 }
 
 // ClientSecrets returns a SecretSource with the own secret of each webhook of the
@@ -64,15 +64,15 @@ func ClientSecrets(c *facade.Client) *CachedSecrets {
 func (s *CachedSecrets) Secrets(ctx context.Context, webhookID string) ([]facade.Secret, error) {
 	list := s.known.Load()
 	if secrets := list.secrets[webhookID]; secrets != nil {
-		if time.Since(list.at) >= refreshAge {
-			s.recent(ctx)
+		if time.Since(list.listedAt) >= refreshAge {
+			s.recentListing(ctx)
 		}
 		return secrets, nil
 	}
 	if webhookID == "" {
 		return nil, nil
 	}
-	l := s.recent(ctx)
+	l := s.recentListing(ctx)
 	if err := l.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *CachedSecrets) Secrets(ctx context.Context, webhookID string) ([]facade
 // After an error the known secrets stay valid.
 func (s *CachedSecrets) Refresh(ctx context.Context) error {
 	s.mu.Lock()
-	before := s.latest // in flight: misses newer webhooks
+	before := s.latest // may miss a new webhook
 	s.mu.Unlock()
 	if before != nil {
 		if err := before.wait(ctx); err != nil {
@@ -95,7 +95,7 @@ func (s *CachedSecrets) Refresh(ctx context.Context) error {
 		}
 	}
 	s.mu.Lock()
-	l := s.inFlight(ctx) // new, or of another caller since
+	l := s.joinListing(ctx) // a new listing, or a newer one of another caller
 	s.mu.Unlock()
 	if err := l.wait(ctx); err != nil {
 		return err
@@ -103,8 +103,8 @@ func (s *CachedSecrets) Refresh(ctx context.Context) error {
 	return l.err
 }
 
-// recent returns the latest listing, or a new one after the interval.
-func (s *CachedSecrets) recent(ctx context.Context) *listing {
+// recentListing returns the latest listing, or a new one after the interval.
+func (s *CachedSecrets) recentListing(ctx context.Context) *listing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.latest; l != nil && l.finished() {
@@ -112,15 +112,15 @@ func (s *CachedSecrets) recent(ctx context.Context) *listing {
 		if l.err != nil {
 			interval = failureInterval
 		}
-		if time.Since(l.ended) < interval {
+		if time.Since(l.endedAt) < interval {
 			return l
 		}
 	}
-	return s.inFlight(ctx)
+	return s.joinListing(ctx)
 }
 
-// inFlight returns the listing in flight, or a new one. It needs mu.
-func (s *CachedSecrets) inFlight(ctx context.Context) *listing {
+// joinListing returns the listing in flight, or a new one. The caller holds mu.
+func (s *CachedSecrets) joinListing(ctx context.Context) *listing {
 	if s.latest == nil || s.latest.finished() {
 		s.latest = &listing{done: make(chan struct{})}
 		go s.list(context.WithoutCancel(ctx), s.latest)
@@ -128,7 +128,7 @@ func (s *CachedSecrets) inFlight(ctx context.Context) *listing {
 	return s.latest
 }
 
-// list lists the webhooks and ends l, also if the client's transport panics or
+// list lists the webhooks and finishes l, also if the client's transport panics or
 // calls runtime.Goexit.
 func (s *CachedSecrets) list(ctx context.Context, l *listing) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
@@ -138,12 +138,12 @@ func (s *CachedSecrets) list(ctx context.Context, l *listing) {
 		if p := recover(); p != nil {
 			l.err = fmt.Errorf("the listing panicked with a %T", p) // the value may show a secret
 		}
-		l.ended = time.Now()
+		l.endedAt = time.Now()
 		close(l.done)
 	}()
 	secrets, err := s.fetch(ctx)
 	if err == nil {
-		s.known.Store(&webhookList{secrets: secrets, at: time.Now()})
+		s.known.Store(&webhookList{secrets: secrets, listedAt: time.Now()})
 	}
 	l.err = err
 }

@@ -26,10 +26,10 @@ import (
 // api is a service in memory for ClientSecrets.
 type api struct {
 	mu       sync.Mutex
-	webhooks map[int]bool // those that exist, by the number of idOf
+	webhooks map[int]bool // by the number of testID
 	hidden   bool         // responses lack the secrets
-	takes    time.Duration
-	fail     func() // called instead of a response, after the time it takes
+	latency  time.Duration
+	fail     func() // replaces the response after the latency
 	listings []time.Time
 }
 
@@ -46,17 +46,17 @@ func newAPI(webhooks ...int) *api {
 func (a *api) roundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	a.listings = append(a.listings, time.Now())
-	items, fail, takes := []string{}, a.fail, a.takes
+	items, fail, latency := []string{}, a.fail, a.latency
 	for i := range a.webhooks {
-		item := `{"webhookId":"` + idOf(i) + `","signatureSecret":"` + secretOf(i).Reveal() + `"}`
+		item := `{"webhookId":"` + testID(i) + `","signatureSecret":"` + testSecret(i).Reveal() + `"}`
 		if a.hidden {
-			item = `{"webhookId":"` + idOf(i) + `"}`
+			item = `{"webhookId":"` + testID(i) + `"}`
 		}
 		items = append(items, item)
 	}
 	a.mu.Unlock()
 	select {
-	case <-time.After(takes):
+	case <-time.After(latency):
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
@@ -83,7 +83,8 @@ func (a *api) count() int {
 	return len(a.listings)
 }
 
-func down() {}
+// refuse makes the service refuse connections.
+func refuse() {}
 
 // secretsTest has a handler with ClientSecrets.
 type secretsTest struct {
@@ -101,15 +102,15 @@ func testSecrets(t *testing.T, a *api, test func(t *secretsTest)) {
 		v, err := notification.NewVerifier(source)
 		require.NoError(t, err)
 		test(&secretsTest{t, a, source, notification.NewHandler(v, accept)})
-		<-time.After(time.Minute) // until listings in the background have ended
+		<-time.After(time.Minute) // for listings in the background
 	})
 }
 
-// deliver returns the status of a notification for webhook i. It waits until a
-// listing in the background has ended.
+// deliver returns the status of a notification for webhook i. It waits for a
+// listing in the background.
 func (t *secretsTest) deliver(i int) int {
 	t.Helper()
-	status := post(t.handler, signed(idOf(i), vectorBody, secretOf(i)), vectorBody).Code
+	status := post(t.handler, signedHeader(testID(i), vectorBody, testSecret(i)), vectorBody).Code
 	synctest.Wait()
 	return status
 }
@@ -132,15 +133,15 @@ func TestClientSecrets_facadetest(t *testing.T) {
 	require.NoError(t, err)
 	webhooks := server.Webhooks()
 	for i, wh := range webhooks {
-		n, err := v.Verify(t.Context(), signed(wh.ID, vectorBody, wh.SignatureSecret), []byte(vectorBody))
+		n, err := v.Verify(t.Context(), signedHeader(wh.ID, vectorBody, wh.SignatureSecret), []byte(vectorBody))
 		require.NoError(t, err)
 		assert.Equal(t, wh.ID, n.WebhookID)
-		_, err = v.Verify(t.Context(), signed(wh.ID, vectorBody, webhooks[(i+1)%3].SignatureSecret), []byte(vectorBody))
+		_, err = v.Verify(t.Context(), signedHeader(wh.ID, vectorBody, webhooks[(i+1)%3].SignatureSecret), []byte(vectorBody))
 		require.ErrorIs(t, err, notification.ErrBadSignature, "the secret of another webhook")
 	}
-	_, err = v.Verify(t.Context(), signed(webhookID, vectorBody, webhooks[0].SignatureSecret), []byte(vectorBody))
+	_, err = v.Verify(t.Context(), signedHeader(webhookID, vectorBody, webhooks[0].SignatureSecret), []byte(vectorBody))
 	require.ErrorIs(t, err, notification.ErrNoSecret)
-	_, err = v.Verify(t.Context(), signed("", vectorBody, webhooks[0].SignatureSecret), []byte(vectorBody))
+	_, err = v.Verify(t.Context(), signedHeader("", vectorBody, webhooks[0].SignatureSecret), []byte(vectorBody))
 	require.ErrorIs(t, err, notification.ErrNoSecret)
 	assert.Len(t, server.Requests(), before+1, "one listing for all")
 }
@@ -180,17 +181,17 @@ func TestClientSecrets_revokedSecretOnly(t *testing.T) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
 		t.set(func() { delete(t.webhooks, 1) })
 		<-time.After(24 * time.Hour)
-		assert.Equal(t, http.StatusAccepted, t.deliver(1), "the first one after the deletion")
+		assert.Equal(t, http.StatusAccepted, t.deliver(1), "first delivery after the deletion")
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
 	})
 }
 
-func TestClientSecrets_refreshDoesNotBlock(t *testing.T) {
+func TestClientSecrets_backgroundRefresh(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1), func(t *secretsTest) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
 		<-time.After(10 * time.Minute)
-		t.set(func() { t.takes = 9 * time.Second })
+		t.set(func() { t.latency = 9 * time.Second })
 		start := time.Now()
 		for range 100 {
 			assert.Equal(t, http.StatusAccepted, t.deliver(1))
@@ -205,7 +206,7 @@ func TestClientSecrets_outage(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1, 2), func(t *secretsTest) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-		t.set(func() { t.fail = down })
+		t.set(func() { t.fail = refuse })
 		for range 24 {
 			<-time.After(time.Hour)
 			assert.Equal(t, http.StatusAccepted, t.deliver(1))
@@ -219,13 +220,13 @@ func TestClientSecrets_outage(t *testing.T) {
 	})
 }
 
-func TestClientSecrets_errorOfTheAPI(t *testing.T) {
+func TestClientSecrets_apiError(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(), func(t *secretsTest) {
-		t.set(func() { t.fail = down })
+		t.set(func() { t.fail = refuse })
 		v, err := notification.NewVerifier(t.source)
 		require.NoError(t, err)
-		_, err = v.Verify(t.Context(), signed(idOf(0), vectorBody, secretOf(0)), []byte(vectorBody))
+		_, err = v.Verify(t.Context(), signedHeader(testID(0), vectorBody, testSecret(0)), []byte(vectorBody))
 		require.ErrorIs(t, err, errAPI)
 		require.NotErrorIs(t, err, notification.ErrNoSecret)
 		assert.ErrorContains(t, err, "apivideo: the signature secret is unavailable: ListWebhooks: ")
@@ -237,7 +238,7 @@ func TestClientSecrets_errorOfTheAPI(t *testing.T) {
 func TestClientSecrets_retryAfterFailure(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		t.set(func() { t.fail = down })
+		t.set(func() { t.fail = refuse })
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
 		t.set(func() { t.fail = nil })
 		<-time.After(time.Second - 1)
@@ -269,7 +270,7 @@ func TestClientSecrets_newWebhook(t *testing.T) {
 func TestClientSecrets_interval(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		t.set(func() { t.takes = 9 * time.Second })
+		t.set(func() { t.latency = 9 * time.Second })
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
 		<-time.After(5*time.Second - 1) // since the end of the listing
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
@@ -284,21 +285,21 @@ func TestClientSecrets_interval(t *testing.T) {
 func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 	t.Parallel()
 	a := newAPI(1, 2)
-	a.takes = 200 * time.Millisecond
+	a.latency = 200 * time.Millisecond
 	testSecrets(t, a, func(t *secretsTest) {
 		start := time.Now()
 		var rejected, accepted atomic.Int64
 		var all sync.WaitGroup
 		for attacker := range 100 {
 			all.Go(func() {
-				header := signed("", vectorBody, secretOf(1))
+				header := signedHeader("", vectorBody, testSecret(1))
 				for i := range 1000 {
 					header.Set(notification.HeaderWebhookID, strconv.Itoa(attacker*1000+i))
 					if post(t.handler, header, vectorBody).Code == http.StatusUnauthorized {
 						rejected.Add(1)
 					}
 					if i%100 == 99 { // an authentic notification
-						header.Set(notification.HeaderWebhookID, idOf(1))
+						header.Set(notification.HeaderWebhookID, testID(1))
 						if post(t.handler, header, vectorBody).Code == http.StatusAccepted {
 							accepted.Add(1)
 						}
@@ -328,25 +329,25 @@ func TestClientSecrets_emptyID(t *testing.T) {
 	})
 }
 
-func TestClientSecrets_contextOfTheCaller(t *testing.T) {
+func TestClientSecrets_callerContext(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		_, err := t.source.Secrets(t.Context(), idOf(1))
+		_, err := t.source.Secrets(t.Context(), testID(1))
 		require.NoError(t, err)
 		<-time.After(5 * time.Second)
-		t.set(func() { t.takes = time.Hour })
+		t.set(func() { t.latency = time.Hour })
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		_, err = t.source.Secrets(ctx, idOf(7))
+		_, err = t.source.Secrets(ctx, testID(7))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 3*time.Second, time.Since(start))
 
-		_, err = t.source.Secrets(t.Context(), idOf(1))
+		_, err = t.source.Secrets(t.Context(), testID(1))
 		require.NoError(t, err)
 		assert.Equal(t, 3*time.Second, time.Since(start), "a known ID does not wait")
 
-		_, err = t.source.Secrets(t.Context(), idOf(7)) // joins the listing, which goes on
+		_, err = t.source.Secrets(t.Context(), testID(7)) // joins the listing
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 10*time.Second, time.Since(start), "a listing takes at most 10 seconds")
 		assert.Equal(t, 2, t.count())
@@ -360,16 +361,16 @@ func TestClientSecrets_concurrent(t *testing.T) {
 		webhooks = append(webhooks, i)
 	}
 	a := newAPI(webhooks...)
-	a.takes = time.Second
+	a.latency = time.Second
 	testSecrets(t, a, func(t *secretsTest) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := t.source.Secrets(ctx, idOf(1)) // starts the listing
+		_, err := t.source.Secrets(ctx, testID(1)) // starts the listing
 		require.ErrorIs(t, err, context.Canceled)
 		var all sync.WaitGroup
 		for i := range 1000 {
 			all.Go(func() {
-				secrets, err := t.source.Secrets(t.Context(), idOf(i))
+				secrets, err := t.source.Secrets(t.Context(), testID(i))
 				assert.NoError(t, err)
 				assert.Equal(t, i < 50, len(secrets) == 1)
 			})
@@ -395,7 +396,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 			t.Parallel()
 			testSecrets(t, newAPI(1), func(t *secretsTest) {
 				t.set(func() { t.fail = test.fail })
-				_, err := t.source.Secrets(t.Context(), idOf(1))
+				_, err := t.source.Secrets(t.Context(), testID(1))
 				require.ErrorContains(t, err, test.want)
 				assertNoSecrets(t.T, err.Error())
 				require.Error(t, t.source.Refresh(t.Context()))
@@ -428,12 +429,12 @@ func TestClientSecrets_brokenSecondPage(t *testing.T) {
 			if broken && r.URL.Query().Get("currentPage") == "2" {
 				return nil, io.ErrUnexpectedEOF
 			}
-			return listOf(r, total), nil
+			return listResponse(r, total), nil
 		}))
 		require.NoError(t, source.Refresh(t.Context()))
 		total, broken = 150, true
 		require.ErrorIs(t, source.Refresh(t.Context()), io.ErrUnexpectedEOF)
-		secrets, err := source.Secrets(t.Context(), idOf(49))
+		secrets, err := source.Secrets(t.Context(), testID(49))
 		require.NoError(t, err)
 		assert.Len(t, secrets, 1, "half a list changes nothing")
 	})
@@ -444,10 +445,10 @@ func TestClientSecrets_limit(t *testing.T) {
 	requests := 0
 	source := notification.ClientSecrets(newClient(t, func(r *http.Request) (*http.Response, error) {
 		requests++
-		return listOf(r, 20_000), nil
+		return listResponse(r, 20_000), nil
 	}))
 	for i, want := range map[int]int{0: 1, 9999: 1, 10_000: 0, 19_999: 0} {
-		secrets, err := source.Secrets(t.Context(), idOf(i))
+		secrets, err := source.Secrets(t.Context(), testID(i))
 		require.NoError(t, err)
 		assert.Len(t, secrets, want)
 	}
@@ -485,7 +486,7 @@ func TestCachedSecrets_Refresh(t *testing.T) {
 		require.NoError(t, t.source.Refresh(t.Context()))
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
 
-		t.set(func() { t.fail = down })
+		t.set(func() { t.fail = refuse })
 		require.ErrorIs(t, t.source.Refresh(t.Context()), errAPI)
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		t.set(func() { t.fail = nil })
@@ -494,37 +495,37 @@ func TestCachedSecrets_Refresh(t *testing.T) {
 }
 
 // A listing that began before the webhook was created is not enough.
-func TestCachedSecrets_RefreshDuringListing(t *testing.T) {
+func TestCachedSecrets_Refresh_duringListing(t *testing.T) {
 	t.Parallel()
 	a := newAPI(1)
-	a.takes = 2 * time.Second
+	a.latency = 2 * time.Second
 	testSecrets(t, a, func(t *secretsTest) {
 		start := time.Now()
 		var all sync.WaitGroup
 		all.Go(func() {
-			assert.Equal(t, http.StatusUnauthorized, post(t.handler, signed(idOf(2), vectorBody, secretOf(2)), vectorBody).Code)
+			assert.Equal(t, http.StatusUnauthorized, post(t.handler, signedHeader(testID(2), vectorBody, testSecret(2)), vectorBody).Code)
 		})
 		<-time.After(time.Second)
 		t.set(func() { t.webhooks[2] = true })
 		for range 10 {
 			all.Go(func() {
 				assert.NoError(t, t.source.Refresh(t.Context()))
-				secrets, err := t.source.Secrets(t.Context(), idOf(2))
+				secrets, err := t.source.Secrets(t.Context(), testID(2))
 				assert.NoError(t, err)
 				assert.Len(t, secrets, 1)
 			})
 		}
 		all.Wait()
-		assert.Equal(t, 2, t.count(), "one listing for all that wait")
+		assert.Equal(t, 2, t.count(), "one listing for all callers")
 		assert.Equal(t, 4*time.Second, time.Since(start), "one listing at a time")
 	})
 }
 
-func TestCachedSecrets_RefreshContext(t *testing.T) {
+func TestCachedSecrets_Refresh_context(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		t.set(func() { t.takes = 2 * time.Second })
-		for range 2 { // of a new listing, and of one in flight
+		t.set(func() { t.latency = 2 * time.Second })
+		for range 2 { // a new listing, then the listing in flight
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 			require.ErrorIs(t, t.source.Refresh(ctx), context.DeadlineExceeded)
 			cancel()

@@ -26,7 +26,7 @@ type Notification struct {
 	WebhookID string
 	// Event is the event. Nil means that the type is unknown to this version.
 	Event Event
-	// Raw is a copy of the whole body, exactly as signed. Unknown fields are in it.
+	// Raw is a copy of the whole body, exactly as signed. Raw includes unknown fields.
 	Raw json.RawMessage
 }
 
@@ -35,7 +35,7 @@ type Notification struct {
 func (n *Notification) ID() string {
 	h := sha256.New()
 	_, _ = io.WriteString(h, n.WebhookID)
-	h.Write([]byte{0}) // no header value contains it
+	h.Write([]byte{0}) // no header value contains a zero byte
 	h.Write(n.Raw)
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -43,7 +43,7 @@ func (n *Notification) ID() string {
 // Decode returns the notification in a body without verification, for bodies that
 // were verified before, for example Raw out of a queue.
 //
-// The body must be a JSON object with a type, a string. Everything else is
+// The body must be a JSON object whose type is a string. Any other body is
 // ErrMalformed. A field that is null, missing or of another JSON kind has its zero
 // value. Unknown types, fields and values are accepted.
 //
@@ -53,7 +53,7 @@ func Decode(webhookID string, body []byte) (*Notification, error) {
 	var f fields
 	// Decoding goes on after a field of another kind, which keeps its zero value.
 	if err := json.Unmarshal(body, &f); err != nil && !isWrongKind(err) {
-		// As a short text, because the error may quote a long body.
+		// The error may quote a long body.
 		return nil, fmt.Errorf("apivideo: %w: %s", ErrMalformed, clip(err.Error(), 200))
 	}
 	if f.Type == "" {
@@ -68,7 +68,8 @@ func Decode(webhookID string, body []byte) (*Notification, error) {
 	}, nil
 }
 
-// isWrongKind is a function, so that only a failure allocates the variable.
+// isWrongKind reports whether err is about the JSON kind of a field. Inline, its
+// variable would be allocated for every notification.
 func isWrongKind(err error) bool {
 	var wrongKind *json.UnmarshalTypeError
 	return errors.As(err, &wrongKind)
@@ -78,7 +79,7 @@ func isWrongKind(err error) bool {
 // of the fields.
 type fields struct {
 	Type           facade.EventType `json:"type"`
-	EmittedAt      instant          `json:"emittedAt"`
+	EmittedAt      lenientTime      `json:"emittedAt"`
 	LiveStreamID   string           `json:"liveStreamId"`
 	VideoID        string           `json:"videoId"`
 	Encoding       string           `json:"encoding"`
@@ -114,22 +115,22 @@ func (f *fields) event() Event {
 	return nil
 }
 
-// instant is a time that is zero if it is unreadable.
-type instant struct{ time.Time }
+// lenientTime is a time. A malformed time is zero.
+type lenientTime struct{ time.Time }
 
 // UnmarshalJSON always returns nil. A number is zero, because seconds and
 // milliseconds look alike.
-func (i *instant) UnmarshalJSON(b []byte) error {
-	if i.Time.UnmarshalJSON(b) == nil {
+func (t *lenientTime) UnmarshalJSON(b []byte) error {
+	if t.Time.UnmarshalJSON(b) == nil {
 		return nil
 	}
 	for _, layout := range []string{`"2006-01-02T15:04:05Z0700"`, `"2006-01-02 15:04:05"`} {
-		t, err := time.Parse(layout, string(b))
+		parsed, err := time.Parse(layout, string(b))
 		if err == nil {
-			i.Time = t
+			t.Time = parsed
 			return nil
 		}
 	}
-	i.Time = time.Time{}
+	t.Time = time.Time{}
 	return nil
 }

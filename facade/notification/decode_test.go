@@ -45,9 +45,9 @@ func unmarshal(t *testing.T, event facade.EventType, body []byte) any {
 	return want
 }
 
-// published has the samples of the service's own API document, all with a date
-// that does not exist.
-var published = map[facade.EventType]string{
+// publishedSamples has the samples of the API document of the service. Their date is
+// invalid.
+var publishedSamples = map[facade.EventType]string{
 	facade.EventLiveStreamBroadcastStarted:    `{"type":"live-stream.broadcast.started","emittedAt":"2024-08-151T10:18:47+00:00","liveStreamId":"li3q7HxhApxRF1c8F8r6VeaI"}`,
 	facade.EventLiveStreamBroadcastEnded:      `{"type":"live-stream.broadcast.ended","emittedAt":"2024-08-151T10:18:47+00:00","liveStreamId":"li3q7HxhApxRF1c8F8r6VeaI"}`,
 	facade.EventVideoSourceRecorded:           `{"type":"video.source.recorded","emittedAt":"2024-08-151T10:18:47+00:00","liveStreamId":"li3q7HxhApxRF1c8F8r6VeaI","videoId":"vi4k0jvEUuaTdRAEjQ4Jfrgz"}`,
@@ -58,8 +58,8 @@ var published = map[facade.EventType]string{
 
 func TestDecode_publishedSamples(t *testing.T) {
 	t.Parallel()
-	require.Len(t, published, len(events))
-	for event, body := range published {
+	require.Len(t, publishedSamples, len(events))
+	for event, body := range publishedSamples {
 		n, err := notification.Decode(webhookID, []byte(body))
 		require.NoError(t, err, event)
 		assert.Equal(t, event, n.Type)
@@ -92,8 +92,8 @@ func TestDecode_contractExamples(t *testing.T) {
 	}
 }
 
-// The structs have the properties of the contract, and no others.
-func TestDecode_fieldsOfTheContract(t *testing.T) {
+// The structs have exactly the properties of the contract.
+func TestDecode_contractFields(t *testing.T) {
 	t.Parallel()
 	api := contract.Load(t)
 	for name, hook := range api.Webhooks {
@@ -168,23 +168,23 @@ func TestDecode_unreadableFields(t *testing.T) {
 		body string
 		want notification.Event
 	}{
-		"no emittedAt": {
+		"missing emittedAt": {
 			`{"type":"video.summary.generated","videoId":"vi","summaryId":"s"}`,
 			&notification.VideoSummaryGenerated{Type: summary, VideoID: "vi", SummaryID: "s"},
 		},
-		"a number": {
+		"number": {
 			`{"type":"video.encoding.quality.completed","emittedAt":"` + vectorTime + `","quality":720,"videoId":"vi"}`,
 			&notification.VideoEncodingQualityCompleted{Type: completed, EmittedAt: at, VideoID: "vi"},
 		},
-		"an array": {
+		"array": {
 			`{"language":["en"],"type":"video.caption.generated","emittedAt":"` + vectorTime + `","videoId":"vi"}`,
 			&notification.VideoCaptionGenerated{Type: caption, EmittedAt: at, VideoID: "vi"},
 		},
-		"an object": {
+		"object": {
 			`{"type":"video.summary.generated","videoId":{"id":["vi"]},"summaryId":"s"}`,
 			&notification.VideoSummaryGenerated{Type: summary, SummaryID: "s"},
 		},
-		"a bool": {
+		"bool": {
 			`{"type":"video.summary.generated","videoId":true,"summaryId":"s"}`,
 			&notification.VideoSummaryGenerated{Type: summary, SummaryID: "s"},
 		},
@@ -192,19 +192,19 @@ func TestDecode_unreadableFields(t *testing.T) {
 			`{"type":"video.summary.generated","emittedAt":null,"videoId":null,"summaryId":null}`,
 			&notification.VideoSummaryGenerated{Type: summary},
 		},
-		"all": {
+		"every field": {
 			`{"type":"video.caption.generated","emittedAt":[],"videoId":1,"captionId":{},"generationMode":false,"language":1.5}`,
 			&notification.VideoCaptionGenerated{Type: caption},
 		},
-		"a field of another event": {
+		"field of another event": {
 			`{"quality":5,"type":"video.summary.generated","videoId":"vi","language":[]}`,
 			&notification.VideoSummaryGenerated{Type: summary, VideoID: "vi"},
 		},
-		"a type only": {
+		"only a type": {
 			`{"type":"video.summary.generated"}`,
 			&notification.VideoSummaryGenerated{Type: summary},
 		},
-		"an unknown type": {`{"type":"video.new","quality":{"height":720},"emittedAt":5}`, nil},
+		"unknown type": {`{"type":"video.new","quality":{"height":720},"emittedAt":5}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,35 +243,35 @@ func TestDecode_unknown(t *testing.T) {
 	}
 }
 
-func TestDecode_fieldTwice(t *testing.T) {
+func TestDecode_duplicateField(t *testing.T) {
 	t.Parallel()
 	n, err := notification.Decode("", []byte(`{"type":"video.new","type":"live-stream.broadcast.ended","liveStreamId":"a","liveStreamId":"b"}`))
 	require.NoError(t, err)
-	assert.Equal(t, "b", n.Event.(*notification.LiveStreamBroadcastEnded).LiveStreamID, "the last one counts")
+	assert.Equal(t, "b", n.Event.(*notification.LiveStreamBroadcastEnded).LiveStreamID, "last value")
 }
 
 func TestDecode_malformed(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"empty":             "",
-		"null":              "null",
-		"array":             "[" + vectorBody + "]",
-		"string":            `"type"`,
-		"number":            "5",
-		"empty object":      "{}",
-		"no type":           `{"emittedAt":"` + vectorTime + `"}`,
-		"empty type":        `{"type":""}`,
-		"null type":         `{"type":null}`,
-		"number as type":    `{"type":5}`,
-		"array as type":     `{"type":["video.new"]}`,
-		"truncated":         vectorBody[:len(vectorBody)-1],
-		"trailing object":   vectorBody + "{}",
-		"trailing byte":     vectorBody + "\x00",
-		"byte order mark":   "\ufeff" + vectorBody,
-		"HTML":              "<html>",
-		"truncated later":   `{"type":"video.summary.generated","videoId":5,"summaryId":`,
-		"20,000 nestings":   `{"type":"video.new","new":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}",
-		"object in a array": `[{"type":"video.new"}]`,
+		"empty":                            "",
+		"null":                             "null",
+		"array":                            "[" + vectorBody + "]",
+		"string":                           `"type"`,
+		"number":                           "5",
+		"empty object":                     "{}",
+		"missing type":                     `{"emittedAt":"` + vectorTime + `"}`,
+		"empty type":                       `{"type":""}`,
+		"null type":                        `{"type":null}`,
+		"number as type":                   `{"type":5}`,
+		"array as type":                    `{"type":["video.new"]}`,
+		"truncated":                        vectorBody[:len(vectorBody)-1],
+		"trailing object":                  vectorBody + "{}",
+		"trailing byte":                    vectorBody + "\x00",
+		"byte order mark":                  "\ufeff" + vectorBody,
+		"HTML":                             "<html>",
+		"truncated after an invalid field": `{"type":"video.summary.generated","videoId":5,"summaryId":`,
+		"20,000 nested arrays":             `{"type":"video.new","new":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}",
+		"object in an array":               `[{"type":"video.new"}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,17 +297,17 @@ func TestDecode_shortErrors(t *testing.T) {
 	}
 }
 
-func TestNotification_rawIsACopy(t *testing.T) {
+func TestNotification_rawCopy(t *testing.T) {
 	t.Parallel()
 	body := []byte(vectorBody)
-	n, err := newVerifier(t).Verify(t.Context(), signed(webhookID, vectorBody, secret), body)
+	n, err := newVerifier(t).Verify(t.Context(), signedHeader(webhookID, vectorBody, secret), body)
 	require.NoError(t, err)
 	clear(body)
 	assert.Equal(t, vectorBody, string(n.Raw))
 
-	again, err := notification.Decode(n.WebhookID, n.Raw)
+	stored, err := notification.Decode(n.WebhookID, n.Raw)
 	require.NoError(t, err)
-	assert.Equal(t, n, again, "a stored body gives the same notification")
+	assert.Equal(t, n, stored)
 }
 
 func TestNotification_ID(t *testing.T) {

@@ -18,8 +18,7 @@ var (
 	// ErrBadSignature means that the signature is malformed, that every secret has
 	// another signature, or that a header occurs more than once.
 	ErrBadSignature = errors.New("bad signature")
-	// ErrMalformed means that the body is something else than a JSON object with a
-	// type.
+	// ErrMalformed means that the body is not a JSON object with a type.
 	ErrMalformed = errors.New("malformed notification")
 	// ErrStale means that emittedAt is unreadable or beyond the limit of WithMaxAge.
 	ErrStale = errors.New("stale notification")
@@ -39,8 +38,8 @@ var (
 	errMethod     = errors.New("the method is not POST")
 )
 
-// sourceError is the error of a SecretSource. The prefix of the cause is removed
-// from the text, because it may be the same.
+// sourceError is the error of a SecretSource. Its text has the prefix of this
+// module once.
 type sourceError struct{ cause error }
 
 func (e *sourceError) Error() string {
@@ -82,7 +81,7 @@ func StatusCode(err error) int {
 // clip returns the first limit characters of s in one printable line.
 func clip(s string, limit int) string {
 	n := 0
-	for i := range s { // reads no more of a long text
+	for i := range s { // stops at the limit of a long text
 		if n == limit {
 			s = s[:i] + "…"
 			break

@@ -27,7 +27,7 @@ func newEvent(event facade.EventType) any {
 	return reflect.New(reflect.TypeOf(events[event]).Elem()).Interface()
 }
 
-// The compiler rejects a case of a type that does not implement the interface.
+// The compiler rejects a type switch with a case that is not a pointer.
 func TestEvent_onlyPointers(t *testing.T) {
 	t.Parallel()
 	event := reflect.TypeFor[notification.Event]()
@@ -46,19 +46,19 @@ func TestEvent_jsonRoundTrip(t *testing.T) {
 		body := fullBody(t, event)
 		n, err := notification.Decode("", body)
 		require.NoError(t, err)
-		again, err := json.Marshal(n.Event)
+		encoded, err := json.Marshal(n.Event)
 		require.NoError(t, err)
-		assert.JSONEq(t, string(body), string(again))
+		assert.JSONEq(t, string(body), string(encoded))
 	}
 }
 
-func TestEvent_jsonOfEmptyFields(t *testing.T) {
+func TestEvent_jsonEmptyFields(t *testing.T) {
 	t.Parallel()
 	for event := range events {
 		e := newEvent(event)
 		reflect.ValueOf(e).Elem().FieldByName("Type").SetString(string(event))
 		body, err := json.Marshal(e)
 		require.NoError(t, err)
-		assert.JSONEq(t, `{"type":"`+string(event)+`"}`, string(body), "zero fields are left out")
+		assert.JSONEq(t, `{"type":"`+string(event)+`"}`, string(body), "zero fields are omitted")
 	}
 }

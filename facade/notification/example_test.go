@@ -57,7 +57,7 @@ func ExampleNewHandler() {
 		log.Fatal(err)
 	}
 	event := &notification.VideoEncodingQualityCompleted{EmittedAt: time.Now(), VideoID: "vi1", Encoding: "hls", Quality: "720p"}
-	for range 2 { // the second one is a duplicate
+	for range 2 { // the second delivery is a duplicate
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, facadetest.NewNotificationRequest(ctx, "/apivideo", wh.ID, wh.SignatureSecret, event))
 		fmt.Println(w.Code)
@@ -135,7 +135,7 @@ func ExampleWithDeduplicator() {
 		notification.WithDeduplicator(notification.NewMemoryDeduplicator(5*time.Minute, 10_000)),
 	)
 
-	for range 3 { // the first call fails, so the first duplicate is no duplicate
+	for range 3 { // the first call fails
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, facadetest.NewNotificationRequest(context.Background(), "/apivideo", webhookID, secret, []byte(vectorBody)))
 		fmt.Println(w.Code, calls)
@@ -146,7 +146,7 @@ func ExampleWithDeduplicator() {
 	// 202 2
 }
 
-// Servers without NewHandler make these calls.
+// Servers without NewHandler call the Deduplicator themselves.
 func ExampleNewMemoryDeduplicator() {
 	ctx := context.Background()
 	dedup := notification.NewMemoryDeduplicator(5*time.Minute, 10_000)
@@ -175,16 +175,16 @@ func ExampleNewMemoryDeduplicator() {
 // keyValueStore is a common store with compare-and-set, for example Redis with a
 // script for the two conditional operations.
 type keyValueStore interface {
-	// SetIfAbsent sets a value with an expiry. It returns the value that is there.
+	// SetIfAbsent sets a value with an expiry. It returns the stored value.
 	SetIfAbsent(ctx context.Context, key, value string, ttl time.Duration) (string, error)
-	// SetIfEqual replaces the old value with a new one.
+	// SetIfEqual replaces the old value with a new value.
 	SetIfEqual(ctx context.Context, key, old, value string, ttl time.Duration) error
 	// DeleteIfEqual deletes a key that has the value.
 	DeleteIfEqual(ctx context.Context, key, value string) error
 }
 
-// sharedDeduplicator is for all replicas of a receiver. A claim is the owner as
-// the value of the key.
+// sharedDeduplicator is for all replicas of a receiver. The value of a claimed key
+// is the owner.
 type sharedDeduplicator struct{ store keyValueStore }
 
 const handled = "handled"
@@ -210,8 +210,8 @@ func (d sharedDeduplicator) Forget(ctx context.Context, key, owner string) error
 	return d.store.DeleteIfEqual(ctx, key, owner)
 }
 
-// Replicas behind one URL need a common store. The folder examples/deduplicator
-// has an implementation for database/sql.
+// Replicas with a common URL need a common store. The directory
+// examples/deduplicator has an implementation for database/sql.
 func ExampleDeduplicator() {
 	store := &memoryStore{values: make(map[string]string)}
 	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
@@ -284,7 +284,7 @@ func ExampleClientSecrets() {
 		log.Fatal(err)
 	}
 	body := []byte(vectorBody)
-	n, err := verifier.Verify(context.Background(), signed(wh.ID, vectorBody, wh.SignatureSecret), body)
+	n, err := verifier.Verify(context.Background(), signedHeader(wh.ID, vectorBody, wh.SignatureSecret), body)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func ExampleCachedSecrets() {
 	client := server.Client()
 
 	secrets := notification.ClientSecrets(client)
-	if err := secrets.Refresh(ctx); err != nil { // a wrong API key fails here
+	if err := secrets.Refresh(ctx); err != nil { // fails for an invalid API key
 		log.Fatal(err)
 	}
 	wh, err := client.CreateWebhook(ctx, params)
@@ -339,7 +339,7 @@ func ExampleWithMaxAge() {
 	}
 	for _, age := range []time.Duration{0, time.Hour} {
 		body := fmt.Sprintf(`{"type":"video.summary.generated","emittedAt":%q}`, time.Now().Add(-age).Format(time.RFC3339))
-		_, err := verifier.Verify(context.Background(), signed(webhookID, body, secret), []byte(body))
+		_, err := verifier.Verify(context.Background(), signedHeader(webhookID, body, secret), []byte(body))
 		fmt.Println(age, errors.Is(err, notification.ErrStale))
 	}
 	// Output:
@@ -352,7 +352,7 @@ func ExampleWithMaxBody() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = verifier.Verify(context.Background(), signed(webhookID, vectorBody, secret), []byte(vectorBody))
+	_, err = verifier.Verify(context.Background(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
 	fmt.Println(err)
 	// Output: apivideo: notification too large: 195 bytes, the limit is 100
 }
@@ -377,7 +377,7 @@ func ExampleVerifier_Verify() {
 		return fmt.Sprint("accepted ", n.Type)
 	}
 
-	fmt.Println(receive(context.Background(), signed(webhookID, vectorBody, secret), []byte(vectorBody)))
+	fmt.Println(receive(context.Background(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody)))
 	fmt.Println(receive(context.Background(), http.Header{}, []byte(vectorBody)))
 	// Output:
 	// too old, perhaps a replay
@@ -395,7 +395,7 @@ func ExampleStaticSecrets_rotation() {
 	}
 
 	for _, secret := range []facade.Secret{oldSecret, newSecret, facade.NewSecret("sig_sec_2222222222222222222222")} {
-		_, err := verifier.Verify(context.Background(), signed(webhookID, vectorBody, secret), []byte(vectorBody))
+		_, err := verifier.Verify(context.Background(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
 		fmt.Println(err)
 	}
 	// Output:
@@ -421,7 +421,7 @@ func ExampleSecretSource() {
 		log.Fatal(err)
 	}
 	for _, id := range []string{webhookID, "another"} {
-		_, err = verifier.Verify(context.Background(), signed(id, vectorBody, secret), []byte(vectorBody))
+		_, err = verifier.Verify(context.Background(), signedHeader(id, vectorBody, secret), []byte(vectorBody))
 		fmt.Println(err)
 	}
 	// Output:
@@ -429,9 +429,9 @@ func ExampleSecretSource() {
 	// apivideo: no signature secret for this webhook
 }
 
-// The service cannot change a secret, so a new webhook replaces the old one. While
-// both exist, each event is delivered for both. The deliveries are not duplicates,
-// because the webhook IDs are different.
+// The service cannot change a secret, so a new webhook replaces the old webhook.
+// During the replacement each event is delivered for both. The deliveries differ in
+// their webhook ID and are not duplicates.
 func Example_rotation() {
 	ctx := context.Background()
 	server := facadetest.NewServer()
@@ -457,7 +457,7 @@ func Example_rotation() {
 	}
 	deliver()
 
-	// The account needs room for one more webhook.
+	// The webhook limit of the account must allow another webhook.
 	if _, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{URL: old.URL, Events: old.Events}); err != nil {
 		log.Fatal(err)
 	}
@@ -474,7 +474,7 @@ func Example_rotation() {
 		log.Fatal(err)
 	}
 	deliver()
-	_, err = verifier.Verify(ctx, signed(old.ID, vectorBody, old.SignatureSecret), []byte(vectorBody))
+	_, err = verifier.Verify(ctx, signedHeader(old.ID, vectorBody, old.SignatureSecret), []byte(vectorBody))
 	fmt.Println(err)
 	// Output:
 	// old webhook: true delivered: true
@@ -493,7 +493,7 @@ func ExampleVerifier_VerifyRequest() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		n, err := verifier.VerifyRequest(r)
 		if err != nil {
-			w.WriteHeader(notification.StatusCode(err)) // log err, but do not send it
+			w.WriteHeader(notification.StatusCode(err)) // log err
 			return
 		}
 		fmt.Println(n.ID(), n.Type)
@@ -511,7 +511,7 @@ func ExampleVerifier_VerifyRequest() {
 	// 401
 }
 
-// Notifications behind a queue have the key that the receiver has.
+// A notification out of a queue has the same key as in the receiver.
 func ExampleNotification_ID() {
 	n, err := notification.Decode("webhook_1", []byte(`{"type":"video.summary.generated"}`))
 	if err != nil {

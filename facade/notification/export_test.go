@@ -10,11 +10,11 @@ func (v *Verifier) Authenticate(ctx context.Context, header http.Header, body []
 	return v.authenticate(ctx, header, body)
 }
 
-// CachedMacs returns the number of secrets with a cached HMAC.
-func (v *Verifier) CachedMacs() int {
-	v.macs.mu.RLock()
-	defer v.macs.mu.RUnlock()
-	return len(v.macs.pools)
+// CachedHMACs returns the number of secrets with a cached HMAC.
+func (v *Verifier) CachedHMACs() int {
+	v.hmacs.mu.RLock()
+	defer v.hmacs.mu.RUnlock()
+	return len(v.hmacs.pools)
 }
 
 // Entries returns the number of notifications in a memory deduplicator.

@@ -43,8 +43,8 @@ func checkText(t *testing.T, err error) {
 	assertNoSecrets(t, text)
 }
 
-// Decode fails only for a body without a type. A field that encoding/json can read
-// has the same value.
+// Decode fails only for a body without a type. Its fields are equal to the fields
+// of encoding/json.
 func FuzzDecode(f *testing.F) {
 	for _, body := range seedBodies {
 		f.Add([]byte(body))
@@ -120,8 +120,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// The handler responds with one of its statuses, and calls the function for signed
-// bodies only.
+// The handler calls the function for signed bodies only, and every status is
+// documented.
 func FuzzNewHandler(f *testing.F) {
 	for i, body := range seedBodies {
 		f.Add("POST", []byte(body), webhookID, vectorSignature, int64(len(body)), uint8(i))
@@ -160,7 +160,7 @@ func FuzzNewHandler(f *testing.F) {
 				assert.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
 			}
 			if w.Code == http.StatusAccepted {
-				assert.Equal(t, 1, calls, "the second one is a duplicate")
+				assert.Equal(t, 1, calls, "the second delivery is a duplicate")
 			}
 		}
 	})

@@ -89,11 +89,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	o := h.serve(w, r)
 	if o.err != nil && h.logger.Enabled(r.Context(), o.level) {
-		ids, _ := headersOf(r.Header)
+		ids, _ := deliveryHeaders(r.Header)
 		attrs := []slog.Attr{
 			slog.Int("status", o.status),
 			slog.String("webhook_id", clip(strings.Join(ids, ", "), 100)),
-			slog.String("reason", clip(fmt.Sprint(o.err), 1000)), // Sprint accepts an error that is a nil pointer
+			slog.String("reason", clip(fmt.Sprint(o.err), 1000)), // err.Error may panic for a nil pointer
 		}
 		if o.stack != nil {
 			attrs = append(attrs, slog.String("stack", string(o.stack)))
@@ -117,13 +117,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (o outcome) {
 	}()
 	n, err := h.verify(w, r)
 	if err == nil {
-		return h.once(r.Context(), n)
+		return h.callOnce(r.Context(), n)
 	}
 	o = outcome{status: StatusCode(err), err: err}
 	switch {
 	case errors.Is(err, ErrMalformed):
 		o.level = slog.LevelWarn
-	case o.status >= 500 && r.Context().Err() == nil: // the client has not left
+	case o.status >= 500 && r.Context().Err() == nil: // the client is still connected
 		o.level = slog.LevelError
 	}
 	return o
@@ -137,21 +137,21 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) (*Notification,
 }
 
 const (
-	// claimTTL is the lifetime of a claim. It ends before the last retry of the
-	// service, which comes six to nine seconds after a crash.
+	// claimTTL is the lifetime of a claim. It is shorter than the time to the last
+	// retry of the service, which is six to nine seconds after a crash.
 	claimTTL = 5 * time.Second
-	// settleTimeout limits each call of the deduplicator.
-	settleTimeout = 5 * time.Second
+	// dedupTimeout limits each call of the deduplicator.
+	dedupTimeout = 5 * time.Second
 )
 
-// settling returns a context that outlives the request, because a canceled call
-// could leave a claim behind.
-func settling(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+// dedupContext returns a context that is independent of the request. A canceled
+// call of the deduplicator could leave a claim.
+func dedupContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), dedupTimeout)
 }
 
-// once calls the function unless the deduplicator knows the notification.
-func (h *handler) once(ctx context.Context, n *Notification) (o outcome) {
+// callOnce calls the function unless the deduplicator knows the notification.
+func (h *handler) callOnce(ctx context.Context, n *Notification) (o outcome) {
 	if h.dedup == nil {
 		return h.call(ctx, n)
 	}
@@ -166,24 +166,24 @@ func (h *handler) once(ctx context.Context, n *Notification) (o outcome) {
 	case state != StateNew:
 		return outcome{status: http.StatusServiceUnavailable, level: slog.LevelError, err: fmt.Errorf("the deduplicator returned the invalid state %d", state)}
 	}
-	settle := h.dedup.Forget
+	record := h.dedup.Forget
 	defer func() { // also after runtime.Goexit
-		ctx, cancel := settling(ctx)
+		ctx, cancel := dedupContext(ctx)
 		defer cancel()
-		if err := settle(ctx, key, owner); err != nil {
+		if err := record(ctx, key, owner); err != nil {
 			o.level, o.err = slog.LevelError, errors.Join(o.err, fmt.Errorf("the deduplicator did not record the outcome: %w", err))
 		}
 	}()
 	o = h.call(ctx, n)
 	if o.status == http.StatusAccepted {
-		settle = h.dedup.Done
+		record = h.dedup.Done
 	}
 	return o
 }
 
 // begin claims a notification.
 func (h *handler) begin(ctx context.Context, key, owner string) (State, error) {
-	ctx, cancel := settling(ctx)
+	ctx, cancel := dedupContext(ctx)
 	defer cancel()
 	return h.dedup.Begin(ctx, key, owner, claimTTL)
 }

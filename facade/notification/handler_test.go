@@ -26,8 +26,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// unexpected returns a function that fails the test.
-func unexpected(t *testing.T) func(context.Context, *notification.Notification) error {
+// failOnCall returns a function that fails the test.
+func failOnCall(t *testing.T) func(context.Context, *notification.Notification) error {
 	t.Helper()
 	return func(context.Context, *notification.Notification) error {
 		t.Error("the function was called")
@@ -46,7 +46,7 @@ func TestNewHandler_accepted(t *testing.T) {
 		return nil
 	}, notification.WithHandlerLogger(logger))
 	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), contextKey{}, "of the request"), http.MethodPost, "/", strings.NewReader(vectorBody))
-	r.Header = signed(webhookID, vectorBody, secret)
+	r.Header = signedHeader(webhookID, vectorBody, secret)
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	assert.Equal(t, http.StatusAccepted, w.Code)
@@ -65,7 +65,7 @@ func TestNewHandler_unknownType(t *testing.T) {
 		assert.Equal(t, body, string(n.Raw))
 		return nil
 	})
-	assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, body, secret), body).Code)
+	assert.Equal(t, http.StatusAccepted, post(handler, signedHeader(webhookID, body, secret), body).Code)
 }
 
 func TestNewHandler_rejections(t *testing.T) {
@@ -74,10 +74,10 @@ func TestNewHandler_rejections(t *testing.T) {
 		return sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return secrets, err })
 	}
 	vector := source([]facade.Secret{secret}, nil)
-	forged := signed(webhookID, vectorBody, facade.NewSecret("sig_sec_1"))
-	twice := signed(webhookID, vectorBody, secret)
+	forged := signedHeader(webhookID, vectorBody, facade.NewSecret("sig_sec_1"))
+	twice := signedHeader(webhookID, vectorBody, secret)
 	twice.Add(notification.HeaderSignature, vectorSignature)
-	unsigned := signed(webhookID, vectorBody, secret)
+	unsigned := signedHeader(webhookID, vectorBody, secret)
 	unsigned.Del(notification.HeaderSignature)
 	tests := map[string]struct {
 		source notification.SecretSource
@@ -89,16 +89,16 @@ func TestNewHandler_rejections(t *testing.T) {
 		reason string
 	}{
 		"forgery":       {vector, forged, vectorBody, 401, "Unauthorized", "INFO", "bad signature: it matches no secret (secrets: 1, bytes: 195)"},
-		"changed bit":   {vector, signed(webhookID, vectorBody, secret), strings.Replace(vectorBody, "720p", "724p", 1), 401, "Unauthorized", "INFO", "bad signature: it matches no secret"},
-		"truncated":     {vector, signed(webhookID, vectorBody, secret), vectorBody[:100], 401, "Unauthorized", "INFO", "(secrets: 1, bytes: 100)"},
-		"empty":         {vector, signed(webhookID, vectorBody, secret), "", 401, "Unauthorized", "INFO", "bad signature: the body is empty"},
+		"changed bit":   {vector, signedHeader(webhookID, vectorBody, secret), strings.Replace(vectorBody, "720p", "724p", 1), 401, "Unauthorized", "INFO", "bad signature: it matches no secret"},
+		"truncated":     {vector, signedHeader(webhookID, vectorBody, secret), vectorBody[:100], 401, "Unauthorized", "INFO", "(secrets: 1, bytes: 100)"},
+		"empty":         {vector, signedHeader(webhookID, vectorBody, secret), "", 401, "Unauthorized", "INFO", "bad signature: the body is empty"},
 		"unsigned":      {vector, unsigned, vectorBody, 401, "Unauthorized", "INFO", "unsigned"},
 		"two headers":   {vector, twice, vectorBody, 401, "Unauthorized", "INFO", "more than once"},
-		"stale":         {vector, signed(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "stale"},
-		"no secret":     {source(nil, nil), signed(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "no signature secret"},
-		"signed HTML":   {vector, signed(webhookID, "<html>", secret), "<html>", 400, "Bad Request", "WARN", "malformed notification: invalid character"},
-		"sealed secret": {source(nil, errSource), signed(webhookID, vectorBody, secret), vectorBody, 503, "Service Unavailable", "ERROR", "the vault is sealed"},
-		"too large":     {vector, signed(webhookID, vectorBody, secret), strings.Repeat("x", 1<<20+1), 413, "Request Entity Too Large", "INFO", "1048577 bytes, the limit is 1048576"},
+		"stale":         {vector, signedHeader(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "stale"},
+		"no secret":     {source(nil, nil), signedHeader(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "no signature secret"},
+		"signed HTML":   {vector, signedHeader(webhookID, "<html>", secret), "<html>", 400, "Bad Request", "WARN", "malformed notification: invalid character"},
+		"sealed secret": {source(nil, errSource), signedHeader(webhookID, vectorBody, secret), vectorBody, 503, "Service Unavailable", "ERROR", "the vault is sealed"},
+		"too large":     {vector, signedHeader(webhookID, vectorBody, secret), strings.Repeat("x", 1<<20+1), 413, "Request Entity Too Large", "INFO", "1048577 bytes, the limit is 1048576"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestNewHandler_rejections(t *testing.T) {
 			v, err := notification.NewVerifier(tt.source, notification.WithMaxAge(time.Hour))
 			require.NoError(t, err)
 			logger, log := newLog(t)
-			w := post(notification.NewHandler(v, unexpected(t), notification.WithHandlerLogger(logger)), tt.header, tt.body)
+			w := post(notification.NewHandler(v, failOnCall(t), notification.WithHandlerLogger(logger)), tt.header, tt.body)
 			assert.Equal(t, tt.status, w.Code)
 			assert.Equal(t, tt.text+"\n", w.Body.String())
 			assert.Equal(t, http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}}, w.Header())
@@ -122,10 +122,10 @@ func TestNewHandler_rejections(t *testing.T) {
 func TestNewHandler_method(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
-	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithHandlerLogger(logger))
+	handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithHandlerLogger(logger))
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, "post", "POST2"} {
 		r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(vectorBody))
-		r.Header = signed(webhookID, vectorBody, secret)
+		r.Header = signedHeader(webhookID, vectorBody, secret)
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code, method)
@@ -134,10 +134,10 @@ func TestNewHandler_method(t *testing.T) {
 	assert.Contains(t, log.String(), "the method is not POST")
 }
 
-// counted is an endless body that counts the bytes that are read.
-type counted struct{ n atomic.Int64 }
+// countingBody is an endless body that counts the bytes that are read.
+type countingBody struct{ n atomic.Int64 }
 
-func (c *counted) Read(p []byte) (int, error) {
+func (c *countingBody) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = 'x'
 	}
@@ -147,12 +147,12 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func TestNewHandler_bodyLimit(t *testing.T) {
 	t.Parallel()
-	handler := notification.NewHandler(newVerifier(t), unexpected(t))
+	handler := notification.NewHandler(newVerifier(t), failOnCall(t))
 	for name, length := range map[string]int64{"64 MiB": 64 << 20, "endless": -1} {
-		body := new(counted)
+		body := new(countingBody)
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
 		r.ContentLength = length
-		r.Header = signed(webhookID, vectorBody, secret)
+		r.Header = signedHeader(webhookID, vectorBody, secret)
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, w.Code, name)
@@ -164,10 +164,10 @@ func TestNewHandler_bodyLimit(t *testing.T) {
 	}
 }
 
-// The response comes while the client is still sending.
+// The client receives the response before it has sent the whole body.
 func TestNewHandler_endlessBodyOverTCP(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, notification.NewHandler(newVerifier(t), unexpected(t)))
+	server := newServer(t, notification.NewHandler(newVerifier(t), failOnCall(t)))
 	for name, head := range map[string]string{
 		"64 MiB":  fmt.Sprintf("Content-Length: %d\r\n\r\n", 64<<20),
 		"endless": "Transfer-Encoding: chunked\r\n\r\n",
@@ -221,9 +221,9 @@ func dial(t *testing.T, server *httptest.Server) net.Conn {
 func TestNewHandler_truncatedBody(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
-	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithHandlerLogger(logger))
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.MultiReader(strings.NewReader(vectorBody), &failing{io.ErrUnexpectedEOF}))
-	r.Header = signed(webhookID, vectorBody, secret)
+	handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithHandlerLogger(logger))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.MultiReader(strings.NewReader(vectorBody), &failingReader{io.ErrUnexpectedEOF}))
+	r.Header = signedHeader(webhookID, vectorBody, secret)
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	assert.Equal(t, http.StatusBadRequest, w.Code)
@@ -231,9 +231,9 @@ func TestNewHandler_truncatedBody(t *testing.T) {
 	assert.Contains(t, log.String(), "unexpected EOF")
 }
 
-type failing struct{ err error }
+type failingReader struct{ err error }
 
-func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+func (f *failingReader) Read([]byte) (int, error) { return 0, f.err }
 
 func TestNewHandler_failure(t *testing.T) {
 	t.Parallel()
@@ -241,7 +241,7 @@ func TestNewHandler_failure(t *testing.T) {
 	long := fmt.Errorf("%w: line\x1b[31m\n%s", errHandling, strings.Repeat("é", 5000))
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error { return long },
 		notification.WithHandlerLogger(logger))
-	w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+	w := post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
 	assert.Equal(t, http.StatusInternalServerError, w.Code)
 	assert.Equal(t, "Internal Server Error\n", w.Body.String())
 	assert.Contains(t, log.String(), `"level":"ERROR"`)
@@ -254,7 +254,7 @@ func TestWithHandlerLogger_longID(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), accept, notification.WithHandlerLogger(logger))
-	header := signed("w\x1b[31m"+strings.Repeat("x", 1<<16), vectorBody, facade.NewSecret("another"))
+	header := signedHeader("w\x1b[31m"+strings.Repeat("x", 1<<16), vectorBody, facade.NewSecret("another"))
 	assert.Equal(t, http.StatusUnauthorized, post(handler, header, vectorBody).Code)
 	assert.Less(t, len(log.String()), 500)
 	assert.NotContains(t, log.String(), `\u001b`)
@@ -272,21 +272,21 @@ func TestNewHandler_panic(t *testing.T) {
 			}
 			return nil
 		}, notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
-		w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+		w := post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
 		assert.Equal(t, http.StatusInternalServerError, w.Code)
 		assert.Equal(t, "Internal Server Error\n", w.Body.String())
 		assert.Contains(t, log.String(), `"reason":"panic: `)
 		assert.Contains(t, log.String(), "TestNewHandler_panic", "the stack")
 		panics = false
-		assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code, "the claim was removed")
+		assert.Equal(t, http.StatusAccepted, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code, "the claim was removed")
 	}
 }
 
-func TestNewHandler_panicOfSourceOrDeduplicator(t *testing.T) {
+func TestNewHandler_panicInSourceOrDeduplicator(t *testing.T) {
 	t.Parallel()
 	source := notification.StaticSecrets(secret)
 	panicking := sourceFunc(func(context.Context, string) ([]facade.Secret, error) { panic("in the source") })
-	done := &fakeDeduplicator{begin: notification.StateNew, settle: func(context.Context, string) error { panic("in the deduplicator") }}
+	done := &fakeDeduplicator{begin: notification.StateNew, record: func(context.Context, string) error { panic("in the deduplicator") }}
 	for name, tt := range map[string]struct {
 		source notification.SecretSource
 		dedup  notification.Deduplicator
@@ -301,7 +301,7 @@ func TestNewHandler_panicOfSourceOrDeduplicator(t *testing.T) {
 			require.NoError(t, err)
 			logger, log := newLog(t)
 			handler := notification.NewHandler(v, accept, notification.WithDeduplicator(tt.dedup), notification.WithHandlerLogger(logger))
-			w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+			w := post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
 			assert.Equal(t, http.StatusInternalServerError, w.Code)
 			assert.Equal(t, "Internal Server Error\n", w.Body.String())
 			line := log.String()
@@ -325,7 +325,7 @@ func TestNewHandler_nilPointerError(t *testing.T) {
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
 		return (*nilError)(nil)
 	}, notification.WithHandlerLogger(logger))
-	w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+	w := post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
 	assert.Equal(t, http.StatusInternalServerError, w.Code)
 	assert.Equal(t, "Internal Server Error\n", w.Body.String())
 	assert.Contains(t, log.String(), `"status":500`)
@@ -340,7 +340,7 @@ func TestNewHandler_abort(t *testing.T) {
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
 		panic(http.ErrAbortHandler)
 	}, notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
-	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { post(handler, signed(webhookID, vectorBody, secret), vectorBody) })
+	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody) })
 	assert.Zero(t, notification.Entries(d))
 	assert.Empty(t, log.String())
 }
@@ -353,24 +353,24 @@ func TestNewHandler_goexit(t *testing.T) {
 		runtime.Goexit()
 		return nil
 	}, notification.WithDeduplicator(d))
-	var ends sync.WaitGroup
-	ends.Go(func() { post(handler, signed(webhookID, vectorBody, secret), vectorBody) })
-	ends.Wait()
+	var wg sync.WaitGroup
+	wg.Go(func() { post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody) })
+	wg.Wait()
 	assert.Zero(t, notification.Entries(d))
 }
 
-// The context of the function is canceled. The deduplicator gets another one.
-func TestWithDeduplicator_clientLeavesDuringTheCall(t *testing.T) {
+// The context of the function is canceled. The deduplicator has another context.
+func TestWithDeduplicator_requestCanceledDuringCall(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]error{"the function fails": context.Canceled, "the function finishes": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			started, settled := make(chan struct{}), make(chan string, 1)
-			d := &fakeDeduplicator{begin: notification.StateNew, settle: func(ctx context.Context, outcome string) error {
+			started, recorded := make(chan struct{}), make(chan string, 1)
+			d := &fakeDeduplicator{begin: notification.StateNew, record: func(ctx context.Context, outcome string) error {
 				if deadline, ok := ctx.Deadline(); !ok || ctx.Err() != nil || time.Until(deadline) > 5*time.Second {
 					outcome = "wrong context"
 				}
-				settled <- outcome
+				recorded <- outcome
 				return nil
 			}}
 			server := newServer(t, notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
@@ -385,7 +385,7 @@ func TestWithDeduplicator_clientLeavesDuringTheCall(t *testing.T) {
 			defer cancel()
 			r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader(vectorBody))
 			require.NoError(t, err)
-			r.Header = signed(webhookID, vectorBody, secret)
+			r.Header = signedHeader(webhookID, vectorBody, secret)
 			go func() {
 				<-started
 				cancel()
@@ -393,9 +393,9 @@ func TestWithDeduplicator_clientLeavesDuringTheCall(t *testing.T) {
 			_, err = server.Client().Do(r)
 			require.ErrorIs(t, err, context.Canceled)
 			if want == nil {
-				assert.Equal(t, "done", <-settled)
+				assert.Equal(t, "done", <-recorded)
 			} else {
-				assert.Equal(t, "forgotten", <-settled)
+				assert.Equal(t, "forgotten", <-recorded)
 			}
 		})
 	}
@@ -415,7 +415,7 @@ func (d slowDeduplicator) Begin(ctx context.Context, key, owner string, ttl time
 }
 
 // A claim without a call would make a duplicate of each redelivery.
-func TestWithDeduplicator_clientLeavesDuringBegin(t *testing.T) {
+func TestWithDeduplicator_requestCanceledDuringBegin(t *testing.T) {
 	t.Parallel()
 	for name, checksContext := range map[string]bool{"the function checks the context": true, "the function ignores the context": false} {
 		t.Run(name, func(t *testing.T) {
@@ -433,9 +433,9 @@ func TestWithDeduplicator_clientLeavesDuringBegin(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 				defer cancel()
 				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
-				r.Header = signed(webhookID, vectorBody, secret)
+				r.Header = signedHeader(webhookID, vectorBody, secret)
 				handler.ServeHTTP(httptest.NewRecorder(), r)
-				assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+				assert.Equal(t, http.StatusAccepted, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
 				assert.Equal(t, 1, handled)
 			})
 		})
@@ -446,9 +446,9 @@ func TestWithDeduplicator_beginTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDeduplicator{wait: true}
-		handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithDeduplicator(d))
+		handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithDeduplicator(d))
 		start := time.Now()
-		assert.Equal(t, http.StatusServiceUnavailable, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+		assert.Equal(t, http.StatusServiceUnavailable, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
 		assert.Equal(t, 5*time.Second, time.Since(start))
 	})
 }
@@ -459,15 +459,15 @@ func TestNewHandler_unavailable(t *testing.T) {
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
 		return fmt.Errorf("%w: no quorum", notification.ErrUnavailable)
 	}, notification.WithHandlerLogger(logger))
-	w := post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+	w := post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Equal(t, "Service Unavailable\n", w.Body.String())
 	assert.Contains(t, log.String(), `"level":"ERROR"`)
 	assert.Contains(t, log.String(), "no quorum")
 }
 
-// It is no failure of this side, so the level is info.
-func TestNewHandler_clientLeavesBeforeTheCall(t *testing.T) {
+// The client caused the failure, so the level is info.
+func TestNewHandler_requestCanceledBeforeCall(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) { return nil, ctx.Err() }))
@@ -475,9 +475,9 @@ func TestNewHandler_clientLeavesBeforeTheCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
-	r.Header = signed(webhookID, vectorBody, secret)
+	r.Header = signedHeader(webhookID, vectorBody, secret)
 	w := httptest.NewRecorder()
-	notification.NewHandler(v, unexpected(t), notification.WithHandlerLogger(logger)).ServeHTTP(w, r)
+	notification.NewHandler(v, failOnCall(t), notification.WithHandlerLogger(logger)).ServeHTTP(w, r)
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Contains(t, log.String(), `"level":"INFO"`)
 }
@@ -487,7 +487,7 @@ type fakeDeduplicator struct {
 	begin  notification.State
 	err    error // of Begin
 	wait   bool  // Begin waits for its context
-	settle func(ctx context.Context, outcome string) error
+	record func(ctx context.Context, outcome string) error
 	key    string
 	owners []string
 	ttl    time.Duration
@@ -503,18 +503,18 @@ func (d *fakeDeduplicator) Begin(ctx context.Context, key, owner string, ttl tim
 }
 
 func (d *fakeDeduplicator) Done(ctx context.Context, key, owner string) error {
-	return d.end(ctx, key, owner, "done")
+	return d.finish(ctx, key, owner, "done")
 }
 
 func (d *fakeDeduplicator) Forget(ctx context.Context, key, owner string) error {
-	return d.end(ctx, key, owner, "forgotten")
+	return d.finish(ctx, key, owner, "forgotten")
 }
 
-func (d *fakeDeduplicator) end(ctx context.Context, key, owner, outcome string) error {
+func (d *fakeDeduplicator) finish(ctx context.Context, key, owner, outcome string) error {
 	if key != d.key || owner != d.owners[len(d.owners)-1] {
 		return errors.New("another claim")
 	}
-	return d.settle(ctx, outcome)
+	return d.record(ctx, outcome)
 }
 
 func TestWithDeduplicator_errorsAndStates(t *testing.T) {
@@ -531,8 +531,8 @@ func TestWithDeduplicator_errorsAndStates(t *testing.T) {
 		"error of Begin":  {&fakeDeduplicator{err: errStore}, nil, 503, "ERROR", []string{"the deduplicator failed: the store is down"}},
 		"state 0":         {&fakeDeduplicator{}, nil, 503, "ERROR", []string{"the invalid state 0"}},
 		"state 99":        {&fakeDeduplicator{begin: 99}, nil, 503, "ERROR", []string{"the invalid state 99"}},
-		"error of Done":   {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, nil, 202, "ERROR", []string{"did not record the outcome: the store is down"}},
-		"error of Forget": {&fakeDeduplicator{begin: notification.StateNew, settle: fails}, errHandling, 500, "ERROR", []string{"handling failed", "the store is down"}},
+		"error of Done":   {&fakeDeduplicator{begin: notification.StateNew, record: fails}, nil, 202, "ERROR", []string{"did not record the outcome: the store is down"}},
+		"error of Forget": {&fakeDeduplicator{begin: notification.StateNew, record: fails}, errHandling, 500, "ERROR", []string{"handling failed", "the store is down"}},
 		"StateHandled":    {&fakeDeduplicator{begin: notification.StateHandled}, nil, 202, "INFO", []string{"a duplicate of a handled notification"}},
 		"StateInProgress": {&fakeDeduplicator{begin: notification.StateInProgress}, nil, 503, "INFO", []string{"a duplicate of a notification in progress"}},
 	}
@@ -545,8 +545,8 @@ func TestWithDeduplicator_errorsAndStates(t *testing.T) {
 				called = true
 				return tt.handle
 			}, notification.WithDeduplicator(tt.dedup), notification.WithHandlerLogger(logger))
-			assert.Equal(t, tt.status, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
-			assert.Equal(t, tt.dedup.settle != nil, called)
+			assert.Equal(t, tt.status, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
+			assert.Equal(t, tt.dedup.record != nil, called)
 			assert.Contains(t, log.String(), `"level":"`+tt.level+`"`)
 			for _, reason := range tt.reason {
 				assert.Contains(t, log.String(), reason)
@@ -558,11 +558,11 @@ func TestWithDeduplicator_errorsAndStates(t *testing.T) {
 func TestWithDeduplicator_keyOwnerAndTTL(t *testing.T) {
 	t.Parallel()
 	d := &fakeDeduplicator{begin: notification.StateHandled}
-	handler := notification.NewHandler(newVerifier(t), unexpected(t), notification.WithDeduplicator(d))
+	handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithDeduplicator(d))
 	n, err := notification.Decode(webhookID, []byte(vectorBody))
 	require.NoError(t, err)
 	for range 100 {
-		post(handler, signed(webhookID, vectorBody, secret), vectorBody)
+		post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
 		assert.Equal(t, n.ID(), d.key)
 		assert.Equal(t, 5*time.Second, d.ttl)
 	}
@@ -587,13 +587,13 @@ func TestWithDeduplicator_lateOutcome(t *testing.T) {
 						<-time.After(takes)
 						return err
 					}, notification.WithDeduplicator(d))
-					return post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code
+					return post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code
 				}
 				var all sync.WaitGroup
 				all.Go(func() { replica(7*time.Second, outcome) })
 				<-time.After(6 * time.Second)
 				all.Go(func() { assert.Equal(t, http.StatusAccepted, replica(4*time.Second, nil)) })
-				<-time.After(2 * time.Second) // the late outcome has come
+				<-time.After(2 * time.Second) // after the late outcome
 				assert.Equal(t, http.StatusServiceUnavailable, replica(0, nil), "the second claim is valid")
 				all.Wait()
 				assert.Equal(t, http.StatusAccepted, replica(0, errHandling), "handled")
@@ -602,7 +602,7 @@ func TestWithDeduplicator_lateOutcome(t *testing.T) {
 	}
 }
 
-// A replica dies after Begin. A retry of the service to another one succeeds.
+// A replica dies after Begin. A retry of the service to another replica succeeds.
 func TestWithDeduplicator_deadReplica(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -614,20 +614,20 @@ func TestWithDeduplicator_deadReplica(t *testing.T) {
 		var statuses []int
 		for range 3 {
 			<-time.After(3 * time.Second)
-			statuses = append(statuses, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+			statuses = append(statuses, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
 		}
 		assert.Equal(t, []int{503, 202, 202}, statuses)
 	})
 }
 
 // The function may return an error of this package.
-func TestNewHandler_errorOfThisPackage(t *testing.T) {
+func TestNewHandler_packageError(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
 	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
 		return notification.ErrBadSignature
 	}, notification.WithHandlerLogger(logger))
-	assert.Equal(t, http.StatusInternalServerError, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+	assert.Equal(t, http.StatusInternalServerError, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
 	assert.Contains(t, log.String(), `"level":"ERROR"`)
 }
 
@@ -639,8 +639,8 @@ func TestNewHandler_publishedSamples(t *testing.T) {
 		assert.NotNil(t, n.Event)
 		return nil
 	})
-	for event, body := range published {
-		assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, body, secret), body).Code, event)
+	for event, body := range publishedSamples {
+		assert.Equal(t, http.StatusAccepted, post(handler, signedHeader(webhookID, body, secret), body).Code, event)
 	}
 	assert.Equal(t, 6, calls)
 }
@@ -662,13 +662,13 @@ func TestWithDeduplicator_duplicateInProgress(t *testing.T) {
 			}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 10)))
 			var firstStatus int
 			var all sync.WaitGroup
-			all.Go(func() { firstStatus = post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code })
+			all.Go(func() { firstStatus = post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code })
 			<-started
-			assert.Equal(t, http.StatusServiceUnavailable, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
-			assert.Equal(t, http.StatusAccepted, post(handler, signed("another webhook", vectorBody, secret), vectorBody).Code)
+			assert.Equal(t, http.StatusServiceUnavailable, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
+			assert.Equal(t, http.StatusAccepted, post(handler, signedHeader("another webhook", vectorBody, secret), vectorBody).Code)
 			finish <- first
 			all.Wait()
-			assert.Equal(t, http.StatusAccepted, post(handler, signed(webhookID, vectorBody, secret), vectorBody).Code)
+			assert.Equal(t, http.StatusAccepted, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
 			if first == nil {
 				assert.Equal(t, http.StatusAccepted, firstStatus)
 				assert.Equal(t, int64(2), calls.Load(), "including the other webhook")
@@ -680,22 +680,22 @@ func TestWithDeduplicator_duplicateInProgress(t *testing.T) {
 	}
 }
 
-// 10,000 concurrent deliveries with the retries of the service. One in ten is a
-// duplicate, and one notification in twenty fails at first. The race detector
+// The service sends and retries 10,000 concurrent deliveries. A tenth of them are
+// duplicates, and the first attempt of every twentieth notification fails. The race detector
 // allows 5,000 goroutines.
 func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const deliveries, events = 10_000, 9000
 		var mu sync.Mutex
-		tries, handled := make(map[string]int), make(map[string]int)
+		attempts, handled := make(map[string]int), make(map[string]int)
 		handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
 			<-time.After(100 * time.Millisecond)
 			e := n.Event.(*notification.VideoSummaryGenerated)
 			id := e.VideoID
 			mu.Lock()
 			defer mu.Unlock()
-			if tries[id]++; tries[id] == 1 && e.SummaryID == "fails" {
+			if attempts[id]++; attempts[id] == 1 && e.SummaryID == "fails" {
 				return errHandling
 			}
 			handled[id]++
@@ -704,25 +704,25 @@ func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 		var lost, inProgress atomic.Int64
 		var all sync.WaitGroup
 		senders := deliveries
-		if raced {
+		if raceEnabled {
 			senders /= 2
 		}
 		for sender := range senders {
 			all.Go(func() {
-				var turns []int
+				var order []int
 				for i := sender; i < deliveries; i += senders {
-					turns = append(turns, i)
+					order = append(order, i)
 				}
 				if sender%2 == 0 {
-					slices.Reverse(turns) // for concurrent duplicates
+					slices.Reverse(order) // for concurrent duplicates
 				}
-				for _, i := range turns {
+				for _, i := range order {
 					summary := "works"
 					if i%events%20 == 0 {
 						summary = "fails"
 					}
 					body := fmt.Sprintf(`{"type":"video.summary.generated","emittedAt":%q,"videoId":"vi%d","summaryId":%q}`, vectorTime, i%events, summary)
-					header := signed(webhookID, body, secret)
+					header := signedHeader(webhookID, body, secret)
 					accepted := false
 					for attempt := 0; attempt < 4 && !accepted; attempt++ {
 						if attempt > 0 {
@@ -747,7 +747,7 @@ func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 			if n != 1 {
 				t.Errorf("%s was handled %d times", id, n)
 			}
-			if tries[id] == 2 {
+			if attempts[id] == 2 {
 				failed++
 			}
 		}

@@ -19,9 +19,9 @@ var (
 	signatureKey = http.CanonicalHeaderKey(HeaderSignature)
 )
 
-// headersOf returns all values of both headers, in any spelling of the keys.
+// deliveryHeaders returns all values of both headers, in any spelling of the keys.
 // Literals and the maps of gateways have other keys than net/http.
-func headersOf(header http.Header) (ids, signatures []string) {
+func deliveryHeaders(header http.Header) (ids, signatures []string) {
 	ids, signatures = header[webhookIDKey], header[signatureKey]
 	if len(header) == 2 && ids != nil && signatures != nil {
 		return ids, signatures // an iteration would cost a third of an HMAC
@@ -29,23 +29,23 @@ func headersOf(header http.Header) (ids, signatures []string) {
 	for key, values := range header {
 		switch {
 		case key == webhookIDKey || key == signatureKey:
-		case equalNames(key, HeaderWebhookID):
-			ids = join(ids, values)
-		case equalNames(key, HeaderSignature):
-			signatures = join(signatures, values)
+		case equalName(key, HeaderWebhookID):
+			ids = concat(ids, values)
+		case equalName(key, HeaderSignature):
+			signatures = concat(signatures, values)
 		}
 	}
 	return ids, signatures
 }
 
-// equalNames compares the length, because EqualFold equates some letters beyond
+// equalName compares the length, because EqualFold equates some letters beyond
 // ASCII with shorter ones.
-func equalNames(key, name string) bool {
+func equalName(key, name string) bool {
 	return len(key) == len(name) && strings.EqualFold(key, name)
 }
 
-// join returns the values of a and b. The memory of a stays unchanged.
-func join(a, b []string) []string {
+// concat returns the values of a and b. The memory of a stays unchanged.
+func concat(a, b []string) []string {
 	if len(a) == 0 {
 		return b
 	}

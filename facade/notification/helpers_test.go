@@ -32,8 +32,8 @@ const webhookID = "webhook_4XbQpGz7mWkT2nVr8sYcLd"
 
 var secret = facade.NewSecret(vectorSecret)
 
-// signed returns the header of a delivery.
-func signed(id, body string, secret facade.Secret) http.Header {
+// signedHeader returns the header of a delivery.
+func signedHeader(id, body string, secret facade.Secret) http.Header {
 	header := make(http.Header)
 	header.Set(notification.HeaderWebhookID, id)
 	header.Set(notification.HeaderSignature, notification.Sign([]byte(body), secret))
@@ -68,33 +68,33 @@ func accept(context.Context, *notification.Notification) error { return nil }
 
 var errHandling = errors.New("handling failed")
 
-// logged is a buffer for concurrent use.
-type logged struct {
+// logBuffer is a buffer for concurrent use.
+type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (l *logged) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
 
-func (l *logged) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
 
 // newLog returns a logger and its output.
-func newLog(t *testing.T) (*slog.Logger, *logged) {
+func newLog(t *testing.T) (*slog.Logger, *logBuffer) {
 	t.Helper()
-	l := new(logged)
+	l := new(logBuffer)
 	t.Cleanup(func() { assertNoSecrets(t, l.String()) })
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})), l
 }
 
-// assertNoSecrets asserts that text has no secret and no signature.
+// assertNoSecrets asserts that text is free of secrets and signatures.
 func assertNoSecrets(t *testing.T, text string) {
 	t.Helper()
 	assert.NotContains(t, text, vectorSecret)
@@ -102,7 +102,7 @@ func assertNoSecrets(t *testing.T, text string) {
 	assert.NotContains(t, text, "sig_sec_")
 }
 
-// newClient returns a client with that transport and without retries.
+// newClient returns a client with transport and without retries.
 func newClient(t *testing.T, transport func(*http.Request) (*http.Response, error)) *facade.Client {
 	t.Helper()
 	client, err := facade.NewClient("testkey-Zm9yZ2V0bWVub3Q",
@@ -117,18 +117,18 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// listOf returns a page of a list of webhooks with the IDs of idOf and the secrets
-// of secretOf.
-func listOf(r *http.Request, total int) *http.Response {
+// listResponse returns the requested page of total webhooks with the IDs of testID
+// and the secrets of testSecret.
+func listResponse(r *http.Request, total int) *http.Response {
 	page, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
 	var items []string
 	for i := (page - 1) * 100; i < min(page*100, total); i++ {
-		items = append(items, fmt.Sprintf(`{"webhookId":%q,"signatureSecret":%q}`, idOf(i), secretOf(i).Reveal()))
+		items = append(items, fmt.Sprintf(`{"webhookId":%q,"signatureSecret":%q}`, testID(i), testSecret(i).Reveal()))
 	}
 	body := fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%d,"currentPageItems":%d,"pageSize":100,"pagesTotal":%d,"itemsTotal":%d}}`,
 		strings.Join(items, ","), page, len(items), max(1, (total+99)/100), total)
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
 }
 
-func idOf(i int) string            { return fmt.Sprintf("webhook_%022d", i) }
-func secretOf(i int) facade.Secret { return facade.NewSecret(fmt.Sprintf("sig_sec_%022d", i)) }
+func testID(i int) string            { return fmt.Sprintf("webhook_%022d", i) }
+func testSecret(i int) facade.Secret { return facade.NewSecret(fmt.Sprintf("sig_sec_%022d", i)) }

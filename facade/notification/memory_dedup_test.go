@@ -26,7 +26,7 @@ func begin(t *testing.T, d notification.Deduplicator, key, owner string, want no
 	assert.Equal(t, want, state, key)
 }
 
-func TestMemoryDeduplicator_conforms(t *testing.T) {
+func TestMemoryDeduplicator_conformance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		require.NoError(t, facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) {
@@ -59,14 +59,14 @@ func TestMemoryDeduplicator_memory(t *testing.T) {
 		begin(t, d, "a", "1", notification.StateNew)
 		require.NoError(t, d.Done(t.Context(), "a", "1"))
 		<-time.After(time.Minute - 1)
-		require.NoError(t, d.Done(t.Context(), "a", "1")) // does not extend the memory
+		require.NoError(t, d.Done(t.Context(), "a", "1")) // keeps the expiry
 		begin(t, d, "a", "2", notification.StateHandled)
 		<-time.After(1)
 		begin(t, d, "a", "3", notification.StateNew)
 	})
 }
 
-func TestMemoryDeduplicator_ownerOfHandled(t *testing.T) {
+func TestMemoryDeduplicator_handledOwner(t *testing.T) {
 	t.Parallel()
 	d := notification.NewMemoryDeduplicator(time.Minute, 10)
 	begin(t, d, "a", "1", notification.StateNew)
@@ -97,7 +97,7 @@ func TestMemoryDeduplicator_full(t *testing.T) {
 		require.NoError(t, d.Forget(t.Context(), "98", "2"))
 		begin(t, d, "another", "2", notification.StateNew)
 
-		<-time.After(ttl) // the claims of dead owners make room
+		<-time.After(ttl) // the claims expire
 		begin(t, d, "after the ttl", "2", notification.StateNew)
 	})
 }
@@ -114,7 +114,7 @@ func TestMemoryDeduplicator_removesExpired(t *testing.T) {
 			begin(t, d, "dead "+key, "1", notification.StateNew)
 		}
 		<-time.After(time.Minute)
-		begin(t, d, "999", "2", notification.StateNew) // not at the front
+		begin(t, d, "999", "2", notification.StateNew) // behind other entries
 		for i := range 499 {
 			begin(t, d, fmt.Sprint("new ", i), "2", notification.StateNew)
 		}

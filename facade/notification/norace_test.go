@@ -8,14 +8,14 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-const raced = false
+const raceEnabled = false
 
 // The test runs alone, because AllocsPerRun counts the allocations of all
 // goroutines. The race detector allocates too.
 //
-//nolint:paralleltest // see above
+//nolint:paralleltest // AllocsPerRun counts all goroutines
 func TestVerify_allocations(t *testing.T) {
-	v, ctx, header, body := newVerifier(t), t.Context(), signed(webhookID, vectorBody, secret), []byte(vectorBody)
+	v, ctx, header, body := newVerifier(t), t.Context(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		if _, err := v.Authenticate(ctx, header, body); err != nil {
 			t.Error(err)

@@ -2,5 +2,6 @@
 
 package notification_test
 
-// raced reports whether the race detector is on. It allows 8,128 goroutines.
-const raced = true
+// raceEnabled reports whether the race detector is on. The detector supports 8,128
+// goroutines.
+const raceEnabled = true

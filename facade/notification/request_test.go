@@ -25,11 +25,11 @@ type closeRecorder struct {
 
 func (c *closeRecorder) Close() error { c.closed = true; return nil }
 
-// request returns a delivery of that body.
+// request returns a delivery of body.
 func request(t *testing.T, body io.Reader) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
-	r.Header = signed(webhookID, vectorBody, secret)
+	r.Header = signedHeader(webhookID, vectorBody, secret)
 	return r
 }
 
@@ -37,7 +37,7 @@ func TestVerifyRequest_valid(t *testing.T) {
 	t.Parallel()
 	body := &closeRecorder{Reader: strings.NewReader(vectorBody)}
 	r := request(t, body)
-	r.Method = http.MethodPut // the caller's matter
+	r.Method = http.MethodPut // VerifyRequest ignores the method
 	n, err := newVerifier(t).VerifyRequest(r)
 	require.NoError(t, err)
 	assert.Equal(t, webhookID, n.WebhookID)
@@ -60,11 +60,11 @@ func TestVerifyRequest_body(t *testing.T) {
 	}{
 		"exact limit":            {strings.NewReader(vectorBody), 195, nil, "", http.StatusAccepted},
 		"unknown length":         {strings.NewReader(vectorBody), -1, nil, "", http.StatusAccepted},
-		"one byte more":          {strings.NewReader(vectorBody + " "), -1, notification.ErrTooLarge, "more than 195 bytes", http.StatusRequestEntityTooLarge},
-		"greater Content-Length": {unread{t}, 196, notification.ErrTooLarge, "196 bytes, the limit is 195", http.StatusRequestEntityTooLarge},
+		"limit and one byte":     {strings.NewReader(vectorBody + " "), -1, notification.ErrTooLarge, "more than 195 bytes", http.StatusRequestEntityTooLarge},
+		"greater Content-Length": {unreadBody{t}, 196, notification.ErrTooLarge, "196 bytes, the limit is 195", http.StatusRequestEntityTooLarge},
 		"limit of a middleware":  {http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(vectorBody)), 5), 195, notification.ErrTooLarge, "more than 5 bytes", http.StatusRequestEntityTooLarge},
-		"truncated":              {io.MultiReader(strings.NewReader(vectorBody[:9]), &failing{io.ErrUnexpectedEOF}), 195, io.ErrUnexpectedEOF, "apivideo: the body is incomplete: unexpected EOF", http.StatusBadRequest},
-		"read before":            {http.NoBody, 195, notification.ErrBadSignature, "the body is empty; a middleware may have read it before", http.StatusUnauthorized},
+		"truncated":              {io.MultiReader(strings.NewReader(vectorBody[:9]), &failingReader{io.ErrUnexpectedEOF}), 195, io.ErrUnexpectedEOF, "apivideo: the body is incomplete: unexpected EOF", http.StatusBadRequest},
+		"already read":           {http.NoBody, 195, notification.ErrBadSignature, "the body is empty; a middleware may have read it before", http.StatusUnauthorized},
 		"nil":                    {nil, 0, notification.ErrBadSignature, "the body is empty", http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,10 +84,10 @@ func TestVerifyRequest_body(t *testing.T) {
 	}
 }
 
-// unread fails the test if it is read.
-type unread struct{ t *testing.T }
+// unreadBody fails the test if it is read.
+type unreadBody struct{ t *testing.T }
 
-func (r unread) Read([]byte) (int, error) {
+func (r unreadBody) Read([]byte) (int, error) {
 	r.t.Error("the body was read")
 	return 0, io.EOF
 }

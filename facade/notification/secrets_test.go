@@ -10,8 +10,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// texts reveals secrets, to compare them.
-func texts(secrets []facade.Secret) []string {
+// reveal returns the texts of secrets.
+func reveal(secrets []facade.Secret) []string {
 	var all []string
 	for _, s := range secrets {
 		all = append(all, s.Reveal())
@@ -21,11 +21,11 @@ func texts(secrets []facade.Secret) []string {
 
 func TestStaticSecrets_everyWebhook(t *testing.T) {
 	t.Parallel()
-	source := notification.StaticSecrets(secretOf(1), facade.Secret{}, secretOf(2))
+	source := notification.StaticSecrets(testSecret(1), facade.Secret{}, testSecret(2))
 	for _, id := range []string{"", webhookID, "\x00"} {
 		secrets, err := source.Secrets(t.Context(), id)
 		require.NoError(t, err)
-		assert.Equal(t, texts([]facade.Secret{secretOf(1), secretOf(2)}), texts(secrets))
+		assert.Equal(t, reveal([]facade.Secret{testSecret(1), testSecret(2)}), reveal(secrets))
 	}
 }
 
@@ -40,7 +40,7 @@ func TestNewVerifier_invalidSecrets(t *testing.T) {
 		"\t" + vectorSecret: "white space",
 		vectorSecret + " ":  "white space",
 	} {
-		v, err := notification.NewVerifier(notification.StaticSecrets(secretOf(1), facade.NewSecret(text)))
+		v, err := notification.NewVerifier(notification.StaticSecrets(testSecret(1), facade.NewSecret(text)))
 		require.ErrorIs(t, err, facade.ErrInvalidArgument, "%q", text)
 		require.ErrorContains(t, err, want)
 		assertNoSecrets(t, err.Error())

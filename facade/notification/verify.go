@@ -59,7 +59,7 @@ func WithMaxAge(d time.Duration) Option {
 type Verifier struct {
 	source SecretSource
 	config config
-	macs   *macs
+	hmacs  *hmacCache
 }
 
 // NewVerifier returns a Verifier with the secrets of source. It requests no secret
@@ -74,7 +74,7 @@ func NewVerifier(source SecretSource, opts ...Option) (*Verifier, error) {
 			return nil, invalid(err)
 		}
 	}
-	v := &Verifier{source: source, config: config{maxBody: defaultMaxBody}, macs: newMacs()}
+	v := &Verifier{source: source, config: config{maxBody: defaultMaxBody}, hmacs: newHMACCache()}
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, invalid(errors.New("an option is nil"))
@@ -127,12 +127,12 @@ func (v *Verifier) checkAge(emittedAt time.Time) error {
 	return nil
 }
 
-// Errors of headers, made once because any client can cause many of them.
+// Errors of headers. They are variables because any client can cause many of them.
 var (
-	errNoSignature = fmt.Errorf("apivideo: %w: the %s header is missing or empty", ErrUnsigned, HeaderSignature)
-	errNotHex      = fmt.Errorf("apivideo: %w: the %s header is not hexadecimal", ErrBadSignature, HeaderSignature)
-	errTwoIDs      = fmt.Errorf("apivideo: %w: the %s header occurs more than once", ErrBadSignature, HeaderWebhookID)
-	errTwoSigned   = fmt.Errorf("apivideo: %w: the %s header occurs more than once", ErrBadSignature, HeaderSignature)
+	errNoSignature        = fmt.Errorf("apivideo: %w: the %s header is missing or empty", ErrUnsigned, HeaderSignature)
+	errNotHex             = fmt.Errorf("apivideo: %w: the %s header is not hexadecimal", ErrBadSignature, HeaderSignature)
+	errDuplicateID        = fmt.Errorf("apivideo: %w: the %s header occurs more than once", ErrBadSignature, HeaderWebhookID)
+	errDuplicateSignature = fmt.Errorf("apivideo: %w: the %s header occurs more than once", ErrBadSignature, HeaderSignature)
 )
 
 // authenticate returns the webhook ID if the body is signed.
@@ -141,7 +141,7 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 		return "", tooLarge(int64(len(body)), int64(v.config.maxBody))
 	}
 	var signature [sha256.Size]byte
-	if id, err = credentials(header, &signature); err != nil {
+	if id, err = parseHeader(header, &signature); err != nil {
 		return "", err
 	}
 	secrets, err := v.source.Secrets(ctx, id)
@@ -152,7 +152,7 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 	for _, secret := range secrets {
 		if !secret.IsZero() { // everyone can sign with the zero Secret
 			usable++
-			equal |= v.macs.compare(secret, body, &signature)
+			equal |= v.hmacs.compare(secret, body, &signature)
 		}
 	}
 	switch {
@@ -168,16 +168,16 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 	return "", fmt.Errorf("apivideo: %w: it matches no secret (secrets: %d, bytes: %d)", ErrBadSignature, usable, len(body))
 }
 
-// credentials returns the webhook ID in a header, and stores the signature.
-func credentials(header http.Header, signature *[sha256.Size]byte) (id string, err error) {
-	ids, signatures := headersOf(header)
+// parseHeader returns the webhook ID in a header, and stores the signature.
+func parseHeader(header http.Header, signature *[sha256.Size]byte) (id string, err error) {
+	ids, signatures := deliveryHeaders(header)
 	switch {
 	case len(signatures) == 0 || len(signatures) == 1 && signatures[0] == "":
 		return "", errNoSignature
 	case len(signatures) > 1:
-		return "", errTwoSigned
+		return "", errDuplicateSignature
 	case len(ids) > 1:
-		return "", errTwoIDs
+		return "", errDuplicateID
 	}
 	var digits [2 * sha256.Size]byte
 	if n := len(signatures[0]); n != len(digits) {

@@ -25,8 +25,8 @@ func TestVerify_publishedVector(t *testing.T) {
 	require.Len(t, vectorBody, 195)
 	assert.Equal(t, vectorSignature, notification.Sign([]byte(vectorBody), secret))
 
-	for name, signature := range map[string]string{"as published": vectorSignature, "upper case": strings.ToUpper(vectorSignature)} {
-		header := signed(webhookID, vectorBody, secret)
+	for name, signature := range map[string]string{"lower case": vectorSignature, "upper case": strings.ToUpper(vectorSignature)} {
+		header := signedHeader(webhookID, vectorBody, secret)
 		header.Set(notification.HeaderSignature, signature)
 		n, err := newVerifier(t).Verify(t.Context(), header, []byte(vectorBody))
 		require.NoError(t, err, name)
@@ -65,7 +65,7 @@ func TestNewVerifier_invalidArguments(t *testing.T) {
 	}
 }
 
-// Malformed headers are rejected without a request for a secret.
+// Malformed headers are rejected before the SecretSource is called.
 func TestVerify_headers(t *testing.T) {
 	t.Parallel()
 	const idKey, signatureKey = notification.HeaderWebhookID, notification.HeaderSignature
@@ -74,8 +74,8 @@ func TestVerify_headers(t *testing.T) {
 		want   error
 		reason string
 	}{
-		"no signature":              {func(h http.Header) { h.Del(signatureKey) }, notification.ErrUnsigned, "the X-Api-Video-Signature header is missing"},
-		"no signature values":       {func(h http.Header) { h["X-Api-Video-Signature"] = nil }, notification.ErrUnsigned, "missing"},
+		"missing signature":         {func(h http.Header) { h.Del(signatureKey) }, notification.ErrUnsigned, "the X-Api-Video-Signature header is missing"},
+		"zero signature values":     {func(h http.Header) { h["X-Api-Video-Signature"] = nil }, notification.ErrUnsigned, "missing"},
 		"empty signature":           {func(h http.Header) { h.Set(signatureKey, "") }, notification.ErrUnsigned, "missing or empty"},
 		"two signatures":            {func(h http.Header) { h.Add(signatureKey, vectorSignature) }, notification.ErrBadSignature, "the X-Api-Video-Signature header occurs more than once"},
 		"signature and empty":       {func(h http.Header) { h.Add(signatureKey, "") }, notification.ErrBadSignature, "more than once"},
@@ -99,7 +99,7 @@ func TestVerify_headers(t *testing.T) {
 				return []facade.Secret{secret}, nil
 			}))
 			require.NoError(t, err)
-			header := signed(webhookID, vectorBody, secret)
+			header := signedHeader(webhookID, vectorBody, secret)
 			test.change(header)
 			n, err := v.Verify(t.Context(), header, []byte(vectorBody))
 			require.ErrorIs(t, err, test.want)
@@ -124,7 +124,7 @@ func TestVerify_headerSpellings(t *testing.T) {
 			"X-Api-Video-Webhookid": {webhookID}, "x-api-video-webhookid": {},
 			"X-Api-Video-Signature": {vectorSignature}, "x-api-video-signature": nil,
 		},
-		"among others": {
+		"similar and other keys": {
 			"x-api-video-webhookid": {webhookID}, "x-api-video-signature": {vectorSignature},
 			"x-api-video-webhook-i": {"a"}, "x-api-video-signaturf": {"b"}, "host": {"c", "d"}, "": {"e"},
 		},
@@ -140,7 +140,7 @@ func TestVerify_headerSpellings(t *testing.T) {
 	}
 }
 
-func TestVerify_headerIsUnchanged(t *testing.T) {
+func TestVerify_headerUnchanged(t *testing.T) {
 	t.Parallel()
 	values := append(make([]string, 0, 4), vectorSignature)
 	header := http.Header{"X-Api-Video-Signature": values, "x-api-video-signature": values[:1:4]}
@@ -151,9 +151,9 @@ func TestVerify_headerIsUnchanged(t *testing.T) {
 	}
 }
 
-func TestVerify_noWebhookID(t *testing.T) {
+func TestVerify_missingWebhookID(t *testing.T) {
 	t.Parallel()
-	header := signed("", vectorBody, secret)
+	header := signedHeader("", vectorBody, secret)
 	unknown, err := notification.NewVerifier(sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return nil, nil }))
 	require.NoError(t, err)
 	for range 2 {
@@ -170,7 +170,7 @@ func TestVerify_noWebhookID(t *testing.T) {
 func TestVerify_everyChange(t *testing.T) {
 	t.Parallel()
 	v, ctx := newVerifier(t), t.Context()
-	header := signed(webhookID, vectorBody, secret)
+	header := signedHeader(webhookID, vectorBody, secret)
 	rejected := func(header http.Header, body []byte) {
 		t.Helper()
 		_, err := v.Verify(ctx, header, body)
@@ -195,19 +195,19 @@ func TestVerify_everyChange(t *testing.T) {
 		header.Set(notification.HeaderSignature, vectorSignature[:i]+digit+vectorSignature[i+1:])
 		rejected(header, body)
 	}
-	rejected(signed(webhookID, "{}", secret), body)
-	rejected(signed(webhookID, vectorBody, facade.NewSecret(strings.ToUpper(vectorSecret))), body)
-	rejected(signed(webhookID, vectorBody, facade.NewSecret(strings.TrimPrefix(vectorSecret, "sig_sec_"))), body)
-	rejected(signed(webhookID, vectorBody, facade.Secret{}), body)
+	rejected(signedHeader(webhookID, "{}", secret), body)
+	rejected(signedHeader(webhookID, vectorBody, facade.NewSecret(strings.ToUpper(vectorSecret))), body)
+	rejected(signedHeader(webhookID, vectorBody, facade.NewSecret(strings.TrimPrefix(vectorSecret, "sig_sec_"))), body)
+	rejected(signedHeader(webhookID, vectorBody, facade.Secret{}), body)
 }
 
 func TestVerify_severalSecrets(t *testing.T) {
 	t.Parallel()
-	secrets := []facade.Secret{secretOf(1), secretOf(2), {}, secretOf(3)}
+	secrets := []facade.Secret{testSecret(1), testSecret(2), {}, testSecret(3)}
 	v, err := notification.NewVerifier(notification.StaticSecrets(secrets...))
 	require.NoError(t, err)
 	for i := range 5 {
-		_, err := v.Verify(t.Context(), signed(webhookID, vectorBody, secretOf(i)), []byte(vectorBody))
+		_, err := v.Verify(t.Context(), signedHeader(webhookID, vectorBody, testSecret(i)), []byte(vectorBody))
 		if i >= 1 && i <= 3 {
 			require.NoError(t, err)
 		} else {
@@ -218,13 +218,13 @@ func TestVerify_severalSecrets(t *testing.T) {
 
 func TestVerify_reasons(t *testing.T) {
 	t.Parallel()
-	v, err := notification.NewVerifier(notification.StaticSecrets(secretOf(1), secretOf(2)))
+	v, err := notification.NewVerifier(notification.StaticSecrets(testSecret(1), testSecret(2)))
 	require.NoError(t, err)
 	for body, want := range map[string]string{
 		vectorBody: "apivideo: bad signature: it matches no secret (secrets: 2, bytes: 195)",
 		"":         "apivideo: bad signature: the body is empty; a middleware may have read it before",
 	} {
-		_, err := v.Verify(t.Context(), signed(webhookID, vectorBody, secret), []byte(body))
+		_, err := v.Verify(t.Context(), signedHeader(webhookID, vectorBody, secret), []byte(body))
 		require.ErrorIs(t, err, notification.ErrBadSignature)
 		require.EqualError(t, err, want)
 	}
@@ -232,7 +232,7 @@ func TestVerify_reasons(t *testing.T) {
 
 var errSource = errors.New("the vault is sealed")
 
-func TestVerify_noSecret(t *testing.T) {
+func TestVerify_secretSource(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		secrets []facade.Secret
@@ -256,7 +256,7 @@ func TestVerify_noSecret(t *testing.T) {
 			}))
 			require.NoError(t, err)
 			// An attacker can sign with the empty secret.
-			n, err := v.Verify(t.Context(), signed(webhookID, vectorBody, facade.Secret{}), []byte(vectorBody))
+			n, err := v.Verify(t.Context(), signedHeader(webhookID, vectorBody, facade.Secret{}), []byte(vectorBody))
 			require.ErrorIs(t, err, test.want)
 			assert.Equal(t, errors.Is(test.want, notification.ErrNoSecret), errors.Is(err, notification.ErrNoSecret))
 			assert.True(t, strings.HasPrefix(err.Error(), "apivideo: "), err)
@@ -275,7 +275,7 @@ func TestVerify_context(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = v.Verify(ctx, signed(webhookID, vectorBody, secret), []byte(vectorBody))
+	_, err = v.Verify(ctx, signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -283,16 +283,16 @@ func TestVerify_maxBody(t *testing.T) {
 	t.Parallel()
 	exact := `{"type":"video.new","pad":"` + strings.Repeat("x", 1<<20-29) + `"}`
 	require.Len(t, exact, 1<<20)
-	_, err := newVerifier(t).Verify(t.Context(), signed(webhookID, exact, secret), []byte(exact))
+	_, err := newVerifier(t).Verify(t.Context(), signedHeader(webhookID, exact, secret), []byte(exact))
 	require.NoError(t, err)
 	exact += " "
-	_, err = newVerifier(t).Verify(t.Context(), signed(webhookID, exact, secret), []byte(exact))
+	_, err = newVerifier(t).Verify(t.Context(), signedHeader(webhookID, exact, secret), []byte(exact))
 	require.ErrorIs(t, err, notification.ErrTooLarge)
 	require.ErrorContains(t, err, "1048577 bytes, the limit is 1048576")
 	_, err = newVerifier(t, notification.WithMaxBody(194)).Verify(t.Context(), nil, []byte(vectorBody))
 	require.ErrorIs(t, err, notification.ErrTooLarge, "before the headers")
 	_, err = newVerifier(t, notification.WithMaxBody(1), notification.WithMaxBody(195)).
-		Verify(t.Context(), signed(webhookID, vectorBody, secret), []byte(vectorBody))
+		Verify(t.Context(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
 	require.NoError(t, err, "the later option counts")
 }
 
@@ -310,24 +310,24 @@ func TestVerify_maxAge(t *testing.T) {
 		} {
 			for _, event := range []string{"video.summary.generated", "video.new"} {
 				body := fmt.Sprintf(`{"type":%q,"emittedAt":%q}`, event, time.Now().Add(-age).Format(time.RFC3339))
-				_, err := v.Verify(t.Context(), signed(webhookID, body, secret), []byte(body))
+				_, err := v.Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 				require.ErrorIs(t, err, want, "%s %v", event, age)
 			}
 		}
-		for _, at := range []string{"0001-01-01T00:00:01Z", "9999-12-31T23:59:59Z"} { // beyond a Duration
+		for _, at := range []string{"0001-01-01T00:00:01Z", "9999-12-31T23:59:59Z"} { // exceeds a Duration
 			body := `{"type":"video.summary.generated","emittedAt":"` + at + `"}`
-			_, err := v.Verify(t.Context(), signed(webhookID, body, secret), []byte(body))
+			_, err := v.Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 			require.ErrorIs(t, err, notification.ErrStale, at)
 		}
 	})
 }
 
-func TestVerify_maxAgeOfAReplay(t *testing.T) {
+func TestVerify_maxAgeReplay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		v := newVerifier(t, notification.WithMaxAge(time.Minute))
 		body := `{"type":"video.summary.generated","emittedAt":"` + time.Now().Format(time.RFC3339) + `"}`
-		header := signed(webhookID, body, secret)
+		header := signedHeader(webhookID, body, secret)
 		for range 7 {
 			_, err := v.Verify(t.Context(), header, []byte(body))
 			require.NoError(t, err)
@@ -348,20 +348,20 @@ func TestVerify_maxAgeWithoutReadableTime(t *testing.T) {
 		`{"type":"video.summary.generated"}`,
 		`{"type":"video.summary.generated","emittedAt":1723126338}`,
 		`{"type":"video.summary.generated","emittedAt":null}`,
-		published[facade.EventVideoSummaryGenerated],
+		publishedSamples[facade.EventVideoSummaryGenerated],
 	} {
-		_, err := newVerifier(t, notification.WithMaxAge(time.Minute)).Verify(t.Context(), signed(webhookID, body, secret), []byte(body))
+		_, err := newVerifier(t, notification.WithMaxAge(time.Minute)).Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 		require.ErrorIs(t, err, notification.ErrStale)
 		require.ErrorContains(t, err, "emittedAt is missing or unreadable")
-		_, err = newVerifier(t).Verify(t.Context(), signed(webhookID, body, secret), []byte(body))
+		_, err = newVerifier(t).Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 		require.NoError(t, err)
 	}
 }
 
-func TestVerify_signedGarbage(t *testing.T) {
+func TestVerify_signedMalformedBody(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "null", "<html>"} {
-		_, err := newVerifier(t, notification.WithMaxAge(time.Minute)).Verify(t.Context(), signed(webhookID, body, secret), []byte(body))
+		_, err := newVerifier(t, notification.WithMaxAge(time.Minute)).Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 		require.ErrorIs(t, err, notification.ErrMalformed)
 	}
 }
@@ -377,24 +377,24 @@ func TestVerify_manySecrets(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for i := range 3000 {
-				id := idOf(i)
-				_, err := v.Verify(t.Context(), signed(id, vectorBody, facade.NewSecret("sig_sec_"+id)), []byte(vectorBody))
+				id := testID(i)
+				_, err := v.Verify(t.Context(), signedHeader(id, vectorBody, facade.NewSecret("sig_sec_"+id)), []byte(vectorBody))
 				assert.NoError(t, err)
-				_, err = v.Verify(t.Context(), signed(idOf(i+1), vectorBody, facade.NewSecret("sig_sec_"+id)), []byte(vectorBody))
+				_, err = v.Verify(t.Context(), signedHeader(testID(i+1), vectorBody, facade.NewSecret("sig_sec_"+id)), []byte(vectorBody))
 				assert.ErrorIs(t, err, notification.ErrBadSignature)
 			}
 		})
 	}
 	all.Wait()
-	assert.LessOrEqual(t, v.CachedMacs(), 1024)
+	assert.LessOrEqual(t, v.CachedHMACs(), 1024)
 }
 
 func TestVerifier_printing(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t)
-	_, err := v.Verify(t.Context(), signed(webhookID, vectorBody, secret), []byte(vectorBody))
+	_, err := v.Verify(t.Context(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
 	require.NoError(t, err)
-	source := notification.ClientSecrets(newClient(t, func(r *http.Request) (*http.Response, error) { return listOf(r, 2), nil }))
+	source := notification.ClientSecrets(newClient(t, func(r *http.Request) (*http.Response, error) { return listResponse(r, 2), nil }))
 	require.NoError(t, source.Refresh(t.Context()))
 	logger, log := newLog(t)
 	for _, x := range []any{v, *v, source, notification.StaticSecrets(secret)} {
