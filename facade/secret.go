@@ -87,7 +87,7 @@ type keystream struct {
 // at returns byte i. It must be called for each i from 0.
 func (k *keystream) at(i int) byte {
 	if i%len(k.block) == 0 {
-		binary.BigEndian.PutUint64(k.hash[hashLen:], uint64(i))
+		binary.BigEndian.PutUint64(k.hash[hashLen:], uint64(i)) //nolint:gosec // not negative
 		binary.BigEndian.PutUint64(k.block[:], maphash.Bytes(streamSeed, k.hash[:]))
 	}
 	return k.block[i%len(k.block)]

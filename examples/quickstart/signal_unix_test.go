@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		}
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a test server
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 		main()
 		os.Exit(0)
 	}
@@ -46,7 +46,7 @@ func TestTour_signals(t *testing.T) {
 			server.Inject(facadetest.Fault{Match: isPost}, facadetest.Fault{Match: isPost, Delay: time.Hour})
 			secure := httptest.NewTLSServer(server)
 			t.Cleanup(secure.Close)
-			cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
 			cmd.Env = append(os.Environ(), "QUICKSTART_TEST_API="+strings.TrimPrefix(secure.URL, "https://"), "APIVIDEO_API_KEY="+server.APIKey)
 			require.NoError(t, cmd.Start())
 			require.Eventually(t, func() bool { return len(server.Webhooks()) == 2 }, 10*time.Second, time.Millisecond)

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		}
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a test server
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 		main()
 		os.Exit(0)
 	}
@@ -41,7 +41,7 @@ func startProgram(t *testing.T, server *facadetest.Server) *exec.Cmd {
 	t.Helper()
 	secure := httptest.NewTLSServer(server)
 	t.Cleanup(secure.Close)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-addr", "127.0.0.1:0", "-url", "https://hooks.example.com/apivideo") //nolint:gosec // this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-addr", "127.0.0.1:0", "-url", "https://hooks.example.com/apivideo")
 	cmd.Env = append(os.Environ(), "RECEIVER_TEST_API="+strings.TrimPrefix(secure.URL, "https://"), "APIVIDEO_API_KEY="+server.APIKey)
 	logs, err := cmd.StderrPipe()
 	require.NoError(t, err)

@@ -87,7 +87,7 @@ func send(t *testing.T, url, id string, secret facade.Secret, event any) int {
 	t.Helper()
 	req := facadetest.NewNotificationRequest(t.Context(), url, id, secret, event)
 	req.RequestURI, req.Close = "", true
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := new(http.Client).Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	return resp.StatusCode
