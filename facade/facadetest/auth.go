@@ -15,8 +15,8 @@ import (
 // tokenLifetime is the time until an access token expires.
 const tokenLifetime = time.Hour
 
-// credentials are the API key and the tokens issued for it. Tokens are stored by
-// digest, so that the time of a lookup is independent of a partial match.
+// credentials are the API key and its tokens. The keys of the maps are digests, so
+// the time of a lookup is independent of a partial match.
 type credentials struct {
 	apiKey string
 	now    func() time.Time
@@ -28,14 +28,14 @@ type credentials struct {
 
 type digest [sha256.Size]byte
 
-func digestOf(token string) digest { return sha256.Sum256([]byte(token)) }
+func newDigest(token string) digest { return sha256.Sum256([]byte(token)) }
 
 func newCredentials(apiKey string, now func() time.Time) *credentials {
 	return &credentials{apiKey: apiKey, now: now, expiry: map[digest]time.Time{}, refresh: map[digest]bool{}}
 }
 
-// authenticate reports whether a request has valid credentials, and returns the
-// error for a request without them.
+// authenticate reports whether a request has valid credentials. The error is the
+// response to a request with invalid credentials.
 func (c *credentials) authenticate(r *http.Request) (gen.Error, bool) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -58,14 +58,14 @@ func (c *credentials) validToken(token string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// The expiry of an unknown token is the zero time.
-	return now.Before(c.expiry[digestOf(token)])
+	return now.Before(c.expiry[newDigest(token)])
 }
 
 // issue returns a new pair of tokens. The caller holds the lock.
 func (c *credentials) issue(now time.Time) gen.AccessToken {
 	access, refresh := randomText(43), randomText(43)
-	c.expiry[digestOf(access)] = now.Add(tokenLifetime)
-	c.refresh[digestOf(refresh)] = true
+	c.expiry[newDigest(access)] = now.Add(tokenLifetime)
+	c.refresh[newDigest(refresh)] = true
 	return gen.AccessToken{
 		TokenType:    "Bearer",
 		ExpiresIn:    int(tokenLifetime / time.Second),
@@ -87,7 +87,7 @@ func (c *credentials) CreateAccessToken(_ context.Context, request gen.CreateAcc
 
 // RefreshAccessToken exchanges a refresh token for a pair of tokens, once.
 func (c *credentials) RefreshAccessToken(_ context.Context, request gen.RefreshAccessTokenRequestObject) (gen.RefreshAccessTokenResponseObject, error) {
-	old := digestOf(request.Body.RefreshToken)
+	old := newDigest(request.Body.RefreshToken)
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -46,7 +46,7 @@ func TestServer_missingCredentials(t *testing.T) {
 		{http.MethodGet, "/webhooks/webhook_1", ""},
 		{http.MethodDelete, "/webhooks/webhook_1", ""},
 	} {
-		call.responsesOnly().do(request.method, request.path, request.body, "Authorization", "").isError(http.StatusUnauthorized,
+		call.responsesOnly().do(request.method, request.path, request.body, "Authorization", "").assertError(http.StatusUnauthorized,
 			"authentication-missing-authorization-header", `The "Authorization" header is missing.`, "")
 	}
 	assert.Empty(t, server.Webhooks())
@@ -71,11 +71,11 @@ func TestServer_invalidCredentials(t *testing.T) {
 		{"Bearer " + server.APIKey, badToken, badTokenTitle},
 	} {
 		call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", test.header).
-			isError(http.StatusUnauthorized, test.slug, test.title, "")
+			assertError(http.StatusUnauthorized, test.slug, test.title, "")
 	}
 }
 
-func TestServer_credentialSchemeInAnyCase(t *testing.T) {
+func TestServer_credentialSchemeCase(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	tokens := exchange(call)
@@ -100,7 +100,7 @@ func TestToken_expiresAfterAnHour(t *testing.T) {
 	clock.add(time.Hour - time.Nanosecond)
 	assert.Equal(t, http.StatusOK, list().status)
 	clock.add(time.Nanosecond)
-	list().isError(http.StatusUnauthorized, "authentication-invalid-access-token", badTokenTitle, "")
+	list().assertError(http.StatusUnauthorized, "authentication-invalid-access-token", badTokenTitle, "")
 }
 
 func TestToken_refreshOnce(t *testing.T) {
@@ -118,7 +118,7 @@ func TestToken_refreshOnce(t *testing.T) {
 	assert.NotEqual(t, one.RefreshToken, two.RefreshToken)
 	assert.Equal(t, http.StatusOK, call.do(http.MethodGet, "/webhooks", "", "Authorization", "Bearer "+two.AccessToken).status)
 	for _, token := range []string{one.RefreshToken, two.AccessToken, "wrong"} {
-		refresh(call, token).isError(http.StatusUnauthorized, "authentication-invalid-refresh-token", badRefreshTitle, "")
+		refresh(call, token).assertError(http.StatusUnauthorized, "authentication-invalid-refresh-token", badRefreshTitle, "")
 	}
 	assert.Equal(t, http.StatusOK, refresh(call, two.RefreshToken).status)
 }
@@ -140,5 +140,5 @@ func TestToken_invalidKey(t *testing.T) {
 
 	resp := call.do(http.MethodPost, "/auth/api-key", `{"apiKey":"wrong"}`, "Authorization", "")
 
-	resp.isError(http.StatusUnauthorized, "authentication-invalid-api-key", badKeyTitle, "")
+	resp.assertError(http.StatusUnauthorized, "authentication-invalid-api-key", badKeyTitle, "")
 }

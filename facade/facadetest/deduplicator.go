@@ -23,11 +23,11 @@ const (
 
 // CheckDeduplicator checks an implementation of [notification.Deduplicator] against
 // the documentation of the interface. It returns nil, or an error with a line for
-// each defect. It takes about four seconds, because claims have to expire.
+// each defect. CheckDeduplicator takes about four seconds, because claims have to expire.
 //
-// The function open is called once for each check. It returns a new Deduplicator or
-// the same one each time. The store must have room for 100 keys. It need not be
-// empty, because the keys are random.
+// The function open is called once for each check. It may return the same
+// Deduplicator each time. The store needs room for 100 keys and may contain others,
+// because the keys are random.
 func CheckDeduplicator(ctx context.Context, open func() (notification.Deduplicator, error)) error {
 	checks := []struct {
 		name  string
@@ -46,7 +46,7 @@ func CheckDeduplicator(ctx context.Context, open func() (notification.Deduplicat
 		{"handled before the expiry", checkHandledOutlivesClaim},
 	}
 	failures := make([]error, len(checks))
-	var group sync.WaitGroup // the checks wait for the expiry of claims at the same time
+	var group sync.WaitGroup // all checks wait for the expiry of claims together
 	for i, c := range checks {
 		d, err := open()
 		if err != nil {
@@ -67,7 +67,7 @@ func checkClaim(c *dedupCheck) {
 	key := newKey()
 	c.begin("a new key", key, "a", checkLongTTL, notification.StateNew)
 	c.begin("a claimed key", key, "b", checkLongTTL, notification.StateInProgress)
-	c.begin("a claimed key, again", key, "c", checkLongTTL, notification.StateInProgress)
+	c.begin("a claimed key after StateInProgress", key, "c", checkLongTTL, notification.StateInProgress)
 }
 
 func checkDone(c *dedupCheck) {
@@ -111,7 +111,7 @@ func checkUnknownKey(c *dedupCheck) {
 	c.begin("a key after Done and Forget without a claim", key, "b", checkLongTTL, notification.StateNew)
 }
 
-// checkSimilarKeys finds a store that truncates keys.
+// checkSimilarKeys detects a store that truncates keys.
 func checkSimilarKeys(c *dedupCheck) {
 	key := newKey()[:62]
 	c.begin("a new key", key+"00", "a", checkLongTTL, notification.StateNew)
@@ -138,7 +138,7 @@ func checkConcurrentCallers(c *dedupCheck) {
 			case state == notification.StateNew:
 				claims++
 			case state != notification.StateInProgress:
-				c.fail("concurrent Begin returned %s", nameOf(state))
+				c.fail("concurrent Begin returned %s", stateName(state))
 			}
 		}
 		if claims != 1 {
@@ -161,7 +161,7 @@ func checkExpiry(c *dedupCheck) {
 	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
 	wait(c.ctx, checkTTL*3/4)
 	state, err := c.Begin(c.ctx, key, "z"+c.owner, checkLongTTL)
-	if time.Since(start) < checkTTL { // the machine was not too slow
+	if time.Since(start) < checkTTL { // false on a slow machine
 		c.want("a claimed key before its ttl", state, err, notification.StateInProgress)
 	}
 	wait(c.ctx, checkTTL)
@@ -193,9 +193,9 @@ func checkHandledOutlivesClaim(c *dedupCheck) {
 // dedupCheck is one check of a Deduplicator.
 type dedupCheck struct {
 	notification.Deduplicator
-	ctx      context.Context //nolint:containedctx // it lives as long as the call
+	ctx      context.Context //nolint:containedctx // a check is one call
 	name     string
-	owner    string // after the letter of an owner
+	owner    string // the suffix of each owner
 	failures []error
 }
 
@@ -203,17 +203,17 @@ func (c *dedupCheck) fail(format string, args ...any) {
 	c.failures = append(c.failures, fmt.Errorf(c.name+": "+format, args...))
 }
 
-func (c *dedupCheck) begin(what, key, owner string, ttl time.Duration, want notification.State) {
+func (c *dedupCheck) begin(description, key, owner string, ttl time.Duration, want notification.State) {
 	state, err := c.Begin(c.ctx, key, owner+c.owner, ttl)
-	c.want(what, state, err, want)
+	c.want(description, state, err, want)
 }
 
-func (c *dedupCheck) want(what string, state notification.State, err error, want notification.State) {
+func (c *dedupCheck) want(description string, state notification.State, err error, want notification.State) {
 	switch {
 	case err != nil:
-		c.fail("Begin of %s: %w", what, err)
+		c.fail("Begin of %s: %w", description, err)
 	case state != want:
-		c.fail("Begin of %s returned %s, want %s", what, nameOf(state), nameOf(want))
+		c.fail("Begin of %s returned %s, want %s", description, stateName(state), stateName(want))
 	}
 }
 
@@ -229,14 +229,14 @@ func (c *dedupCheck) forget(key, owner string) {
 	}
 }
 
-// newKey returns a key as a handler makes it.
+// newKey returns a random key in the format of a handler.
 func newKey() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-func nameOf(s notification.State) string {
+func stateName(s notification.State) string {
 	switch s {
 	case notification.StateNew:
 		return "StateNew"

@@ -34,14 +34,14 @@ func TestCheckDeduplicator_memory(t *testing.T) {
 	}
 }
 
-// model is a correct implementation with switches for defects.
-type model struct {
+// defectiveStore is a Deduplicator with selectable defects.
+type defectiveStore struct {
 	defects
 	mu      sync.Mutex
-	entries map[string]modelEntry
+	entries map[string]storeEntry
 }
 
-type modelEntry struct {
+type storeEntry struct {
 	owner   string
 	handled bool
 	expires time.Time
@@ -50,35 +50,35 @@ type modelEntry struct {
 type defects struct {
 	ignoresTTL         bool          // claims never expire
 	fixedTTL           time.Duration // of all claims, if positive
-	ignoresOwnerDone   bool          // Done of every owner counts
-	ignoresOwnerForget bool          // Forget of every owner counts
+	ignoresOwnerDone   bool          // Done accepts any owner
+	ignoresOwnerForget bool          // Forget accepts any owner
 	ownerErrors        bool          // Done and Forget without a claim are errors
 	forgetsHandled     bool          // Forget removes handled keys
 	doneWithoutClaim   bool          // Done records unknown keys
 	doneIgnored        bool          // Done does nothing
 	forgetIgnored      bool          // Forget does nothing
-	forgetExpiredFails bool          // Forget of an expired claim makes it a live one
-	claimExpiryStays   bool          // a handled key expires as its claim would
-	truncates          bool          // keys of equal beginnings are equal
+	forgetExpiredFails bool          // Forget of an expired claim renews the claim
+	claimExpiryStays   bool          // a handled key expires with its claim
+	truncates          bool          // keys with an equal beginning are equal
 	races              bool          // two callers can get StateNew
 	claimsOnError      bool          // Begin claims with a canceled context
 	handledIsProgress  bool          // handled keys are reported in progress
 	invalidState       bool          // claimed keys have state 0
-	fails              bool          // everything is an error
+	fails              bool          // every call returns an error
 }
 
-var errModel = errors.New("the store is down")
+var errStore = errors.New("the store is down")
 
-func (m *model) key(key string) string {
+func (m *defectiveStore) key(key string) string {
 	if m.truncates {
 		return key[:60]
 	}
 	return key
 }
 
-func (m *model) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+func (m *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
 	if m.fails {
-		return 0, errModel
+		return 0, errStore
 	}
 	key = m.key(key)
 	m.mu.Lock()
@@ -91,7 +91,7 @@ func (m *model) Begin(ctx context.Context, key, owner string, ttl time.Duration)
 	}
 	if ctx.Err() != nil {
 		if m.claimsOnError {
-			m.entries[key] = modelEntry{owner: owner, expires: time.Now().Add(ttl)}
+			m.entries[key] = storeEntry{owner: owner, expires: time.Now().Add(ttl)}
 		}
 		return 0, ctx.Err()
 	}
@@ -103,7 +103,7 @@ func (m *model) Begin(ctx context.Context, key, owner string, ttl time.Duration)
 	}
 	switch {
 	case !ok || !e.expires.After(time.Now()):
-		m.entries[key] = modelEntry{owner: owner, expires: time.Now().Add(ttl)}
+		m.entries[key] = storeEntry{owner: owner, expires: time.Now().Add(ttl)}
 		return notification.StateNew, nil
 	case e.handled && !m.handledIsProgress:
 		return notification.StateHandled, nil
@@ -114,7 +114,7 @@ func (m *model) Begin(ctx context.Context, key, owner string, ttl time.Duration)
 	}
 }
 
-func (m *model) Done(_ context.Context, key, owner string) error {
+func (m *defectiveStore) Done(_ context.Context, key, owner string) error {
 	if m.doneIgnored {
 		return nil
 	}
@@ -128,37 +128,37 @@ func (m *model) Done(_ context.Context, key, owner string) error {
 		if m.claimExpiryStays {
 			expires = e.expires
 		}
-		m.entries[key] = modelEntry{handled: true, owner: owner, expires: expires}
+		m.entries[key] = storeEntry{handled: true, owner: owner, expires: expires}
 	case m.ownerErrors:
-		return errModel
+		return errStore
 	}
 	return nil
 }
 
-func (m *model) Forget(_ context.Context, key, owner string) error {
+func (m *defectiveStore) Forget(_ context.Context, key, owner string) error {
 	key = m.key(key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.entries[key]
-	mine := ok && (e.owner == owner || m.ignoresOwnerForget)
+	owned := ok && (e.owner == owner || m.ignoresOwnerForget)
 	switch {
 	case m.forgetIgnored:
-	case mine && m.forgetExpiredFails && !e.expires.After(time.Now()):
+	case owned && m.forgetExpiredFails && !e.expires.After(time.Now()):
 		e.expires = time.Now().Add(time.Hour)
 		m.entries[key] = e
-	case mine && (!e.handled || m.forgetsHandled):
+	case owned && (!e.handled || m.forgetsHandled):
 		delete(m.entries, key)
-	case !mine && m.ownerErrors:
-		return errModel
+	case !owned && m.ownerErrors:
+		return errStore
 	}
 	return nil
 }
 
-func checkModel(t *testing.T, d defects) error {
+func checkDefects(t *testing.T, d defects) error {
 	t.Helper()
 	var err error
 	synctest.Test(t, func(t *testing.T) {
-		m := &model{defects: d, entries: make(map[string]modelEntry)}
+		m := &defectiveStore{defects: d, entries: make(map[string]storeEntry)}
 		err = facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return m, nil })
 	})
 	return err
@@ -166,7 +166,7 @@ func checkModel(t *testing.T, d defects) error {
 
 func TestCheckDeduplicator_defects(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, checkModel(t, defects{}), "the model itself is correct")
+	require.NoError(t, checkDefects(t, defects{}), "the model itself is correct")
 	for name, test := range map[string]struct {
 		defects defects
 		want    string
@@ -185,22 +185,22 @@ func TestCheckDeduplicator_defects(t *testing.T) {
 		"handled expires like a claim":    {defects{claimExpiryStays: true}, "handled before the expiry: Begin of a handled key after the ttl of its claim returned StateNew"},
 		"keys are truncated":              {defects{truncates: true}, "similar keys: Begin of a key with another last digit returned StateInProgress"},
 		"two claims at once":              {defects{races: true}, "concurrent callers: concurrent Begin of one key returned StateNew to 16 of 16 callers, want 1"},
-		"a claim in spite of an error":    {defects{claimsOnError: true}, "canceled context: Begin of a key after an error of Begin returned StateInProgress"},
-		"handled is in progress":          {defects{handledIsProgress: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
-		"an invalid state":                {defects{invalidState: true}, "claim: Begin of a claimed key returned State(0), want StateInProgress"},
+		"claim despite an error":          {defects{claimsOnError: true}, "canceled context: Begin of a key after an error of Begin returned StateInProgress"},
+		"StateInProgress for handled":     {defects{handledIsProgress: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
+		"invalid state":                   {defects{invalidState: true}, "claim: Begin of a claimed key returned State(0), want StateInProgress"},
 		"errors":                          {defects{fails: true}, "claim: Begin of a new key: the store is down"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.ErrorContains(t, checkModel(t, test.defects), test.want)
+			require.ErrorContains(t, checkDefects(t, test.defects), test.want)
 		})
 	}
 }
 
 func TestCheckDeduplicator_openFails(t *testing.T) {
 	t.Parallel()
-	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, errModel })
-	require.ErrorIs(t, err, errModel)
+	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, errStore })
+	require.ErrorIs(t, err, errStore)
 	assert.ErrorContains(t, err, "claim: open: the store is down")
 }
 
@@ -211,7 +211,7 @@ func TestCheckDeduplicator_canceled(t *testing.T) {
 		cancel()
 		start := time.Now()
 		err := facadetest.CheckDeduplicator(ctx, func() (notification.Deduplicator, error) {
-			return &model{entries: make(map[string]modelEntry)}, nil
+			return &defectiveStore{entries: make(map[string]storeEntry)}, nil
 		})
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, start, time.Now(), "no waiting")

@@ -39,7 +39,7 @@ type Attempt struct {
 	Err error
 }
 
-// ok excludes redirects, which the service does not follow.
+// ok excludes redirects, as the service does.
 func (a Attempt) ok() bool { return a.Status >= 200 && a.Status <= 299 }
 
 // Deliver sends an event as a signed notification to each webhook subscribed to
@@ -51,8 +51,8 @@ func (a Attempt) ok() bool { return a.Status >= 200 && a.Status <= 299 }
 // panics on any other event, and on an unknown type without [WithUnknownEvents].
 func (s *Server) Deliver(ctx context.Context, event any) []Delivery {
 	body := encodeEvent(event, s.eventTime.next(s.config.now()))
-	eventType := typeOf(body)
-	if !s.config.knows(eventType) {
+	eventType := eventTypeIn(body)
+	if !s.config.accepts(eventType) {
 		panic(fmt.Sprintf("facadetest: unknown event %q; WithUnknownEvents allows it", eventType))
 	}
 	webhooks := slices.DeleteFunc(s.Webhooks(), func(w facade.Webhook) bool {
@@ -61,7 +61,7 @@ func (s *Server) Deliver(ctx context.Context, event any) []Delivery {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer s.closing.call(cancel)()
+	defer s.onClose.register(cancel)()
 
 	sender := newSender(s.config)
 	deliveries := make([]Delivery, len(webhooks))
@@ -79,7 +79,7 @@ type sender struct {
 	client *http.Client
 }
 
-// newSender returns a sender that does not follow redirects.
+// newSender returns a sender that ignores redirects.
 func newSender(c config) sender {
 	return sender{c, &http.Client{
 		Transport:     c.deliveryTransport,
@@ -88,7 +88,7 @@ func newSender(c config) sender {
 	}}
 }
 
-// deliver sends a body to a webhook until an attempt succeeds or no retry is left.
+// deliver sends a body to a webhook until an attempt succeeds or the retries are used up.
 func (s sender) deliver(ctx context.Context, w facade.Webhook, body []byte) Delivery {
 	d := Delivery{WebhookID: w.ID, URL: w.URL}
 	for {
@@ -109,8 +109,8 @@ func (s sender) attempt(ctx context.Context, w facade.Webhook, body []byte) Atte
 	if err != nil {
 		return Attempt{Err: err}
 	}
-	// A connection of its own keeps net/http from sending twice. No idle connection
-	// remains either, so that time passes inside testing/synctest.
+	// On a new connection net/http sends the request once. An idle connection would
+	// stop the time inside testing/synctest.
 	req.Close = true
 	setNotificationHeader(req.Header, w.ID, w.SignatureSecret, body)
 	resp, err := s.client.Do(req)

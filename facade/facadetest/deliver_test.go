@@ -28,11 +28,11 @@ import (
 	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
-// atOnce removes the delay between attempts.
-var atOnce = facadetest.WithDeliveryRetries(3, 0)
+// withoutInterval removes the interval between attempts.
+var withoutInterval = facadetest.WithDeliveryRetries(3, 0)
 
-// oneOfEach returns an event of each type without Type and EmittedAt.
-func oneOfEach() []any {
+// newEvents returns an event of each type without Type and EmittedAt.
+func newEvents() []any {
 	return []any{
 		&notification.LiveStreamBroadcastStarted{LiveStreamID: "li1"},
 		&notification.LiveStreamBroadcastEnded{LiveStreamID: "li1"},
@@ -50,8 +50,8 @@ var summary = notification.VideoSummaryGenerated{
 
 const summaryBody = `{"type":"video.summary.generated","emittedAt":"2024-08-08T14:15:40Z","videoId":"vi1","summaryId":"summary1"}`
 
-// received is a request to a hook.
-type received struct {
+// hookRequest is a request to a hook.
+type hookRequest struct {
 	header http.Header
 	body   string
 }
@@ -63,7 +63,7 @@ type hook struct {
 
 	mu       sync.Mutex
 	statuses []int
-	got      []received
+	got      []hookRequest
 }
 
 func newHook(t *testing.T, statuses ...int) *hook {
@@ -81,7 +81,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.got = append(h.got, received{r.Header, string(body)})
+	h.got = append(h.got, hookRequest{r.Header, string(body)})
 	status := http.StatusAccepted
 	if len(h.statuses) > 0 {
 		status, h.statuses = h.statuses[0], h.statuses[1:]
@@ -92,7 +92,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-func (h *hook) received() []received {
+func (h *hook) requests() []hookRequest {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.got)
@@ -100,7 +100,7 @@ func (h *hook) received() []received {
 
 func (h *hook) bodies() []string {
 	var bodies []string
-	for _, r := range h.received() {
+	for _, r := range h.requests() {
 		bodies = append(bodies, r.body)
 	}
 	return bodies
@@ -135,22 +135,22 @@ func TestDeliver_subscribedWebhooks(t *testing.T) {
 	deleted := subscribe(t, server, gone.URL, recorded)
 	subscribe(t, server, none.URL, other)
 	second := subscribe(t, server, two.URL+"/path?query=1", recorded)
-	again := subscribe(t, server, one.URL, recorded)
+	duplicate := subscribe(t, server, one.URL, recorded)
 	require.NoError(t, server.Client().DeleteWebhook(t.Context(), deleted.ID))
 
 	got := server.Deliver(t.Context(), notification.VideoSourceRecorded{VideoID: "vi1"})
 
 	require.Len(t, got, 3)
 	ids := []string{got[0].WebhookID, got[1].WebhookID, got[2].WebhookID}
-	assert.Equal(t, []string{first.ID, second.ID, again.ID}, ids, "oldest first, as Webhooks returns them")
+	assert.Equal(t, []string{first.ID, second.ID, duplicate.ID}, ids, "oldest first")
 	assert.Equal(t, delivery(second, http.StatusAccepted), got[1])
 	for _, d := range got {
 		assert.True(t, d.OK())
 	}
-	assert.Len(t, one.received(), 2, "two webhooks of one url")
+	assert.Len(t, one.requests(), 2, "two webhooks with one URL")
 	assert.Equal(t, one.bodies()[0], two.bodies()[0])
-	assert.Empty(t, none.received())
-	assert.Empty(t, gone.received())
+	assert.Empty(t, none.requests())
+	assert.Empty(t, gone.requests())
 
 	assert.Empty(t, server.Deliver(t.Context(), &notification.LiveStreamBroadcastEnded{}), "no webhook is subscribed")
 }
@@ -186,7 +186,7 @@ func TestDeliver_matchesContract(t *testing.T) {
 	}
 	subscribe(t, server, hook.URL, all...)
 
-	for _, event := range oneOfEach() {
+	for _, event := range newEvents() {
 		deliveries := server.Deliver(t.Context(), event)
 		require.Len(t, deliveries, 1, "%T", event)
 		assert.True(t, deliveries[0].OK(), "%+v", deliveries)
@@ -219,7 +219,7 @@ func TestDeliver_setsTypeAndTime(t *testing.T) {
 }
 
 // A deduplicator must not drop the second of two calls.
-func TestDeliver_zeroEmittedAtTwice(t *testing.T) {
+func TestDeliver_zeroEmittedAt(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	server, _ := start(t, facadetest.WithClock(clock.Now))
@@ -246,7 +246,7 @@ func TestDeliver_zeroEmittedAtTwice(t *testing.T) {
 	assert.Equal(t, []string{"14:12:18.125Z", "14:12:18.126Z", "14:12:18.127Z", "14:12:19.125Z", "13:12:19.125Z"}, times())
 }
 
-func TestDeliver_emittedAtTwice(t *testing.T) {
+func TestDeliver_equalEmittedAt(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	hook := newHook(t)
@@ -269,8 +269,8 @@ func TestDeliver_unknownEvent(t *testing.T) {
 
 func TestWithDeliveryClient(t *testing.T) {
 	t.Parallel()
-	taking := newHook(t)
-	secure := httptest.NewUnstartedServer(taking)
+	accepting := newHook(t)
+	secure := httptest.NewUnstartedServer(accepting)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the rejected certificate
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
@@ -281,10 +281,10 @@ func TestWithDeliveryClient(t *testing.T) {
 		got := server.Deliver(t.Context(), &summary)
 		assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusAccepted)}, got)
 	}
-	assert.Equal(t, []string{summaryBody, summaryBody}, taking.bodies())
-	assert.Equal(t, "close", taking.received()[0].header.Get("Connection"), "each attempt has its own connection")
+	assert.Equal(t, []string{summaryBody, summaryBody}, accepting.bodies())
+	assert.Equal(t, "close", accepting.requests()[0].header.Get("Connection"), "each attempt has its own connection")
 
-	other, _ := start(t, atOnce)
+	other, _ := start(t, withoutInterval)
 	subscribe(t, other, secure.URL)
 	var unknown x509.UnknownAuthorityError
 	got := other.Deliver(t.Context(), &summary)
@@ -305,7 +305,7 @@ func TestWithDeliveryClient_otherFields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, _ := start(t, atOnce, facadetest.WithDeliveryClient(client))
+			server, _ := start(t, withoutInterval, facadetest.WithDeliveryClient(client))
 			hook := newHook(t, http.StatusFound)
 			webhook := subscribe(t, server, hook.URL)
 
@@ -349,7 +349,7 @@ func TestDeliver_retries(t *testing.T) {
 		"success of the last attempt": {3, []int{400, 401, 503}, []int{400, 401, 503, 202}, true},
 		"all attempts fail":           {3, []int{500, 500, 404, 410}, []int{500, 500, 404, 410}, false},
 		"redirects":                   {3, []int{301, 302, 307, 308}, []int{301, 302, 307, 308}, false},
-		"no retries":                  {0, []int{500}, []int{500}, false},
+		"zero retries":                {0, []int{500}, []int{500}, false},
 		"five retries":                {5, []int{300, 300, 300, 300, 300, 300}, []int{300, 300, 300, 300, 300, 300}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -362,7 +362,7 @@ func TestDeliver_retries(t *testing.T) {
 
 			assert.Equal(t, []facadetest.Delivery{delivery(webhook, test.want...)}, got)
 			assert.Equal(t, test.delivered, got[0].OK())
-			requests := hook.received()
+			requests := hook.requests()
 			require.Len(t, requests, len(test.want), "redirects are not followed")
 			for _, r := range requests {
 				assert.Equal(t, requests[0], r, "bytes and headers are equal in each attempt")
@@ -424,17 +424,17 @@ func TestDeliver_canceledContext(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Len(t, got[0].Attempts, 1, "there is no retry")
 	require.ErrorIs(t, got[0].Attempts[0].Err, context.Canceled)
-	assert.Len(t, hook.received(), 2)
+	assert.Len(t, hook.requests(), 2)
 }
 
 func TestDeliver_connectionError(t *testing.T) {
 	t.Parallel()
-	server, _ := start(t, atOnce)
-	refusing := newHook(t)
-	refusing.Close()
+	server, _ := start(t, withoutInterval)
+	closed := newHook(t)
+	closed.Close()
 	reset := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	t.Cleanup(reset.Close)
-	subscribe(t, server, refusing.URL)
+	subscribe(t, server, closed.URL)
 	subscribe(t, server, reset.URL)
 
 	got := server.Deliver(t.Context(), summary)
@@ -476,14 +476,14 @@ func TestDeliver_slowResponseBody(t *testing.T) {
 	t.Parallel()
 	// On a busy machine an attempt can time out before the status arrives.
 	server, _ := start(t, facadetest.WithDeliveryRetries(1000, 0), facadetest.WithDeliveryTimeout(50*time.Millisecond))
-	talking := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusAccepted)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}))
-	t.Cleanup(talking.Close)
-	subscribe(t, server, talking.URL)
+	t.Cleanup(slow.Close)
+	subscribe(t, server, slow.URL)
 
 	got := server.Deliver(t.Context(), summary)
 
@@ -517,14 +517,14 @@ func TestDeliver_webhooksInParallel(t *testing.T) {
 	server, _ := start(t)
 	var all sync.WaitGroup
 	all.Add(hooks)
-	meeting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	barrier := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		all.Done()
-		all.Wait() // for the other webhooks
+		all.Wait() // until each webhook has its request
 		w.WriteHeader(http.StatusAccepted)
 	}))
-	t.Cleanup(meeting.Close)
+	t.Cleanup(barrier.Close)
 	for range hooks {
-		subscribe(t, server, meeting.URL)
+		subscribe(t, server, barrier.URL)
 	}
 
 	for _, d := range server.Deliver(t.Context(), summary) {
@@ -549,7 +549,7 @@ func TestClose_abortsDeliveries(t *testing.T) {
 	delivered := make(chan []facadetest.Delivery)
 	go func() { delivered <- server.Deliver(t.Context(), summary) }()
 	<-arrived
-	require.Eventually(t, func() bool { return len(failing.received()) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(failing.requests()) == 1 }, 10*time.Second, time.Millisecond)
 	requireClose(t, server)
 
 	got := <-delivered
@@ -562,16 +562,16 @@ func TestClose_abortsDeliveries(t *testing.T) {
 		require.Len(t, d.Attempts, 1)
 		require.ErrorIs(t, d.Attempts[0].Err, context.Canceled, "a closed server does not deliver")
 	}
-	assert.Len(t, failing.received(), 1)
+	assert.Len(t, failing.requests(), 1)
 }
 
-func TestDelivery_printsNoSecret(t *testing.T) {
+func TestDelivery_formatWithoutSecret(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, facadetest.WithDeliveryRetries(0, 0))
-	taking, refusing := newHook(t), newHook(t)
-	refusing.Close()
-	subscribe(t, server, taking.URL)
-	subscribe(t, server, refusing.URL)
+	accepting, closed := newHook(t), newHook(t)
+	closed.Close()
+	subscribe(t, server, accepting.URL)
+	subscribe(t, server, closed.URL)
 
 	got := server.Deliver(t.Context(), summary)
 
@@ -587,7 +587,7 @@ func TestDelivery_printsNoSecret(t *testing.T) {
 func TestDeliver_concurrent(t *testing.T) {
 	t.Parallel()
 	const callers = 20
-	server, _ := start(t, atOnce, facadetest.WithUnknownEvents(), facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
+	server, _ := start(t, withoutInterval, facadetest.WithUnknownEvents(), facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
 	hook := newHook(t, 500, 500, 500)
 	client := server.Client()
 	subscribe(t, server, hook.URL)
@@ -616,20 +616,20 @@ func TestDeliver_concurrent(t *testing.T) {
 func TestDeliver_invalidEvent(t *testing.T) {
 	t.Parallel()
 	pointer := &summary
-	const noType = `facadetest: without a "type" that is a string an event has no subscribers`
+	const noType = `facadetest: the event is not a JSON object with a "type" string`
 	for name, test := range map[string]struct {
 		event any
 		want  string
 	}{
-		"nil":                   {nil, "facadetest: nil is no event"},
-		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: nil is no event"},
-		"text":                  {summaryBody, "facadetest: string is no event"},
-		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is no event"},
-		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is no event"},
-		"no bytes":              {[]byte(nil), noType},
-		"no JSON":               {[]byte("type"), noType},
-		"no object":             {[]byte(`["type"]`), noType},
-		"no type":               {json.RawMessage(`{"TYPE":"video.new"}`), noType},
+		"nil":                   {nil, "facadetest: the event is nil"},
+		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: the event is nil"},
+		"text":                  {summaryBody, "facadetest: string is not an event type"},
+		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is not an event type"},
+		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is not an event type"},
+		"nil bytes":             {[]byte(nil), noType},
+		"malformed JSON":        {[]byte("type"), noType},
+		"array":                 {[]byte(`["type"]`), noType},
+		"missing type":          {json.RawMessage(`{"TYPE":"video.new"}`), noType},
 		"numeric type":          {json.RawMessage(`{"type":7}`), noType},
 		"empty type":            {json.RawMessage(`{"type":""}`), noType},
 	} {
@@ -641,7 +641,7 @@ func TestDeliver_invalidEvent(t *testing.T) {
 	}
 }
 
-func TestDeliver_yearWithoutJSON(t *testing.T) {
+func TestDeliver_invalidYear(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	defer func() {
@@ -663,7 +663,7 @@ func TestNewServer_invalidDeliveryOption(t *testing.T) {
 	}{
 		"retries":          {facadetest.WithDeliveryRetries(-1, 0), retries},
 		"interval":         {facadetest.WithDeliveryRetries(0, -1), retries},
-		"no timeout":       {facadetest.WithDeliveryTimeout(0), timeout},
+		"zero timeout":     {facadetest.WithDeliveryTimeout(0), timeout},
 		"negative timeout": {facadetest.WithDeliveryTimeout(-1), timeout},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,15 +32,14 @@ func newError(status int, slug, title string) gen.Error {
 	return gen.Error{Type: errorBase + slug, Title: title, Status: status}
 }
 
-// errNotFound returns the error for an unknown resource. The name is the name of
-// the parameter.
+// errNotFound returns the error for an unknown resource in the parameter name.
 func errNotFound(name string) gen.Error {
 	e := newError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.")
 	e.Name = name
 	return e
 }
 
-// errInvalidQuery returns the error for a query parameter of this name.
+// errInvalidQuery returns the error for the query parameter name.
 func errInvalidQuery(name string) gen.Error {
 	e := newError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.")
 	e.Name = name
@@ -48,8 +47,7 @@ func errInvalidQuery(name string) gen.Error {
 }
 
 // errInvalidAttributes returns the error for a body with missing or invalid
-// fields. Like the service it has one title for all of them and lists each
-// problem.
+// fields. The service has the same title for all problems.
 func errInvalidAttributes(problems []gen.ErrorProblem) gen.Error {
 	e := newError(http.StatusBadRequest, "attribute-required", titleRequired)
 	e.Name = problems[0].Name
@@ -64,7 +62,7 @@ func writeError(w http.ResponseWriter, e gen.Error) {
 }
 
 func marshalError(e gen.Error) []byte {
-	b, _ := json.Marshal(e) // strings and numbers always have a JSON form
+	b, _ := json.Marshal(e) // strings and numbers are always valid JSON
 	return b
 }
 
@@ -82,13 +80,13 @@ func writePayloadError(w http.ResponseWriter, _ *http.Request, _ error) {
 	writeError(w, errInvalidPayload)
 }
 
-// writeServerError responds if the server has failed.
+// writeServerError responds after a failure of the server.
 func writeServerError(w http.ResponseWriter, _ *http.Request, _ error) {
 	writeError(w, errServer)
 }
 
-// errorOfStatus returns the body of an error response with this status.
-func errorOfStatus(status int) []byte {
+// errorBody returns the body of a response with this status.
+func errorBody(status int) []byte {
 	e := gen.Error{Title: http.StatusText(status), Status: status}
 	switch status {
 	case http.StatusNoContent, http.StatusNotModified:

@@ -8,8 +8,7 @@ import (
 // maxEventLead is the maximum time that an event time can be ahead of the clock.
 const maxEventLead = time.Minute
 
-// eventTime provides times for events with a zero EmittedAt. No two of them are
-// equal.
+// eventTime provides different times for events with a zero EmittedAt.
 type eventTime struct {
 	mu   sync.Mutex
 	last time.Time

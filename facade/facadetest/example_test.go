@@ -39,8 +39,8 @@ func ExampleServer() {
 	for _, r := range server.Requests() {
 		fmt.Println(r.Method, r.Status)
 	}
-	for _, left := range server.Webhooks() {
-		fmt.Println(left.URL, left.ID == wh.ID)
+	for _, remaining := range server.Webhooks() {
+		fmt.Println(remaining.URL, remaining.ID == wh.ID)
 	}
 	// Output:
 	// POST 201
@@ -133,7 +133,7 @@ func ExampleWithAPIKey() {
 	// Output: <nil>
 }
 
-// A receiver must cope with an event that the service adds later.
+// A receiver should accept events that the service adds later.
 func ExampleWithUnknownEvents() {
 	ctx := context.Background()
 	server := facadetest.NewServer(facadetest.WithUnknownEvents())
@@ -241,7 +241,7 @@ func ExampleWithWebhookLimit() {
 	// true
 }
 
-// A program that passes with both orders depends on neither.
+// A program that passes with both orders is independent of the order.
 func ExampleWithNewestFirst() {
 	ctx := context.Background()
 	for _, opts := range [][]facadetest.Option{nil, {facadetest.WithNewestFirst()}} {
@@ -318,7 +318,7 @@ func ExampleWithDeliveryRetries() {
 	// Output: false 4
 }
 
-// The last attempt decides.
+// OK depends on the last attempt.
 func ExampleDelivery_OK() {
 	d := facadetest.Delivery{Attempts: []facadetest.Attempt{{Status: http.StatusBadGateway}, {Status: http.StatusAccepted}}}
 	fmt.Println(d.OK())

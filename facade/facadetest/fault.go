@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// A Fault changes the response to a request, or prevents it. Fields can be
-// combined. The zero Fault changes nothing and is still used up by a request.
+// A Fault changes the response to a request, or prevents the response. Fields can
+// be combined. The zero Fault has no effect except that a request uses it up.
 //
-// A request is not processed if Status replaces its response or Reset prevents
-// it. The request then changes nothing, needs no credentials and does not count
-// for the rate limit. Process overrides this. The X-RateLimit headers of the response
-// show the current window. A 429 shows that nothing remains.
+// A request is not processed if Status replaces its response or Reset prevents the
+// response. The server then ignores the credentials and the rate limit, and its
+// state is unchanged. Process overrides this. The X-RateLimit headers of the
+// response show the current window. A 429 has X-RateLimit-Remaining 0.
 type Fault struct {
 	// Match reports whether the fault applies to a request. Nil means every
 	// request. Match must not read the body and must not call Inject or Reset.
@@ -33,8 +33,8 @@ type Fault struct {
 
 	// Delay is the time before the response or the reset, in real time. Processing
 	// precedes the delay. The delay ends early if the server closes or the client
-	// disconnects. A disconnect is not detected while the request has an unread
-	// body, as with ResetBeforeRead.
+	// disconnects. A disconnect is undetected while the request has an unread body,
+	// as with ResetBeforeRead.
 	Delay time.Duration
 
 	// Process makes the server process the request although Status replaces the
@@ -43,14 +43,14 @@ type Fault struct {
 	Process bool
 
 	// Status replaces the status of the response, together with the body that the
-	// service sends with this status. The own body stays if the request is
-	// processed and has the same status. Zero means the own response. Inject
-	// panics if Status is not zero and not between 200 and 999.
+	// service sends with this status. The original body stays if the request is
+	// processed and has the same status. Zero means the original response. Inject
+	// panics if Status is other than zero and outside of 200 to 999.
 	Status int
 
 	// Body replaces the body of the response. If Status is zero, the request is
-	// processed and keeps its own status. The Content-Type is text/html if Body
-	// begins with '<', and application/json otherwise. Empty means the own body.
+	// processed and keeps its status. The Content-Type is text/html if Body begins
+	// with '<', and application/json otherwise. Empty means the original body.
 	// Responses with 204 and 304 never have a body.
 	Body string
 
@@ -96,7 +96,7 @@ type faults struct {
 	pending []*Fault
 }
 
-// add adds faults. It panics, and adds none, if one is invalid.
+// add adds faults. It panics before adding any fault if one is invalid.
 func (fs *faults) add(faults []Fault) {
 	for _, f := range faults {
 		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
@@ -151,7 +151,7 @@ func (f Fault) replace(resp response) response {
 	}
 	if f.Status != 0 && f.Status != resp.status {
 		resp.status = f.Status
-		resp.body = errorOfStatus(f.Status)
+		resp.body = errorBody(f.Status)
 		resp.header.Del("Content-Type")
 		if resp.body != nil {
 			resp.header.Set("Content-Type", "application/json")
@@ -181,7 +181,7 @@ func (f Fault) send(ctx context.Context, w http.ResponseWriter, resp response) {
 	control := http.NewResponseController(w)
 	w.WriteHeader(resp.status)
 	if w.Header().Get("Content-Length") == "" {
-		// After the headers are sent, net/http cannot add a length.
+		// A flush prevents that net/http adds a length.
 		_ = control.Flush()
 	}
 	switch {
@@ -191,7 +191,7 @@ func (f Fault) send(ctx context.Context, w http.ResponseWriter, resp response) {
 		sendHalf(w, resp.body)
 	default:
 		_, _ = w.Write(resp.body)
-		// Close can interrupt a write here, but not after the handler has returned.
+		// Close can interrupt a write only before the handler returns.
 		_ = control.Flush()
 	}
 }
@@ -200,7 +200,7 @@ func (f Fault) send(ctx context.Context, w http.ResponseWriter, resp response) {
 func (f Fault) changeHeader(h http.Header) {
 	for name, value := range f.Header {
 		if value == "" {
-			// Only a nil value prevents the default of net/http.
+			// A nil value prevents the default of net/http.
 			h[http.CanonicalHeaderKey(name)] = nil
 			continue
 		}
@@ -232,7 +232,7 @@ func resetConnection(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		// Without lingering, the kernel closes with RST instead of FIN.
+		// The kernel closes with RST instead of FIN then.
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

@@ -20,8 +20,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// never is longer than every test.
-const never = time.Hour
+// forever is longer than any test.
+const forever = time.Hour
 
 func method(m string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == m }
@@ -101,15 +101,15 @@ func TestFault_status(t *testing.T) {
 			}
 			resp := sender.do(http.MethodPost, "/webhooks", someWebhook, "Authorization", "")
 
-			resp.isError(test.status, test.slug, test.title, test.name)
-			left := "40"
+			resp.assertError(test.status, test.slug, test.title, test.name)
+			remaining := "40"
 			if test.status == 429 {
-				left = "0"
+				remaining = "0"
 			}
-			resp.hasRateLimit("40", left, "60")
+			resp.assertRateLimit("40", remaining, "60")
 			assert.Empty(t, server.Webhooks())
 			assert.Equal(t, test.status, server.Requests()[0].Status)
-			call.do(http.MethodPost, "/webhooks", someWebhook).hasRateLimit("40", "39", "60")
+			call.do(http.MethodPost, "/webhooks", someWebhook).assertRateLimit("40", "39", "60")
 		})
 	}
 }
@@ -134,8 +134,8 @@ func TestFault_processWithStatus(t *testing.T) {
 
 	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
 
-	resp.isError(500, "", "Server error", "")
-	resp.hasRateLimit("40", "39", "60")
+	resp.assertError(500, "", "Server error", "")
+	resp.assertRateLimit("40", "39", "60")
 	assert.Len(t, server.Webhooks(), 1)
 }
 
@@ -155,7 +155,7 @@ func TestFault_rateLimit(t *testing.T) {
 	clock := newClock()
 	server, call := start(t, facadetest.WithClock(clock.Now))
 	read := func() response { return call.withoutContract().do(http.MethodGet, "/webhooks", "") }
-	read().hasRateLimit("100", "99", "60")
+	read().assertRateLimit("100", "99", "60")
 	clock.add(59*time.Second + 999*time.Millisecond)
 	server.Inject(
 		facadetest.Fault{Status: 200},
@@ -165,12 +165,12 @@ func TestFault_rateLimit(t *testing.T) {
 		facadetest.Fault{Status: 503, Match: func(r *http.Request) bool { return r.URL.Path == "/auth/api-key" }},
 	)
 
-	read().hasRateLimit("100", "99", "1")
-	read().hasRateLimit("100", "0", "1")
-	read().hasRateLimit("100", "0", "1")
-	read().hasRateLimit("100", "7", "")
-	call.withoutContract().do(http.MethodPost, "/auth/api-key", "{}").hasRateLimit("", "", "")
-	read().hasRateLimit("100", "97", "1")
+	read().assertRateLimit("100", "99", "1")
+	read().assertRateLimit("100", "0", "1")
+	read().assertRateLimit("100", "0", "1")
+	read().assertRateLimit("100", "7", "")
+	call.withoutContract().do(http.MethodPost, "/auth/api-key", "{}").assertRateLimit("", "", "")
+	read().assertRateLimit("100", "97", "1")
 }
 
 func TestFault_withoutRateLimit(t *testing.T) {
@@ -178,7 +178,7 @@ func TestFault_withoutRateLimit(t *testing.T) {
 	server, call := start(t, facadetest.WithRateLimit(0, 0))
 	server.Inject(facadetest.Fault{Status: 429})
 
-	call.do(http.MethodGet, "/webhooks", "").hasRateLimit("", "", "")
+	call.do(http.MethodGet, "/webhooks", "").assertRateLimit("", "", "")
 }
 
 func TestFault_headerCopy(t *testing.T) {
@@ -304,7 +304,7 @@ func waitForRequests(t *testing.T, server *facadetest.Server, n int) {
 func TestFault_delayAndClientDisconnect(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	server.Inject(facadetest.Fault{Delay: never})
+	server.Inject(facadetest.Fault{Delay: forever})
 	ctx, cancel := context.WithCancel(t.Context())
 
 	failed := make(chan error)
@@ -324,8 +324,8 @@ func TestFault_delayAndServerClose(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(
-		facadetest.Fault{Delay: never, Status: 503},
-		facadetest.Fault{Delay: never, Reset: facadetest.ResetBeforeRead},
+		facadetest.Fault{Delay: forever, Status: 503},
+		facadetest.Fault{Delay: forever, Reset: facadetest.ResetBeforeRead},
 	)
 	client := call.withoutContract()
 
@@ -370,7 +370,7 @@ func TestFault_infiniteAndServerClose(t *testing.T) {
 	server.Inject(facadetest.Fault{Infinite: true, Status: 502, Times: 2})
 	client := call.withoutContract()
 
-	// One client reads all the time, the other never.
+	// One client reads, the other client does not.
 	reading := make(chan error)
 	go func() { reading <- client.fail(http.MethodGet, "/webhooks", "") }()
 	resp, err := client.transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
@@ -442,33 +442,33 @@ func TestFault_resetAfterRead(t *testing.T) {
 			assert.Equal(t, someWebhook, string(server.Requests()[0].Body))
 			assert.Zero(t, server.Requests()[0].Status)
 			assert.Equal(t, process, len(server.Webhooks()) == 1)
-			left := "39"
+			remaining := "39"
 			if process {
-				left = "38"
+				remaining = "38"
 			}
-			assert.Equal(t, left, call.do(http.MethodPost, "/webhooks", someWebhook).header.Get("X-RateLimit-Remaining"))
+			assert.Equal(t, remaining, call.do(http.MethodPost, "/webhooks", someWebhook).header.Get("X-RateLimit-Remaining"))
 		})
 	}
 }
 
-// pipes is a listener without TCP.
-type pipes chan net.Conn
+// pipeListener is a listener of net.Pipe connections.
+type pipeListener chan net.Conn
 
-func (p pipes) Accept() (net.Conn, error) {
+func (p pipeListener) Accept() (net.Conn, error) {
 	conn, ok := <-p
 	if !ok {
 		return nil, net.ErrClosed
 	}
 	return conn, nil
 }
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
+func (p pipeListener) Close() error   { close(p); return nil }
+func (p pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
 
 func TestFault_resetWithoutTCP(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	server.Inject(facadetest.Fault{Reset: facadetest.ResetAfterRead})
-	listener := make(pipes)
+	listener := make(pipeListener)
 	other := &http.Server{Handler: server, ReadHeaderTimeout: time.Minute}
 	served := make(chan error)
 	go func() { served <- other.Serve(listener) }()
@@ -504,7 +504,7 @@ func TestFault_http2(t *testing.T) {
 		assert.NotErrorIs(t, err, io.EOF, "only the stream is reset")
 	}
 	assert.Equal(t, 503, call.do(http.MethodGet, "/webhooks", "").status)
-	assert.Len(t, server.Webhooks(), 1, "of the truncated response")
+	assert.Len(t, server.Webhooks(), 1, "the truncated create")
 	assert.Len(t, server.Requests(), 4)
 }
 

@@ -22,7 +22,7 @@ const (
 	docs        = "https://docs.api.video/reference/"
 )
 
-// start returns a server that closes with the test, and a caller.
+// start returns a server for one test and its caller.
 func start(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, caller) {
 	t.Helper()
 	server := facadetest.NewServer(opts...)
@@ -32,14 +32,14 @@ func start(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, caller)
 	return server, caller{t: t, server: server, transport: contract.Transport(t, transport)}
 }
 
-// A caller sends requests and compares requests and responses with the contract.
+// A caller sends requests and validates the exchanges with the contract.
 type caller struct {
 	t         *testing.T
 	server    *facadetest.Server
 	transport http.RoundTripper
 }
 
-// responsesOnly returns a caller that compares only responses with the contract.
+// responsesOnly returns a caller that validates responses only.
 func (c caller) responsesOnly() caller {
 	transport := &http.Transport{}
 	c.t.Cleanup(transport.CloseIdleConnections)
@@ -47,7 +47,7 @@ func (c caller) responsesOnly() caller {
 	return c
 }
 
-// withoutContract returns a caller that compares nothing with the contract.
+// withoutContract returns a caller without validation.
 func (c caller) withoutContract() caller {
 	transport := &http.Transport{}
 	c.t.Cleanup(transport.CloseIdleConnections)
@@ -72,8 +72,8 @@ func (c caller) request(method, path, body string, header ...string) *http.Reque
 	return r
 }
 
-// do sends a request with the API key. The pairs set further headers. An
-// empty value removes a header.
+// do sends a request with the API key. Header has pairs of a name and a value. An
+// empty value removes the header.
 func (c caller) do(method, path, body string, header ...string) response {
 	c.t.Helper()
 	resp, err := c.transport.RoundTrip(c.request(method, path, body, header...))
@@ -84,7 +84,7 @@ func (c caller) do(method, path, body string, header ...string) response {
 	return response{t: c.t, status: resp.StatusCode, header: resp.Header, body: string(b)}
 }
 
-// fail sends a request without a complete response and returns the error.
+// fail sends a request and returns the error of the incomplete response.
 func (c caller) fail(method, path, body string) error {
 	c.t.Helper()
 	resp, err := c.transport.RoundTrip(c.request(method, path, body))
@@ -124,8 +124,8 @@ func decode[T any](r response) T {
 	return v
 }
 
-// isError asserts that the response is exactly this error.
-func (r response) isError(status int, slug, title, name string) {
+// assertError asserts that the response is exactly this error.
+func (r response) assertError(status int, slug, title, name string) {
 	r.t.Helper()
 	assert.Equal(r.t, status, r.status)
 	assert.Equal(r.t, "application/json", r.header.Get("Content-Type"))
@@ -136,7 +136,7 @@ func (r response) isError(status int, slug, title, name string) {
 	assert.Equal(r.t, want, decode[gen.Error](r))
 }
 
-// A clock moves only by add.
+// A clock is moved by add.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -163,7 +163,7 @@ func requireClose(t *testing.T, server *facadetest.Server) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		require.Fail(t, "the server does not close")
+		require.Fail(t, "the server is still open")
 	}
 }
 

@@ -46,8 +46,8 @@ var eventTypes = map[reflect.Type]facade.EventType{
 	reflect.TypeFor[notification.VideoSummaryGenerated]():         facade.EventVideoSummaryGenerated,
 }
 
-// encodeEvent returns the body of a notification. An event without a type or a time
-// gets both, in a copy.
+// encodeEvent returns the body of a notification. It sets a missing type and time
+// in a copy of the event.
 func encodeEvent(event any, now time.Time) []byte {
 	switch raw := event.(type) {
 	case []byte:
@@ -55,38 +55,38 @@ func encodeEvent(event any, now time.Time) []byte {
 	case json.RawMessage:
 		return raw
 	}
-	given := reflect.Indirect(reflect.ValueOf(event))
-	if !given.IsValid() {
-		panic("facadetest: nil is no event")
+	original := reflect.Indirect(reflect.ValueOf(event))
+	if !original.IsValid() {
+		panic("facadetest: the event is nil")
 	}
-	eventType, ok := eventTypes[given.Type()]
+	eventType, ok := eventTypes[original.Type()]
 	if !ok {
-		panic(fmt.Sprintf("facadetest: %T is no event", event))
+		panic(fmt.Sprintf("facadetest: %T is not an event type", event))
 	}
-	filled := reflect.New(given.Type()).Elem()
-	filled.Set(given)
-	if field := filled.FieldByName("Type"); field.IsZero() {
+	completed := reflect.New(original.Type()).Elem()
+	completed.Set(original)
+	if field := completed.FieldByName("Type"); field.IsZero() {
 		field.SetString(string(eventType))
 	}
-	if field := filled.FieldByName("EmittedAt"); field.IsZero() {
+	if field := completed.FieldByName("EmittedAt"); field.IsZero() {
 		// Times of the service have milliseconds.
 		field.Set(reflect.ValueOf(now.UTC().Truncate(time.Millisecond)))
 	}
-	body, err := json.Marshal(filled.Interface())
+	body, err := json.Marshal(completed.Interface())
 	if err != nil {
 		panic("facadetest: " + err.Error())
 	}
 	return body
 }
 
-// typeOf returns the type in the body of a notification. It ignores data after the
-// event.
-func typeOf(body []byte) facade.EventType {
+// eventTypeIn returns the type in the body of a notification. It ignores data after
+// the JSON object.
+func eventTypeIn(body []byte) facade.EventType {
 	var fields map[string]any
 	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&fields) // a nil map has no type
 	eventType, _ := fields["type"].(string)
 	if eventType == "" {
-		panic(`facadetest: without a "type" that is a string an event has no subscribers`)
+		panic(`facadetest: the event is not a JSON object with a "type" string`)
 	}
 	return facade.EventType(eventType)
 }

@@ -19,7 +19,7 @@ import (
 
 func TestNewNotificationRequest_matchesContract(t *testing.T) {
 	t.Parallel()
-	for _, event := range oneOfEach() {
+	for _, event := range newEvents() {
 		r := facadetest.NewNotificationRequest(t.Context(), "/hook?a=b", "webhook_1", facade.NewSecret("sig_sec_1"), event)
 
 		body, err := io.ReadAll(r.Body)
@@ -75,7 +75,7 @@ func TestNewNotificationRequest_publishedVector(t *testing.T) {
 func TestNewNotificationRequest_invalidEvent(t *testing.T) {
 	t.Parallel()
 
-	assert.PanicsWithValue(t, "facadetest: int is no event", func() {
+	assert.PanicsWithValue(t, "facadetest: int is not an event type", func() {
 		facadetest.NewNotificationRequest(t.Context(), "/", "webhook_1", facade.Secret{}, 7)
 	})
 }

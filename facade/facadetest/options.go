@@ -56,11 +56,11 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// knows reports whether the server accepts an event.
-func (c config) knows(event gen.EventType) bool { return c.unknownEvents || event.Valid() }
+// accepts reports whether the server accepts an event.
+func (c config) accepts(event gen.EventType) bool { return c.unknownEvents || event.Valid() }
 
-// WithAPIKey sets the API key that the server accepts. The default is a random
-// one. NewServer panics if the key is empty.
+// WithAPIKey sets the API key that the server accepts. The default is a
+// random key. NewServer panics if the key is empty.
 func WithAPIKey(key string) Option {
 	return func(c *config) {
 		if key == "" {

@@ -25,9 +25,9 @@ const (
 	unknownEvent  = "This attribute must be an array of known event names, and %q is unknown."
 )
 
-// attributesOf returns the attributes of each operation with a body. The keys are
+// requiredAttributes returns the attributes of each operation with a body. The keys are
 // the patterns of the routes.
-func attributesOf(c config) map[string][]attribute {
+func requiredAttributes(c config) map[string][]attribute {
 	return map[string][]attribute{
 		"POST /webhooks":     {{"url", checkURL}, {"events", c.checkEvents}},
 		"POST /auth/api-key": {{"apiKey", checkString}},
@@ -72,21 +72,21 @@ func (c config) checkEvents(value json.RawMessage) string {
 		switch {
 		case name == "":
 			return notEventNames
-		case !c.knows(gen.EventType(name)):
+		case !c.accepts(gen.EventType(name)):
 			return fmt.Sprintf(unknownEvent, name)
 		}
 	}
 	return ""
 }
 
-// checkPayload rejects an invalid body before it is decoded. A decoder reports
-// only the first problem and reads a missing field as empty. A decoder also reads
-// URL as url, so that only the checked fields are passed on.
+// checkPayload rejects an invalid body before decoding. A decoder reports only the
+// first problem and reads a missing field as empty. A decoder also reads URL as
+// url, so checkPayload forwards the checked fields only.
 func checkPayload(attributes map[string][]attribute) gen.MiddlewareFunc {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			wanted := attributes[r.Pattern]
-			if wanted == nil {
+			required := attributes[r.Pattern]
+			if required == nil {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -96,24 +96,24 @@ func checkPayload(attributes map[string][]attribute) gen.MiddlewareFunc {
 				writeError(w, errInvalidPayload)
 				return
 			}
-			if problems := problemsOf(fields, wanted); len(problems) > 0 {
+			if problems := findProblems(fields, required); len(problems) > 0 {
 				writeError(w, errInvalidAttributes(problems))
 				return
 			}
 			checked := map[string]json.RawMessage{}
-			for _, a := range wanted {
+			for _, a := range required {
 				checked[a.name] = fields[a.name]
 			}
-			body, _ = json.Marshal(checked) // it was decoded from JSON
+			body, _ = json.Marshal(checked) // decoded from JSON above
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-func problemsOf(fields map[string]json.RawMessage, wanted []attribute) []gen.ErrorProblem {
+func findProblems(fields map[string]json.RawMessage, required []attribute) []gen.ErrorProblem {
 	var problems []gen.ErrorProblem
-	for _, a := range wanted {
+	for _, a := range required {
 		title := titleRequired
 		if value, ok := fields[a.name]; ok {
 			title = a.check(value)

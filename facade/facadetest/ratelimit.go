@@ -27,21 +27,21 @@ type window struct {
 func (l *rateLimit) admit(method string, h http.Header) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w, left := l.current(method)
+	w, remaining := l.currentWindow(method)
 	admitted := w.limit == 0 || w.used < w.limit
 	if admitted {
 		w.used++
 	}
-	w.setHeader(left, h)
+	w.setHeader(remaining, h)
 	return admitted
 }
 
-// peek sets the headers that admit sets, and counts nothing.
-func (l *rateLimit) peek(method string, h http.Header) {
+// report sets the headers of admit without counting a request.
+func (l *rateLimit) report(method string, h http.Header) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w, left := l.current(method)
-	w.setHeader(left, h)
+	w, remaining := l.currentWindow(method)
+	w.setHeader(remaining, h)
 }
 
 // reset ends the current windows.
@@ -51,9 +51,9 @@ func (l *rateLimit) reset() {
 	l.reads, l.writes = window{limit: l.reads.limit}, window{limit: l.writes.limit}
 }
 
-// current returns the window of a request and its remaining time, which is always
+// currentWindow returns the window of a request and its remaining time, which is always
 // positive. The caller holds the lock.
-func (l *rateLimit) current(method string) (*window, time.Duration) {
+func (l *rateLimit) currentWindow(method string) (*window, time.Duration) {
 	w := &l.writes
 	if method == http.MethodGet || method == http.MethodHead {
 		w = &l.reads
@@ -67,11 +67,11 @@ func (l *rateLimit) current(method string) (*window, time.Duration) {
 }
 
 // setHeader sets the headers of a response.
-func (w *window) setHeader(left time.Duration, h http.Header) {
+func (w *window) setHeader(remaining time.Duration, h http.Header) {
 	if w.limit == 0 {
 		return
 	}
 	h.Set("X-RateLimit-Limit", strconv.Itoa(w.limit))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(w.limit-w.used))
-	h.Set("X-RateLimit-Retry-After", strconv.Itoa(int((left+time.Second-1)/time.Second)))
+	h.Set("X-RateLimit-Retry-After", strconv.Itoa(int((remaining+time.Second-1)/time.Second)))
 }

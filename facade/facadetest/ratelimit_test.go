@@ -10,7 +10,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-func (r response) hasRateLimit(limit, remaining, retryAfter string) {
+func (r response) assertRateLimit(limit, remaining, retryAfter string) {
 	r.t.Helper()
 	assert.Equal(r.t, []string{limit, remaining, retryAfter}, []string{
 		r.header.Get("X-RateLimit-Limit"), r.header.Get("X-RateLimit-Remaining"), r.header.Get("X-RateLimit-Retry-After"),
@@ -21,15 +21,15 @@ func TestRateLimit_defaults(t *testing.T) {
 	t.Parallel()
 	_, call := start(t, facadetest.WithClock(newClock().Now))
 
-	call.do(http.MethodGet, "/webhooks", "").hasRateLimit("100", "99", "60")
-	call.do(http.MethodPost, "/webhooks", someWebhook).hasRateLimit("40", "39", "60")
-	call.do(http.MethodGet, "/webhooks/a", "").hasRateLimit("100", "98", "60")
-	call.do(http.MethodDelete, "/webhooks/a", "").hasRateLimit("40", "38", "60")
-	call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", "").hasRateLimit("100", "97", "60")
-	call.responsesOnly().do(http.MethodGet, "/webhooks?pageSize=101", "").hasRateLimit("100", "96", "60")
-	call.responsesOnly().do(http.MethodPut, "/webhooks/a", "").hasRateLimit("40", "37", "60")
-	call.responsesOnly().do(http.MethodGet, "/webhooks/", "").hasRateLimit("100", "95", "60")
-	call.responsesOnly().do(http.MethodGet, "/auth/", "").hasRateLimit("", "", "")
+	call.do(http.MethodGet, "/webhooks", "").assertRateLimit("100", "99", "60")
+	call.do(http.MethodPost, "/webhooks", someWebhook).assertRateLimit("40", "39", "60")
+	call.do(http.MethodGet, "/webhooks/a", "").assertRateLimit("100", "98", "60")
+	call.do(http.MethodDelete, "/webhooks/a", "").assertRateLimit("40", "38", "60")
+	call.responsesOnly().do(http.MethodGet, "/webhooks", "", "Authorization", "").assertRateLimit("100", "97", "60")
+	call.responsesOnly().do(http.MethodGet, "/webhooks?pageSize=101", "").assertRateLimit("100", "96", "60")
+	call.responsesOnly().do(http.MethodPut, "/webhooks/a", "").assertRateLimit("40", "37", "60")
+	call.responsesOnly().do(http.MethodGet, "/webhooks/", "").assertRateLimit("100", "95", "60")
+	call.responsesOnly().do(http.MethodGet, "/auth/", "").assertRateLimit("", "", "")
 }
 
 func TestRateLimit_windows(t *testing.T) {
@@ -39,29 +39,29 @@ func TestRateLimit_windows(t *testing.T) {
 	read := func() response { return call.do(http.MethodGet, "/webhooks", "") }
 	write := func() response { return call.do(http.MethodPost, "/webhooks", someWebhook) }
 
-	read().hasRateLimit("2", "1", "60")
+	read().assertRateLimit("2", "1", "60")
 	clock.add(20*time.Second + time.Millisecond)
-	write().hasRateLimit("1", "0", "60")
-	read().hasRateLimit("2", "0", "40")
+	write().assertRateLimit("1", "0", "60")
+	read().assertRateLimit("2", "0", "40")
 
 	refused := read()
-	refused.isError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.", "")
-	refused.hasRateLimit("2", "0", "40")
-	write().isError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.", "")
+	refused.assertError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.", "")
+	refused.assertRateLimit("2", "0", "40")
+	write().assertError(http.StatusTooManyRequests, "too-many-requests", "Too many requests.", "")
 	assert.Len(t, server.Webhooks(), 1)
 
 	clock.add(40*time.Second - 2*time.Millisecond)
-	read().hasRateLimit("2", "0", "1")
+	read().assertRateLimit("2", "0", "1")
 	clock.add(time.Millisecond)
 	again := read()
 	assert.Equal(t, http.StatusOK, again.status, "a window ends a minute after its first request")
-	again.hasRateLimit("2", "1", "60")
-	write().hasRateLimit("1", "0", "21")
+	again.assertRateLimit("2", "1", "60")
+	write().assertRateLimit("1", "0", "21")
 
 	clock.add(time.Hour)
-	write().hasRateLimit("1", "0", "60")
+	write().assertRateLimit("1", "0", "60")
 	clock.add(-time.Hour)
-	read().hasRateLimit("2", "0", "60")
+	read().assertRateLimit("2", "0", "60")
 	assert.Equal(t, http.StatusCreated, write().status, "a clock that moves back begins a new window")
 }
 
@@ -72,7 +72,7 @@ func TestRateLimit_disabled(t *testing.T) {
 	for range 3 {
 		resp := call.do(http.MethodGet, "/webhooks", "")
 		assert.Equal(t, http.StatusOK, resp.status)
-		resp.hasRateLimit("", "", "")
+		resp.assertRateLimit("", "", "")
 	}
 	call.create(someWebhook)
 	assert.Equal(t, http.StatusTooManyRequests, call.do(http.MethodPost, "/webhooks", someWebhook).status)
@@ -88,6 +88,6 @@ func TestRateLimit_tokens(t *testing.T) {
 	resp := refresh(call, "wrong")
 
 	assert.Equal(t, http.StatusUnauthorized, resp.status)
-	resp.hasRateLimit("", "", "")
+	resp.assertRateLimit("", "", "")
 	call.create(someWebhook)
 }

@@ -24,14 +24,14 @@ type Request struct {
 	// Path is the path with its escapes.
 	Path string
 
-	// Query holds the query parameters.
+	// Query contains the query parameters.
 	Query url.Values
 
-	// Header holds the headers, including credentials.
+	// Header contains the headers, including credentials.
 	Header http.Header
 
-	// Body holds the body, at most its first MiB. It is empty if the connection
-	// was reset before the body was read.
+	// Body contains at most the first MiB of the body. It is empty if the
+	// connection was reset before the body was read.
 	Body []byte
 
 	// Status is the status of the response. It is zero before the response, and
@@ -61,7 +61,7 @@ func (l *requestLog) add(r *http.Request) *requestEntry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.entries) == maxRequests {
-		l.entries[0] = nil // the array behind the slice lives on
+		l.entries[0] = nil // frees the entry, because the array stays in use
 		l.entries = l.entries[1:]
 	}
 	l.entries = append(l.entries, e)

@@ -24,7 +24,7 @@ func TestReset(t *testing.T) {
 	assert.Empty(t, server.Requests())
 	list := call.do(http.MethodGet, "/webhooks", "", "Authorization", "Bearer "+tokens.AccessToken)
 	assert.Equal(t, http.StatusOK, list.status, "no fault, and valid credentials")
-	list.hasRateLimit("2", "1", "60")
+	list.assertRateLimit("2", "1", "60")
 	call.create(someWebhook)
 	assert.Len(t, server.Webhooks(), 1)
 	assert.Len(t, server.Requests(), 2)

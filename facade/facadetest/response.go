@@ -14,8 +14,8 @@ type response struct {
 	body   []byte
 }
 
-// record returns the response of a handler to a request with this body.
-func record(handler http.Handler, r *http.Request, body []byte) response {
+// serve returns the response of a handler to a request with this body.
+func serve(handler http.Handler, r *http.Request, body []byte) response {
 	clone := *r
 	clone.Body = io.NopCloser(bytes.NewReader(body))
 	rec := httptest.NewRecorder()

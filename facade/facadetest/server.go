@@ -17,7 +17,7 @@ type Server struct {
 	// slash at the end.
 	URL string
 
-	// APIKey is the API key that the server accepts. A change of the field has no
+	// APIKey is the API key that the server accepts. Changing the field has no
 	// effect on the server. See WithAPIKey.
 	APIKey string
 
@@ -26,7 +26,7 @@ type Server struct {
 	faults    faults
 	requests  requestLog
 	eventTime eventTime
-	closing   closing
+	onClose   closeNotifier
 	listener  *httptest.Server
 }
 
@@ -45,7 +45,7 @@ func NewServer(opts ...Option) *Server {
 // including those of other listeners, and waits for requests to end. Another call
 // has no effect.
 func (s *Server) Close() {
-	s.closing.begin()
+	s.onClose.close()
 	s.listener.Close()
 }
 
@@ -105,7 +105,7 @@ func (s *Server) Inject(faults ...Fault) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer s.closing.call(func() {
+	defer s.onClose.register(func() {
 		abort(w)
 		cancel()
 	})()
@@ -118,7 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	// One more byte reveals a body beyond the limit.
+	// Another byte reveals a body over the limit.
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	entry.setBody(body[:min(len(body), maxBody)])
 	if err != nil {
@@ -127,9 +127,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	resp := response{header: http.Header{}}
 	if fault.processes() {
-		resp = record(s.service, r, body)
+		resp = serve(s.service, r, body)
 	} else if isLimited(r) {
-		s.service.limit.peek(r.Method, resp.header)
+		s.service.limit.report(r.Method, resp.header)
 	}
 	resp = fault.replace(resp)
 	wait(ctx, fault.Delay)
@@ -137,16 +137,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		resetConnection(w)
 		return
 	}
-	// Record the status first, so that a client that has the response finds it.
+	// A client that has the response expects the status in Requests.
 	entry.setStatus(resp.status)
 	fault.send(ctx, w, resp)
 }
 
-// abort ends reading and writing, so that an idle client cannot keep the server
-// from closing.
+// abort stops reading and writing, because an idle client could block Close.
 func abort(w http.ResponseWriter) {
 	now, control := time.Now(), http.NewResponseController(w)
-	// Writing ends first. A failed read cancels the context of the request, and the
+	// Writing stops first. A failed read cancels the context of the request, and the
 	// response would be sent.
 	_ = control.SetWriteDeadline(now)
 	_ = control.SetReadDeadline(now)

@@ -58,8 +58,8 @@ func TestWithAPIKey(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, other.status)
 }
 
-// The second attempts are counted, and the test would take a minute with the
-// default policy of package facade.
+// The test counts second attempts. It would take a minute with the default policy
+// of package facade.
 func TestClient_retryPolicy(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
@@ -110,7 +110,7 @@ func TestServer_unknownRoute(t *testing.T) {
 
 			resp := call.responsesOnly().do(http.MethodGet, path, "")
 
-			resp.isError(http.StatusNotFound, "unrecognized-request-url", "Unrecognized request URL.", "")
+			resp.assertError(http.StatusNotFound, "unrecognized-request-url", "Unrecognized request URL.", "")
 			assert.Equal(t, !strings.HasPrefix(path, "/auth/"), resp.header.Get("X-RateLimit-Limit") == "100")
 		})
 	}
@@ -134,7 +134,7 @@ func TestServer_methodNotAllowed(t *testing.T) {
 
 				resp := call.responsesOnly().do(method, route.path, "")
 
-				resp.isError(http.StatusMethodNotAllowed, "method-not-allowed", "Method is not allowed for this route.", "")
+				resp.assertError(http.StatusMethodNotAllowed, "method-not-allowed", "Method is not allowed for this route.", "")
 			})
 		}
 	}
@@ -153,12 +153,12 @@ func TestServer_head(t *testing.T) {
 
 func TestServer_internalError(t *testing.T) {
 	t.Parallel()
-	// JSON has no form for a date after the year 9999.
+	// A date after the year 9999 is invalid in JSON.
 	_, call := start(t, facadetest.WithClock(func() time.Time {
 		return time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 	}))
 
-	call.do(http.MethodPost, "/webhooks", someWebhook).isError(http.StatusInternalServerError, "", "Server error", "")
+	call.do(http.MethodPost, "/webhooks", someWebhook).assertError(http.StatusInternalServerError, "", "Server error", "")
 }
 
 func TestServer_otherListener(t *testing.T) {
@@ -175,7 +175,7 @@ func TestServer_otherListener(t *testing.T) {
 	assert.Len(t, server.Requests(), 2)
 }
 
-func TestClose_twice(t *testing.T) {
+func TestClose_repeated(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 
@@ -203,9 +203,9 @@ func TestClose_idleReader(t *testing.T) {
 	}
 }
 
-// sendPart sends a create without the last 500 bytes of its body, and stays
-// connected.
-func sendPart(t *testing.T, server *facadetest.Server, body string) {
+// sendPartial sends a create without the last 500 bytes of its body. The
+// connection stays open.
+func sendPartial(t *testing.T, server *facadetest.Server, body string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "http://"))
 	require.NoError(t, err)
@@ -217,7 +217,7 @@ func sendPart(t *testing.T, server *facadetest.Server, body string) {
 func TestClose_partialRequest(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
-	sendPart(t, server, someWebhook)
+	sendPartial(t, server, someWebhook)
 	waitForRequests(t, server, 1)
 
 	requireClose(t, server)
@@ -228,7 +228,7 @@ func TestClose_partialRequest(t *testing.T) {
 func TestClose_partialRequestBeyondLimit(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
-	sendPart(t, server, strings.Repeat("a", 1<<20+1))
+	sendPartial(t, server, strings.Repeat("a", 1<<20+1))
 	require.Eventually(t, func() bool {
 		got := server.Requests()
 		return len(got) == 1 && got[0].Status != 0

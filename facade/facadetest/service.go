@@ -8,8 +8,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// The operations are those of the contract. After a change of openapi.yaml this
-// line does not compile until the server has changed too.
+// The operations are those of the contract. A new operation in openapi.yaml is a
+// compile error here.
 var _ gen.StrictServerInterface = operations{}
 
 type operations struct {
@@ -38,21 +38,21 @@ func newService(c config) *service {
 	})
 	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
 		BaseRouter:       s.router,
-		Middlewares:      []gen.MiddlewareFunc{checkPayload(attributesOf(c))},
+		Middlewares:      []gen.MiddlewareFunc{checkPayload(requiredAttributes(c))},
 		ErrorHandlerFunc: writeParamError,
 	})
 	return s
 }
 
-// ServeHTTP checks everything that is common to all operations. Unlike the router
-// it does not redirect, and responds in JSON to unknown paths and methods.
+// ServeHTTP checks the rate limit, the route and the credentials of a request. The
+// router would redirect some requests and respond to others in plain text.
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	limited := isLimited(r)
 	if limited && !s.limit.admit(r.Method, w.Header()) {
 		writeError(w, errTooManyRequests)
 		return
 	}
-	methods := methodsOf(r.URL.EscapedPath())
+	methods := allowedMethods(r.URL.EscapedPath())
 	if methods == nil {
 		writeError(w, errUnknownRoute)
 		return
@@ -68,7 +68,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if _, pattern := s.router.Handler(r); pattern == "" {
-		// The router accepts every segment as an ID except a single escaped slash.
+		// The router accepts any segment except an escaped slash as an ID.
 		writeError(w, errNotFound("webhookId"))
 		return
 	}
@@ -76,14 +76,14 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // isLimited reports whether a request counts for the rate limit and needs
-// credentials. Requests for tokens do not.
+// credentials. Requests for tokens are exempt.
 func isLimited(r *http.Request) bool {
 	return !strings.HasPrefix(r.URL.EscapedPath(), "/auth/")
 }
 
-// methodsOf returns the methods of the route of an escaped path, or nil for an
+// allowedMethods returns the methods of the route of an escaped path, or nil for an
 // unknown route.
-func methodsOf(path string) []string {
+func allowedMethods(path string) []string {
 	switch path {
 	case "/webhooks":
 		return []string{http.MethodGet, http.MethodPost}

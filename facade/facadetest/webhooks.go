@@ -37,7 +37,7 @@ func (s *webhooks) all() []facade.Webhook {
 		for j, event := range w.Events {
 			events[j] = facade.EventType(event)
 		}
-		createdAt, _ := time.Parse(time.RFC3339, w.CreatedAt) // written by CreateWebhook
+		createdAt, _ := time.Parse(time.RFC3339, w.CreatedAt) // CreateWebhook has formatted it
 		all[i] = facade.Webhook{
 			ID:              w.WebhookID,
 			URL:             w.URL,
@@ -125,7 +125,7 @@ func (s *webhooks) ListWebhooks(_ context.Context, request gen.ListWebhooksReque
 		return listError(errInvalidQuery("currentPage")), nil
 	case size < 1 || size > maxPageSize:
 		return listError(errInvalidQuery("pageSize")), nil
-	case event != "" && !s.config.knows(event):
+	case event != "" && !s.config.accepts(event):
 		return listError(errInvalidQuery("events")), nil
 	}
 
@@ -136,7 +136,7 @@ func (s *webhooks) ListWebhooks(_ context.Context, request gen.ListWebhooksReque
 	if page <= pages {
 		begin := (page - 1) * size
 		data = found[begin:min(begin+size, len(found))]
-	} else if e, ok := s.errBeyondEnd(); ok {
+	} else if e, ok := s.pageBeyondEndError(); ok {
 		return listError(e), nil
 	}
 	return gen.ListWebhooks200JSONResponse{Body: gen.WebhookList{
@@ -169,9 +169,9 @@ func (s *webhooks) subscribed(event gen.EventType) []gen.Webhook {
 	return found
 }
 
-// errBeyondEnd returns the error for a page beyond the last, and false if this
-// page is no error.
-func (s *webhooks) errBeyondEnd() (gen.Error, bool) {
+// pageBeyondEndError returns the error for a page beyond the last. It returns false
+// if such a page is a success.
+func (s *webhooks) pageBeyondEndError() (gen.Error, bool) {
 	switch s.config.pageBeyondEnd {
 	case http.StatusBadRequest:
 		return errInvalidQuery("currentPage"), true
@@ -181,8 +181,8 @@ func (s *webhooks) errBeyondEnd() (gen.Error, bool) {
 	return gen.Error{}, false
 }
 
-// A listError is an error response to a list with any status. The contract, and
-// therefore gen, has no 404 for lists.
+// A listError is an error response to a list with any status. The contract and gen
+// have no 404 for lists.
 type listError gen.Error
 
 // VisitListWebhooksResponse writes the response.
@@ -194,12 +194,12 @@ func (e listError) VisitListWebhooksResponse(w http.ResponseWriter) error {
 // pageLinks returns the links of a page, relative and with the filter of the page.
 func pageLinks(event gen.EventType, page, size, pages int) json.RawMessage {
 	links := []gen.PaginationLink{}
-	add := func(rel string, to int) {
+	add := func(rel string, number int) {
 		q := url.Values{}
 		if event != "" {
 			q.Set("events", string(event))
 		}
-		q.Set("currentPage", strconv.Itoa(to))
+		q.Set("currentPage", strconv.Itoa(number))
 		q.Set("pageSize", strconv.Itoa(size))
 		links = append(links, gen.PaginationLink{Rel: rel, URI: "/webhooks?" + q.Encode()})
 	}
@@ -212,6 +212,6 @@ func pageLinks(event gen.EventType, page, size, pages int) json.RawMessage {
 		add("next", page+1)
 	}
 	add("last", pages)
-	b, _ := json.Marshal(links) // strings always have a JSON form
+	b, _ := json.Marshal(links) // strings are always valid JSON
 	return b
 }

@@ -101,7 +101,7 @@ func TestCreate_limit(t *testing.T) {
 
 			resp := call.do(http.MethodPost, "/webhooks", someWebhook)
 
-			resp.isError(http.StatusBadRequest, "webhook-limit-reached", "Your account has reached the webhook urls limit.", "")
+			resp.assertError(http.StatusBadRequest, "webhook-limit-reached", "Your account has reached the webhook urls limit.", "")
 			assert.Len(t, server.Webhooks(), test.limit)
 			call.do(http.MethodDelete, "/webhooks/"+server.Webhooks()[0].ID, "")
 			call.create(someWebhook)
@@ -138,13 +138,13 @@ func TestCreate_invalidPayload(t *testing.T) {
 
 			resp := call.responsesOnly().do(http.MethodPost, "/webhooks", body)
 
-			resp.isError(http.StatusBadRequest, "invalid-payload", "The payload is invalid.", "")
+			resp.assertError(http.StatusBadRequest, "invalid-payload", "The payload is invalid.", "")
 			assert.Empty(t, server.Webhooks())
 		})
 	}
 }
 
-func TestCreate_fieldsInOtherCase(t *testing.T) {
+func TestCreate_fieldCase(t *testing.T) {
 	t.Parallel()
 	for _, other := range []string{`1`, `"ftp://a"`} {
 		t.Run(other, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestCreate_fieldsInOtherCase(t *testing.T) {
 	}
 }
 
-func TestCreate_schemeInAnyCase(t *testing.T) {
+func TestCreate_schemeCase(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 
@@ -257,7 +257,7 @@ func TestServer_getAndDelete(t *testing.T) {
 
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		call.do(method, "/webhooks/"+gone.WebhookID, "").
-			isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
+			assertError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
 	}
 	require.Len(t, server.Webhooks(), 1)
 	assert.Equal(t, kept.WebhookID, server.Webhooks()[0].ID)
@@ -270,16 +270,16 @@ func TestServer_escapedID(t *testing.T) {
 	for _, id := range []string{"a%2Fb", "%2e%2e", "a%20b", "%2F", "%2f", "%2F%2F"} {
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
 			call.do(method, "/webhooks/"+id, "").
-				isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
+				assertError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
 		}
 	}
 	call.responsesOnly().do(http.MethodGet, "/webhooks/%2F", "", "Authorization", "").
-		isError(http.StatusUnauthorized, "authentication-missing-authorization-header", `The "Authorization" header is missing.`, "")
+		assertError(http.StatusUnauthorized, "authentication-missing-authorization-header", `The "Authorization" header is missing.`, "")
 }
 
-// fill creates n webhooks and returns their IDs, oldest first. Every second
+// createWebhooks creates n webhooks and returns their IDs, oldest first. Every second
 // webhook is subscribed to summaries.
-func fill(call caller, n int) []string {
+func createWebhooks(call caller, n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
 		event := gen.EventTypeVideoSourceRecorded
@@ -291,7 +291,7 @@ func fill(call caller, n int) []string {
 	return ids
 }
 
-func idsOf(list gen.WebhookList) []string {
+func webhookIDs(list gen.WebhookList) []string {
 	ids := []string{}
 	for _, w := range list.Data {
 		ids = append(ids, w.WebhookID)
@@ -299,7 +299,7 @@ func idsOf(list gen.WebhookList) []string {
 	return ids
 }
 
-func linksOf(t *testing.T, list gen.WebhookList) []gen.PaginationLink {
+func decodeLinks(t *testing.T, list gen.WebhookList) []gen.PaginationLink {
 	t.Helper()
 	var links []gen.PaginationLink
 	require.NoError(t, json.Unmarshal(list.Pagination.Links, &links))
@@ -309,7 +309,7 @@ func linksOf(t *testing.T, list gen.WebhookList) []gen.PaginationLink {
 func TestList_pages(t *testing.T) {
 	t.Parallel()
 	_, call := start(t, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
-	ids := fill(call, 26)
+	ids := createWebhooks(call, 26)
 	const uri = "/webhooks?currentPage=%d&pageSize=%d"
 
 	for _, test := range []struct {
@@ -330,14 +330,14 @@ func TestList_pages(t *testing.T) {
 			t.Parallel()
 			list := call.list(test.query)
 
-			assert.Equal(t, test.want, idsOf(list))
+			assert.Equal(t, test.want, webhookIDs(list))
 			assert.InDelta(t, test.page, list.Pagination.CurrentPage, 0)
 			assert.InDelta(t, len(test.want), list.Pagination.CurrentPageItems, 0)
 			assert.InDelta(t, test.size, list.Pagination.PageSize, 0)
 			assert.InDelta(t, test.pages, list.Pagination.PagesTotal, 0)
 			assert.InDelta(t, 26, list.Pagination.ItemsTotal, 0)
 			rels := map[string]string{}
-			for _, link := range linksOf(t, list) {
+			for _, link := range decodeLinks(t, list) {
 				rels[link.Rel] = link.URI
 			}
 			want := map[string]string{}
@@ -359,25 +359,25 @@ func TestList_empty(t *testing.T) {
 	assert.Contains(t, resp.body, `"data":[]`)
 	assert.InDelta(t, 0, list.Pagination.ItemsTotal, 0)
 	assert.InDelta(t, 1, list.Pagination.PagesTotal, 0)
-	assert.Len(t, linksOf(t, list), 3)
+	assert.Len(t, decodeLinks(t, list), 3)
 }
 
 func TestList_filter(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
-	ids := fill(call, 4)
+	ids := createWebhooks(call, 4)
 
 	list := call.list("?events=video.summary.generated&pageSize=1")
 
-	assert.Equal(t, ids[1:2], idsOf(list))
+	assert.Equal(t, ids[1:2], webhookIDs(list))
 	assert.InDelta(t, 2, list.Pagination.ItemsTotal, 0)
 	assert.Equal(t, []gen.PaginationLink{
 		{Rel: "self", URI: "/webhooks?currentPage=1&events=video.summary.generated&pageSize=1"},
 		{Rel: "first", URI: "/webhooks?currentPage=1&events=video.summary.generated&pageSize=1"},
 		{Rel: "next", URI: "/webhooks?currentPage=2&events=video.summary.generated&pageSize=1"},
 		{Rel: "last", URI: "/webhooks?currentPage=2&events=video.summary.generated&pageSize=1"},
-	}, linksOf(t, list))
-	assert.Equal(t, ids[3:], idsOf(call.list(strings.TrimPrefix(linksOf(t, list)[2].URI, "/webhooks"))))
+	}, decodeLinks(t, list))
+	assert.Equal(t, ids[3:], webhookIDs(call.list(strings.TrimPrefix(decodeLinks(t, list)[2].URI, "/webhooks"))))
 	assert.Empty(t, call.list("?events=video.caption.generated").Data)
 	assert.Len(t, call.list("?events=").Data, 4, "an empty filter has no effect")
 }
@@ -385,10 +385,10 @@ func TestList_filter(t *testing.T) {
 func TestList_newestFirst(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithNewestFirst())
-	ids := fill(call, 3)
+	ids := createWebhooks(call, 3)
 
-	assert.Equal(t, []string{ids[2], ids[1]}, idsOf(call.list("?pageSize=2")))
-	assert.Equal(t, ids[:1], idsOf(call.list("?pageSize=2&currentPage=2")))
+	assert.Equal(t, []string{ids[2], ids[1]}, webhookIDs(call.list("?pageSize=2")))
+	assert.Equal(t, ids[:1], webhookIDs(call.list("?pageSize=2&currentPage=2")))
 	assert.Equal(t, ids[0], server.Webhooks()[0].ID, "Webhooks is still oldest first")
 }
 
@@ -411,7 +411,7 @@ func TestList_invalidParameter(t *testing.T) {
 			_, call := start(t)
 
 			call.responsesOnly().do(http.MethodGet, "/webhooks?"+query, "").
-				isError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", name)
+				assertError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", name)
 		})
 	}
 }
@@ -431,13 +431,13 @@ func TestList_pageBeyondEnd(t *testing.T) {
 		t.Parallel()
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusBadRequest))
 		call.do(http.MethodGet, "/webhooks"+farAway, "").
-			isError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", "currentPage")
+			assertError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", "currentPage")
 		assert.Empty(t, call.list("").Data, "the first page of an empty list exists")
 	})
 	t.Run("404", func(t *testing.T) {
 		t.Parallel()
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusNotFound))
 		call.withoutContract().do(http.MethodGet, "/webhooks"+farAway, "").
-			isError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "currentPage")
+			assertError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "currentPage")
 	})
 }
