@@ -1,6 +1,6 @@
 // Package deduplicator has a notification.Deduplicator for database/sql, for
-// receivers with several replicas. It works with PostgreSQL and SQLite. Copy it and
-// adapt it to your database.
+// receivers with several replicas. The package supports PostgreSQL and SQLite and
+// is meant to be copied and adapted to other databases.
 package deduplicator
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// Schema creates the table. It has one row for each notification.
+// Schema creates the table, with one row for each notification.
 const Schema = `CREATE TABLE IF NOT EXISTS notifications (
 	id      VARCHAR(64) PRIMARY KEY,
 	owner   VARCHAR(26) NOT NULL,
@@ -45,7 +45,7 @@ func New(db *sql.DB, clock Clock, memory time.Duration) *Deduplicator {
 	return &Deduplicator{
 		db:     db,
 		memory: memory,
-		// A row that has expired is replaced. Every other row stays unchanged.
+		// An expired row is replaced. Other rows stay unchanged.
 		begin: `INSERT INTO notifications (id, owner, handled, expires) VALUES ($1, $2, FALSE, ` + string(clock) + ` + $3)
 			ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, handled = FALSE, expires = excluded.expires
 			WHERE notifications.expires <= ` + string(clock),
@@ -70,7 +70,7 @@ func (d *Deduplicator) Begin(ctx context.Context, key, owner string, ttl time.Du
 	}
 	var handled bool
 	switch err := d.db.QueryRowContext(ctx, d.state, key).Scan(&handled); {
-	case errors.Is(err, sql.ErrNoRows): // forgotten since, and the service retries
+	case errors.Is(err, sql.ErrNoRows): // forgotten after the insert, and the service retries
 		return notification.StateInProgress, nil
 	case err != nil:
 		return 0, fmt.Errorf("read the state of %s: %w", key, err)
@@ -93,8 +93,7 @@ func (d *Deduplicator) Forget(ctx context.Context, key, owner string) error {
 	return err
 }
 
-// Purge deletes the expired rows. Call it from time to time, for example every
-// minute.
+// Purge deletes the expired rows. Call Purge regularly, for example every minute.
 func (d *Deduplicator) Purge(ctx context.Context) error {
 	_, err := d.db.ExecContext(ctx, d.purge)
 	return err

@@ -35,7 +35,7 @@ func databases(t *testing.T) map[string]database {
 	}
 	url := os.Getenv("DATABASE_URL")
 	if url == "" {
-		require.Empty(t, os.Getenv("CI"), "CI tests PostgreSQL, too")
+		require.Empty(t, os.Getenv("CI"), "DATABASE_URL is required in CI")
 		t.Log("DATABASE_URL is empty, so PostgreSQL is not tested")
 		return all
 	}
@@ -60,7 +60,7 @@ func (d database) replica(t *testing.T, memory time.Duration) (*deduplicator.Ded
 	return deduplicator.New(db, d.clock, memory), db
 }
 
-func TestDeduplicator_conforms(t *testing.T) {
+func TestDeduplicator_conformance(t *testing.T) {
 	t.Parallel()
 	for name, database := range databases(t) {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestDeduplicator_replicas(t *testing.T) {
 			begin(a, "a", notification.StateNew)
 			begin(b, "b", notification.StateInProgress)
 
-			// The time of the claim passes. Replica a is late.
+			// The claim of replica a expires.
 			_, err := db.ExecContext(t.Context(), "UPDATE notifications SET expires = 0 WHERE id = $1", key)
 			require.NoError(t, err)
 			begin(b, "b", notification.StateNew)
@@ -117,9 +117,9 @@ func TestDeduplicator_Purge(t *testing.T) {
 			_, err := db.ExecContext(t.Context(), "UPDATE notifications SET expires = 0 WHERE id = 'old'")
 			require.NoError(t, err)
 			require.NoError(t, d.Purge(t.Context()))
-			var left string
-			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT id FROM notifications WHERE id IN ('old', 'new')").Scan(&left))
-			assert.Equal(t, "new", left)
+			var remaining string
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT id FROM notifications WHERE id IN ('old', 'new')").Scan(&remaining))
+			assert.Equal(t, "new", remaining)
 		})
 	}
 }

@@ -89,7 +89,7 @@ func tour(ctx context.Context, out io.Writer, client *facade.Client) (err error)
 		show(out, wh)
 	}
 
-	step(out, "Delete the first webhook and get it again, which is an error")
+	step(out, "Delete the first webhook and get it, which is an error")
 	if err := client.DeleteWebhook(ctx, created[0].ID); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func tour(ctx context.Context, out io.Writer, client *facade.Client) (err error)
 	}
 	fmt.Fprintf(out, "  error: %v\n  status: %d, parameter: %s\n", err, e.StatusCode, e.Name)
 	if rl, ok := client.RateLimit(); ok {
-		fmt.Fprintf(out, "  rate limit: %d of %d requests are left in this minute\n", rl.Remaining, rl.Limit)
+		fmt.Fprintf(out, "  rate limit: %d of %d requests remain in this minute\n", rl.Remaining, rl.Limit)
 	}
 	return nil
 }

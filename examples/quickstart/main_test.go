@@ -22,7 +22,7 @@ func TestRun_inMemory(t *testing.T) {
 		"Create two webhooks",
 		"prints as [REDACTED]",
 		"GetWebhook: 404 The requested resource was not found. (webhookId)",
-		"of 100 requests are left",
+		"of 100 requests remain",
 		"video vi1 is available as hls in 720p",
 		"response status: 202",
 	} {
@@ -73,7 +73,7 @@ func TestTour_canceled(t *testing.T) {
 	assert.Empty(t, server.Webhooks())
 }
 
-// Crashes leave at most two webhooks, and the next run deletes them.
+// At most two webhooks remain after crashes. The next run deletes both.
 func TestTour_afterCrash(t *testing.T) {
 	t.Parallel()
 	server := facadetest.NewServer()

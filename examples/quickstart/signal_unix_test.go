@@ -55,7 +55,7 @@ func TestTour_signals(t *testing.T) {
 
 			var exit *exec.ExitError
 			require.ErrorAs(t, cmd.Wait(), &exit)
-			assert.Equal(t, 1, exit.ExitCode(), "the program ended by itself")
+			assert.Equal(t, 1, exit.ExitCode(), "exit status of the program")
 			assert.Empty(t, server.Webhooks())
 		})
 	}

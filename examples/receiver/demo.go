@@ -13,7 +13,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// demo receives from a fake server. It logs nothing, so that the output is in order.
+// demo receives from a fake server. Log lines would disturb the output.
 func demo(ctx context.Context, out io.Writer) error {
 	server := facadetest.NewServer(facadetest.WithUnknownEvents())
 	defer server.Close()
@@ -26,7 +26,7 @@ func demo(ctx context.Context, out io.Writer) error {
 		}
 		event := &notification.VideoEncodingQualityCompleted{EmittedAt: time.Now(), VideoID: "vi1", Encoding: "hls", Quality: "720p"}
 		send("An event", event)
-		send("The same event again, a duplicate that is acknowledged without printing", event)
+		send("A duplicate of the event, acknowledged without printing", event)
 		send("An event of an unknown type, because the service adds types over time",
 			fmt.Appendf(nil, `{"type":"video.new","emittedAt":%q,"videoId":"vi1"}`, time.Now().Format(time.RFC3339)))
 		return forge(ctx, out, wh, event)
@@ -35,9 +35,9 @@ func demo(ctx context.Context, out io.Writer) error {
 
 // forge sends a notification with the signature of another secret.
 func forge(ctx context.Context, out io.Writer, wh *facade.Webhook, event any) error {
-	fmt.Fprint(out, "\nA forged notification, signed with another secret, that is rejected:\n")
+	fmt.Fprint(out, "\nA forged notification with the signature of another secret, rejected:\n")
 	req := facadetest.NewNotificationRequest(ctx, wh.URL, wh.ID, facade.NewSecret("sig_sec_guess"), event)
-	req.RequestURI, req.Close = "", true // a client sends it, once
+	req.RequestURI, req.Close = "", true // the request of a client with its own connection
 	resp, err := new(http.Client).Do(req) //nolint:gosec // the URL of the webhook
 	if err == nil {
 		fmt.Fprintln(out, "  response status:", resp.StatusCode)

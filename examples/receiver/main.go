@@ -94,7 +94,7 @@ func (r *receiver) receive(ctx context.Context, client *facade.Client, until fun
 	url := cmp.Or(r.url, "http://"+listener.Addr().String())
 	wh, _, err := client.EnsureWebhook(serving, facade.CreateWebhookParams{URL: url, Events: events})
 	if err == nil {
-		err = secrets.Refresh(serving) // so that the first notification needs no listing
+		err = secrets.Refresh(serving) // before the first notification
 	}
 	if err == nil {
 		r.logger.Info("receiving", slog.String("webhook_id", wh.ID), slog.String("url", wh.URL))
@@ -117,7 +117,7 @@ func (r *receiver) newServer(secrets notification.SecretSource) (*http.Server, e
 		Handler: notification.NewHandler(verifier, r.print,
 			notification.WithDeduplicator(notification.NewMemoryDeduplicator(2*maxAge, 10_000)),
 			notification.WithHandlerLogger(r.logger)),
-		ReadHeaderTimeout: 5 * time.Second, // against slow clients, like the others
+		ReadHeaderTimeout: 5 * time.Second, // the timeouts limit slow clients
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      shutdownTimeout,
 		IdleTimeout:       time.Minute,

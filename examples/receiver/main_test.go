@@ -42,7 +42,7 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// summary is a recent event. printed is its line.
+// summary is a recent event, and printed is its line in the output.
 var (
 	summary = summaryAt(time.Now())
 	printed = lineAt(summary.EmittedAt)
@@ -83,10 +83,10 @@ func TestDemo(t *testing.T) {
 	assert.Equal(t, []string{
 		"APIVIDEO_API_KEY is not set. This demo uses a fake server in memory.",
 		"", "An event:", "video `vi1` is available as `hls` in `720p`", "response status: 202",
-		"", "The same event again, a duplicate that is acknowledged without printing:", "response status: 202",
+		"", "A duplicate of the event, acknowledged without printing:", "response status: 202",
 		"", "An event of an unknown type, because the service adds types over time:", "other event", "response status: 202",
-		"", "A forged notification, signed with another secret, that is rejected:", "response status: 401",
-	}, lines, "no log line is between the lines")
+		"", "A forged notification with the signature of another secret, rejected:", "response status: 401",
+	}, lines, "the output without log lines")
 }
 
 func TestRun_invalid(t *testing.T) {
@@ -96,7 +96,7 @@ func TestRun_invalid(t *testing.T) {
 		want           string
 	}{
 		"invalid key":     {"a key with spaces", "https://hooks.example.com", "127.0.0.1:0", "the API key"},
-		"no URL":          {"key", "", "127.0.0.1:0", "-url is missing"},
+		"missing URL":     {"key", "", "127.0.0.1:0", "-url is missing"},
 		"relative URL":    {"key", "hooks.example.com", "127.0.0.1:0", "absolute"},
 		"invalid address": {"key", "https://hooks.example.com", "127.0.0.1:http:", "127.0.0.1:http:"},
 	} {
@@ -119,7 +119,7 @@ func TestReceive_untilCanceled(t *testing.T) {
 		assert.Equal(t, []facade.Webhook{*wh}, server.Webhooks())
 		listings := len(server.Requests())
 		assert.True(t, server.Deliver(ctx, summary)[0].OK())
-		assert.Len(t, server.Requests(), listings, "the secret is known before the first notification")
+		assert.Len(t, server.Requests(), listings, "a listing for the first notification")
 		cancel()
 		<-ctx.Done()
 		return nil
@@ -172,14 +172,14 @@ func TestReceive_failedRequest(t *testing.T) {
 	}
 }
 
-// A blocked writer writes after it is opened.
-type blocked struct {
+// A blockedWriter blocks each Write until it is opened.
+type blockedWriter struct {
 	buffer
 
 	reached, open chan struct{}
 }
 
-func (b *blocked) Write(p []byte) (int, error) {
+func (b *blockedWriter) Write(p []byte) (int, error) {
 	close(b.reached)
 	<-b.open
 	return b.buffer.Write(p)
@@ -187,7 +187,7 @@ func (b *blocked) Write(p []byte) (int, error) {
 
 func TestReceive_shutdownWaits(t *testing.T) {
 	t.Parallel()
-	out := &blocked{reached: make(chan struct{}), open: make(chan struct{})}
+	out := &blockedWriter{reached: make(chan struct{}), open: make(chan struct{})}
 	r, server := newReceiver(t, out)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -207,7 +207,7 @@ func TestReceive_shutdownWaits(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	}, facade.EventVideoSummaryGenerated)
-	assert.Equal(t, printed, out.String(), "the notification in flight was finished")
+	assert.Equal(t, printed, out.String(), "the output of the notification in flight")
 	group.Wait()
 
 	require.NoError(t, err)
@@ -215,7 +215,7 @@ func TestReceive_shutdownWaits(t *testing.T) {
 	assert.Equal(t, []facadetest.Attempt{{Status: http.StatusAccepted}}, got[0].Attempts)
 }
 
-// refused reports whether the address accepts no connection.
+// refused reports whether the address refuses connections.
 func refused(t *testing.T, address string) bool {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
@@ -241,7 +241,7 @@ func TestPrint_oneLine(t *testing.T) {
 // hook is the webhook of the tests without an API.
 var hook = &facade.Webhook{ID: "webhook_1", SignatureSecret: facade.NewSecret("sig_sec_1")}
 
-// Secrets of a hook belong to its ID, like the ones of ClientSecrets.
+// hookSecrets has the secret of the hook only, as ClientSecrets has.
 type hookSecrets struct{}
 
 func (hookSecrets) Secrets(_ context.Context, webhookID string) ([]facade.Secret, error) {
@@ -259,7 +259,7 @@ func newServer(t *testing.T, out io.Writer) *http.Server {
 	return server
 }
 
-// The deduplicator remembers a notification as long as its age permits a replay.
+// The deduplicator drops a notification while its age permits a replay.
 func TestReceiver_replay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -285,11 +285,10 @@ func TestReceiver_replay(t *testing.T) {
 	})
 }
 
-// pipes is a listener in memory, because the time of a bubble does not pass while
-// a socket is in use.
-type pipes struct{ conns chan net.Conn }
+// pipeListener is a listener in memory. A socket would stop the time of a bubble.
+type pipeListener struct{ conns chan net.Conn }
 
-func (p pipes) Accept() (net.Conn, error) {
+func (p pipeListener) Accept() (net.Conn, error) {
 	if conn, ok := <-p.conns; ok {
 		return conn, nil
 	}
@@ -297,21 +296,21 @@ func (p pipes) Accept() (net.Conn, error) {
 }
 
 // Close is called once by the server.
-func (p pipes) Close() error {
+func (p pipeListener) Close() error {
 	close(p.conns)
 	return nil
 }
 
-func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
+func (p pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// watched is a connection with a function for its end.
-type watched struct {
+// closeHook is a connection that calls close before it is closed.
+type closeHook struct {
 	net.Conn
 
 	close func()
 }
 
-func (w *watched) Close() error {
+func (w *closeHook) Close() error {
 	w.close()
 	return w.Conn.Close()
 }
@@ -327,17 +326,17 @@ func TestReceiver_slowClients(t *testing.T) {
 	header += "\r\n\r\n"
 
 	for name, test := range map[string]struct {
-		atOnce  string        // sent at the beginning
-		slow    string        // sent afterwards, one byte per second
-		read    bool          // whether the client reads the response
-		within  time.Duration // until the connection is closed
-		status  int           // of the response, 0 means none
+		start   string        // sent at the beginning
+		slow    string        // sent after start, one byte per second
+		read    bool          // reports whether the client reads the response
+		within  time.Duration // the time until the connection is closed
+		status  int           // of the response, 0 means no response
 		printed string
 	}{
 		"slow body":         {header, body, true, 10 * time.Second, http.StatusBadRequest, ""},
 		"slow header":       {"", header + body, true, 5 * time.Second, http.StatusBadRequest, ""},
-		"half a body":       {header + body[:7], "", true, 10 * time.Second, http.StatusBadRequest, ""},
-		"no request":        {"", "", true, 5 * time.Second, 0, ""},
+		"partial body":      {header + body[:7], "", true, 10 * time.Second, http.StatusBadRequest, ""},
+		"empty request":     {"", "", true, 5 * time.Second, 0, ""},
 		"unread response":   {header + body, "", false, 15 * time.Second, 0, printed},
 		"idle connection":   {header + body, "", true, time.Minute, http.StatusAccepted, printed},
 		"oversized headers": {"POST / HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("a", 32<<10), "", true, 0, http.StatusRequestHeaderFieldsTooLarge, ""},
@@ -346,25 +345,25 @@ func TestReceiver_slowClients(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var out buffer
-				server, listener := newServer(t, &out), pipes{make(chan net.Conn)}
+				server, listener := newServer(t, &out), pipeListener{make(chan net.Conn)}
 				go func() { assert.ErrorIs(t, server.Serve(listener), http.ErrServerClosed) }()
 				near, far := net.Pipe()
 				begin, closed := time.Now(), make(chan struct{})
-				listener.conns <- &watched{Conn: far, close: sync.OnceFunc(func() { close(closed) })}
+				listener.conns <- &closeHook{Conn: far, close: sync.OnceFunc(func() { close(closed) })}
 
 				var group sync.WaitGroup
 				var response []byte
 				if test.read {
 					group.Go(func() { response, _ = io.ReadAll(near) })
 				}
-				_, err := io.WriteString(near, test.atOnce)
+				_, err := io.WriteString(near, test.start)
 				for i := 0; i < len(test.slow) && err == nil; i++ {
 					<-time.After(time.Second)
 					_, err = io.WriteString(near, test.slow[i:i+1])
 				}
 
 				<-closed
-				// net/http gives a response half a second to arrive before it closes.
+				// net/http waits half a second between the response and the close.
 				assert.WithinRange(t, time.Now(), begin.Add(test.within), begin.Add(test.within+time.Second))
 				group.Wait()
 				require.NoError(t, server.Close())

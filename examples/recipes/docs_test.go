@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each code block of the page is a file without its package clause.
+// Each code block of the page has the content of a file after its package clause.
 func TestDocs_snippetsAreFiles(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/recipes.md")

@@ -93,7 +93,7 @@ func send(t *testing.T, url, id string, secret facade.Secret, event any) int {
 	return resp.StatusCode
 }
 
-// functionURLEvent returns a notification as a function URL passes it on.
+// functionURLEvent returns a notification in the format of a function URL.
 func functionURLEvent(t *testing.T, secret facade.Secret, isBase64 bool) events.LambdaFunctionURLRequest {
 	t.Helper()
 	r := facadetest.NewNotificationRequest(t.Context(), "/", "webhook_1", secret, newEvent())
@@ -132,7 +132,7 @@ func TestLambda(t *testing.T) {
 		"other secret":   {functionURLEvent(t, facade.NewSecret("sig_sec_other"), true), nil, 401},
 		"two signatures": {duplicateHeader, nil, 401},
 		"invalid base64": {invalidBase64, nil, 400},
-		"no body":        {events.LambdaFunctionURLRequest{}, nil, 401},
+		"empty request":  {events.LambdaFunctionURLRequest{}, nil, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
