@@ -174,7 +174,7 @@ func (c *Client) ApplyPlan(ctx context.Context, p *Plan) (*Applied, error) {
 	remaining, isFull := &applied.Remaining, false
 	for len(remaining.Create) > 0 {
 		if isFull && len(remaining.Delete) > 0 {
-			if err := c.deletePlanned(ctx, applied, remaining.leastMissed()); err != nil {
+			if err := c.deletePlanned(ctx, applied, remaining.deletionIndex()); err != nil {
 				return applied, err
 			}
 			applied.DeletedEarly++
@@ -246,14 +246,14 @@ func (c *Client) deletePlanned(ctx context.Context, applied *Applied, i int) err
 	return nil
 }
 
-// leastMissed returns the index in p.Delete of the webhook to delete before the next
-// creation: the webhook with the fewest missed events after the creation, and among
-// equals the one with the fewest missed events until then.
-func (p Plan) leastMissed() int {
+// deletionIndex returns the index in p.Delete of the webhook to delete before the next
+// creation. The webhook has the fewest uncovered events after the creation, and among
+// equals the fewest before.
+func (p Plan) deletionIndex() int {
 	best, leastAfter, leastUntil := 0, math.MaxInt, math.MaxInt
 	for i, wh := range p.Delete {
-		until := p.missedEvents(wh, p.Create[:1])
-		after := p.missedEvents(wh, p.Create) - until
+		until := p.uncoveredEvents(wh, p.Create[:1])
+		after := p.uncoveredEvents(wh, p.Create) - until
 		if after < leastAfter || after == leastAfter && until < leastUntil {
 			best, leastAfter, leastUntil = i, after, until
 		}
@@ -261,9 +261,9 @@ func (p Plan) leastMissed() int {
 	return best
 }
 
-// missedEvents counts the events of wh that one of the webhooks to create will have and
-// that no other webhook of the plan with the same URL has.
-func (p Plan) missedEvents(wh *Webhook, create []CreateWebhookParams) int {
+// uncoveredEvents counts the events of wh that no other webhook of the plan covers and
+// that one of the webhooks to create will have, for the same URL.
+func (p Plan) uncoveredEvents(wh *Webhook, create []CreateWebhookParams) int {
 	n := 0
 	for _, event := range wh.Events {
 		covers := func(k *Webhook) bool { return k != wh && k.URL == wh.URL && slices.Contains(k.Events, event) }

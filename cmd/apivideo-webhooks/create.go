@@ -50,8 +50,8 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 				return err
 			}
 			if secret.wanted() && wh.SignatureSecret.IsZero() { // the service may omit it
-				if again, err := client.GetWebhook(cmd.Context(), wh.ID); err == nil {
-					wh = again
+				if latest, err := client.GetWebhook(cmd.Context(), wh.ID); err == nil {
+					wh = latest
 				}
 			}
 			view := newWebhookJSON(wh)

@@ -70,14 +70,14 @@ func (s *secretsFile) complete(ctx context.Context, client *facade.Client, webho
 		if _, ok := s.find(wh.ID); ok {
 			continue
 		}
-		again, err := client.GetWebhook(ctx, wh.ID)
+		full, err := client.GetWebhook(ctx, wh.ID)
 		switch {
 		case err != nil:
 			failed = errors.Join(failed, err)
-		case again.SignatureSecret.IsZero():
+		case full.SignatureSecret.IsZero():
 			failed = errors.Join(failed, fmt.Errorf("the service omits the signature secret of %s; run apply again later", wh.ID))
 		default:
-			s.add([]*facade.Webhook{again})
+			s.add([]*facade.Webhook{full})
 		}
 	}
 	return failed

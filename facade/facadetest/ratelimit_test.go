@@ -53,9 +53,9 @@ func TestRateLimit_windows(t *testing.T) {
 	clock.add(40*time.Second - 2*time.Millisecond)
 	read().assertRateLimit("2", "0", "1")
 	clock.add(time.Millisecond)
-	again := read()
-	assert.Equal(t, http.StatusOK, again.status, "a window ends a minute after its first request")
-	again.assertRateLimit("2", "1", "60")
+	next := read()
+	assert.Equal(t, http.StatusOK, next.status, "a window ends a minute after its first request")
+	next.assertRateLimit("2", "1", "60")
 	write().assertRateLimit("1", "0", "21")
 
 	clock.add(time.Hour)

@@ -57,10 +57,10 @@ func TestRequests_copies(t *testing.T) {
 	got[0].Query["a"][0] = "c"
 	got[0].Body[0] = '?'
 
-	again := server.Requests()[0]
-	assert.Equal(t, "1", again.Header.Get("X-Test"))
-	assert.Equal(t, "b", again.Query.Get("a"))
-	assert.Equal(t, someWebhook, string(again.Body))
+	copied := server.Requests()[0]
+	assert.Equal(t, "1", copied.Header.Get("X-Test"))
+	assert.Equal(t, "b", copied.Query.Get("a"))
+	assert.Equal(t, someWebhook, string(copied.Body))
 }
 
 func TestRequests_bodyLimit(t *testing.T) {
