@@ -124,8 +124,8 @@ func (s *docsShell) restore(output string) string {
 	return strings.NewReplacer(pairs...).Replace(output)
 }
 
-// replaceIDs remembers the IDs of this run for those in the page.
-func (s *docsShell) replaceIDs(page, run string) {
+// recordIDs records the IDs of this run for those in the page.
+func (s *docsShell) recordIDs(page, run string) {
 	in, out := volatile.FindAllString(page, -1), volatile.FindAllString(run, -1)
 	for i := range min(len(in), len(out)) {
 		s.ids = append(s.ids, in[i], out[i])
@@ -162,7 +162,7 @@ func TestDocs(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(shell.dir, name), []byte(e.output), 0o600))
 		}
 		got[i] = shell.restore(shell.run(t, e))
-		shell.replaceIDs(e.output, got[i])
+		shell.recordIDs(e.output, got[i])
 	}
 	for _, b := range slices.Backward(shell.background) { // listen needs the fake
 		require.NoError(t, b.cmd.Process.Signal(syscall.SIGINT))
