@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	listTimeout     = 10 * time.Second
-	refreshAge      = 10 * time.Minute // of the list when a known ID refreshes it
-	successInterval = 5 * time.Second  // from the end of a listing to the next one
-	failureInterval = time.Second      // the same after a failure
-	maxKnown        = 10_000
+	listTimeout   = 10 * time.Second
+	refreshAge    = 10 * time.Minute // of the list when a known ID refreshes it
+	listInterval  = 5 * time.Second  // from the end of a listing to the next one
+	retryInterval = time.Second      // the same after the first failure
+	maxKnown      = 10_000
 )
 
 // CachedSecrets is a SecretSource that lists the webhooks of an account and caches
@@ -37,9 +37,10 @@ type webhookList struct {
 
 // listing is in flight until done is closed.
 type listing struct {
-	done    chan struct{}
-	endedAt time.Time
-	err     error
+	done     chan struct{}
+	endedAt  time.Time
+	err      error
+	failures int // in a row, with the previous listings
 }
 
 // ClientSecrets returns a SecretSource with the own secret of each webhook of the
@@ -107,24 +108,23 @@ func (s *CachedSecrets) Refresh(ctx context.Context) error {
 func (s *CachedSecrets) recentListing(ctx context.Context) *listing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.latest; l != nil && l.finished() {
-		interval := successInterval
-		if l.err != nil {
-			interval = failureInterval
-		}
-		if time.Since(l.endedAt) < interval {
-			return l
-		}
+	if l := s.latest; l != nil && l.finished() && time.Since(l.endedAt) < l.interval() {
+		return l
 	}
 	return s.joinListing(ctx)
 }
 
 // joinListing returns the listing in flight, or a new one. The caller holds mu.
 func (s *CachedSecrets) joinListing(ctx context.Context) *listing {
-	if s.latest == nil || s.latest.finished() {
-		s.latest = &listing{done: make(chan struct{})}
-		go s.list(context.WithoutCancel(ctx), s.latest)
+	before := s.latest
+	if before != nil && !before.finished() {
+		return before
 	}
+	s.latest = &listing{done: make(chan struct{})}
+	if before != nil {
+		s.latest.failures = before.failures
+	}
+	go s.list(context.WithoutCancel(ctx), s.latest)
 	return s.latest
 }
 
@@ -137,6 +137,10 @@ func (s *CachedSecrets) list(ctx context.Context, l *listing) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.err = fmt.Errorf("the listing panicked with a %T", p) // the value may show a secret
+		}
+		l.failures++
+		if l.err == nil {
+			l.failures = 0
 		}
 		l.endedAt = time.Now()
 		close(l.done)
@@ -176,6 +180,19 @@ func (l *listing) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// interval returns the time from the end of l to the next listing.
+func (l *listing) interval() time.Duration {
+	interval := listInterval
+	if l.failures == 1 {
+		interval = retryInterval
+	}
+	var refused *facade.Error
+	if errors.As(l.err, &refused) {
+		interval = max(interval, refused.RetryAfter)
+	}
+	return interval
 }
 
 func (l *listing) finished() bool {

@@ -29,7 +29,8 @@ type api struct {
 	webhooks map[int]bool // by the number of testID
 	hidden   bool         // responses lack the secrets
 	latency  time.Duration
-	fail     func() // replaces the response after the latency
+	fail     func()         // replaces the response after the latency
+	refusal  *http.Response // replaces the response, if set
 	listings []time.Time
 }
 
@@ -46,7 +47,7 @@ func newAPI(webhooks ...int) *api {
 func (a *api) roundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	a.listings = append(a.listings, time.Now())
-	items, fail, latency := []string{}, a.fail, a.latency
+	items, fail, latency, refusal := []string{}, a.fail, a.latency, a.refusal
 	for i := range a.webhooks {
 		item := `{"webhookId":"` + testID(i) + `","signatureSecret":"` + testSecret(i).Reveal() + `"}`
 		if a.hidden {
@@ -63,6 +64,11 @@ func (a *api) roundTrip(r *http.Request) (*http.Response, error) {
 	if fail != nil {
 		fail()
 		return nil, errAPI
+	}
+	if refusal != nil {
+		resp := *refusal
+		resp.Request, resp.Body = r, http.NoBody
+		return &resp, nil
 	}
 	n := strconv.Itoa(len(items))
 	body := `{"data":[` + strings.Join(items, ",") + `],"pagination":{"currentPage":1,"currentPageItems":` + n +
@@ -214,7 +220,7 @@ func TestClientSecrets_outage(t *testing.T) {
 			assert.Equal(t, http.StatusServiceUnavailable, t.deliver(3), "it may be new")
 		}
 		t.set(func() { t.fail = nil; delete(t.webhooks, 2) })
-		<-time.After(time.Second)
+		<-time.After(5 * time.Second)
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
 	})
@@ -242,7 +248,7 @@ func TestClientSecrets_retryAfterFailure(t *testing.T) {
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
 		t.set(func() { t.fail = nil })
 		<-time.After(time.Second - 1)
-		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "one listing in a second")
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "a second after the first failure")
 		assert.Equal(t, 1, t.count())
 		<-time.After(1)
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
@@ -265,6 +271,65 @@ func TestClientSecrets_newWebhook(t *testing.T) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		assert.Equal(t, 2, t.count())
 	})
+}
+
+// The service retries after 3, 6 and 9 seconds. The API fails until the last retry.
+func TestClientSecrets_repeatedFailure(t *testing.T) {
+	t.Parallel()
+	testSecrets(t, newAPI(1), func(t *secretsTest) {
+		t.set(func() { t.fail = refuse })
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
+		<-time.After(3 * time.Second)
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
+		assert.Equal(t, 2, t.count())
+		<-time.After(3 * time.Second)
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
+		assert.Equal(t, 2, t.count(), "5 seconds after the second failure in a row")
+		t.set(func() { t.fail = nil })
+		<-time.After(3 * time.Second)
+		assert.Equal(t, http.StatusAccepted, t.deliver(1))
+
+		t.set(func() { t.fail = refuse })
+		<-time.After(5 * time.Second)
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
+		<-time.After(time.Second)
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
+		assert.Equal(t, 5, t.count(), "a second after the first failure since a success")
+	})
+}
+
+// A stranger sends made-up IDs while the API fails.
+func TestClientSecrets_floodDuringOutage(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]string{"outage": "", "429 with Retry-After": "20"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testSecrets(t, newAPI(1), func(t *secretsTest) {
+				interval := 5 * time.Second
+				if after == "" {
+					t.set(func() { t.fail = refuse })
+				} else {
+					interval = 20 * time.Second
+					t.set(func() {
+						t.refusal = &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {after}}}
+					})
+				}
+				for i := range 1000 {
+					assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1000+i))
+					<-time.After(100 * time.Millisecond)
+				}
+				assert.InDelta(t, int(100*time.Second/interval), t.count(), 2)
+				for i := range t.listings[1:] {
+					if i > 0 || after != "" { // the first retry is early
+						assert.GreaterOrEqual(t, t.listings[i+1].Sub(t.listings[i]), interval)
+					}
+				}
+				t.set(func() { t.fail, t.refusal = nil, nil })
+				<-time.After(interval)
+				assert.Equal(t, http.StatusAccepted, t.deliver(1))
+			})
+		})
+	}
 }
 
 func TestClientSecrets_interval(t *testing.T) {
@@ -388,7 +453,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 		want string
 	}{
 		"panic":       {func() { panic("no: " + vectorSignature) }, "the listing panicked with a string"},
-		"nil panic":   {func() { panic(nil) }, "the listing panicked with a *runtime.PanicNilError"},
+		"nil panic":   {func() { panic(error(nil)) }, "the listing panicked with a *runtime.PanicNilError"},
 		"abort panic": {func() { panic(http.ErrAbortHandler) }, "the listing panicked with a *errors.errorString"},
 		"Goexit":      {runtime.Goexit, "the listing ended its goroutine"},
 	} {
@@ -403,7 +468,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 				assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "not rejected")
 
 				t.set(func() { t.fail = nil })
-				<-time.After(time.Second)
+				<-time.After(5 * time.Second)
 				assert.Equal(t, http.StatusAccepted, t.deliver(1))
 
 				t.set(func() { t.fail = test.fail })
@@ -414,7 +479,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 				}
 				assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
 				t.set(func() { t.fail = nil; t.webhooks[2] = true })
-				<-time.After(time.Second)
+				<-time.After(5 * time.Second)
 				assert.Equal(t, http.StatusAccepted, t.deliver(2))
 			})
 		})

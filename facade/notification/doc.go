@@ -69,8 +69,10 @@
 //     retries of the service succeed for a webhook that is newer than the list.
 //   - A list that is older than 10 minutes is refreshed in the background when a
 //     notification arrives. The secrets of deleted webhooks are invalid afterwards.
-//   - After a failed listing the next one is possible after a second. The known
-//     secrets stay valid. An unknown ID gets the error, and the service retries.
+//   - After a failed listing the next one is possible after a second, and after
+//     several failures in a row after 5 seconds. A longer Retry-After in the response
+//     takes precedence. The known secrets stay valid. An unknown ID gets the error,
+//     and the service retries.
 //   - [CachedSecrets.Refresh] lists at once. Call it when the program starts, and
 //     after it has created or deleted a webhook.
 //
