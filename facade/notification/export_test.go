@@ -12,9 +12,7 @@ func (v *Verifier) Authenticate(ctx context.Context, header http.Header, body []
 
 // CachedHMACs returns the number of secrets with a cached HMAC.
 func (v *Verifier) CachedHMACs() int {
-	v.hmacs.mu.RLock()
-	defer v.hmacs.mu.RUnlock()
-	return len(v.hmacs.pools)
+	return len(*v.hmacs.pools.Load())
 }
 
 // Entries returns the number of notifications in a memory deduplicator.

@@ -6,7 +6,9 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"hash"
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
@@ -20,18 +22,19 @@ func Sign(body []byte, secret facade.Secret) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// maxHMACs is the maximum number of secrets in a cache. A full cache is emptied.
-// An account has about ten secrets, and revoked secrets must not stay.
+// maxHMACs is the maximum number of secrets in a cache. A full cache is emptied, to
+// limit the memory. An account has about ten secrets.
 const maxHMACs = 1024
 
 // hmacCache caches HMACs by secret, because a new HMAC costs as much as the HMAC of a
 // usual notification.
 type hmacCache struct {
-	mu    sync.RWMutex
-	pools map[facade.Secret]*sync.Pool
+	pools atomic.Pointer[map[facade.Secret]hmacPool] // never changed, so that reading needs no lock
+	mu    sync.Mutex                                 // held to replace pools
 }
 
-func newHMACCache() *hmacCache { return &hmacCache{pools: make(map[facade.Secret]*sync.Pool)} }
+// hmacPool has instances of hmacWithSum for one secret.
+type hmacPool struct{ *sync.Pool }
 
 // hmacWithSum is an HMAC with memory for its sum.
 type hmacWithSum struct {
@@ -39,29 +42,42 @@ type hmacWithSum struct {
 	sum []byte
 }
 
-// compare returns 1 if signature is the signature of body by secret, and else 0.
-func (c *hmacCache) compare(secret facade.Secret, body []byte, signature *[sha256.Size]byte) int {
-	c.mu.RLock()
-	pool := c.pools[secret]
-	c.mu.RUnlock()
-	if pool == nil {
-		pool = c.add(secret)
+func newHMACCache() *hmacCache {
+	c := new(hmacCache)
+	c.pools.Store(new(map[facade.Secret]hmacPool))
+	return c
+}
+
+// pool returns the HMACs of a secret, or an error if the secret is invalid.
+func (c *hmacCache) pool(secret facade.Secret) (hmacPool, error) {
+	if pool, ok := (*c.pools.Load())[secret]; ok {
+		return pool, nil
 	}
-	h := pool.Get().(*hmacWithSum)
-	defer pool.Put(h)
+	return c.add(secret)
+}
+
+func (c *hmacCache) add(secret facade.Secret) (hmacPool, error) {
+	if err := checkSecret(secret.Reveal()); err != nil {
+		return hmacPool{}, err
+	}
+	pool := hmacPool{&sync.Pool{New: func() any { return &hmacWithSum{Hash: hmac.New(sha256.New, []byte(secret.Reveal()))} }}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pools := maps.Clone(*c.pools.Load())
+	if len(pools) >= maxHMACs || pools == nil {
+		pools = make(map[facade.Secret]hmacPool)
+	}
+	pools[secret] = pool
+	c.pools.Store(&pools)
+	return pool, nil
+}
+
+// compare returns 1 if signature is the signature of body, and else 0.
+func (p hmacPool) compare(body []byte, signature *[sha256.Size]byte) int {
+	h := p.Get().(*hmacWithSum)
+	defer p.Put(h)
 	h.Reset()
 	h.Write(body)
 	h.sum = h.Sum(h.sum[:0])
 	return subtle.ConstantTimeCompare(h.sum, signature[:])
-}
-
-func (c *hmacCache) add(secret facade.Secret) *sync.Pool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.pools) >= maxHMACs {
-		clear(c.pools)
-	}
-	pool := &sync.Pool{New: func() any { return &hmacWithSum{Hash: hmac.New(sha256.New, []byte(secret.Reveal()))} }}
-	c.pools[secret] = pool
-	return pool
 }

@@ -16,7 +16,8 @@ type SecretSource interface {
 	// Secrets returns the secrets that may have signed a notification for this
 	// webhook. One match is enough. An empty result means that the webhook is
 	// unknown, and the notification is rejected. After an error the service
-	// retries.
+	// retries. A secret with white space and the placeholder [REDACTED] match
+	// nothing. Both are an error unless another secret matches.
 	//
 	// The ID is from a header that an attacker may have written. Any length and
 	// content are possible, also an empty ID. An unknown ID must be cheap.
@@ -50,12 +51,24 @@ func (s staticSecrets) check() error {
 		return errors.New("StaticSecrets has no secret, or only empty secrets")
 	}
 	for i, secret := range s {
-		switch text := secret.Reveal(); {
-		case text == fmt.Sprint(secret):
-			return fmt.Errorf("StaticSecrets: secret %d of %d is the placeholder %q of a printed secret; store the result of Reveal", i+1, len(s), text)
-		case strings.ContainsFunc(text, unicode.IsSpace):
-			return fmt.Errorf("StaticSecrets: secret %d of %d contains white space, for example the newline at the end of a file; remove it", i+1, len(s))
+		if err := checkSecret(secret.Reveal()); err != nil {
+			return fmt.Errorf("StaticSecrets: secret %d of %d %w", i+1, len(s), err)
 		}
+	}
+	return nil
+}
+
+// placeholder is the text of a printed facade.Secret.
+const placeholder = "[REDACTED]"
+
+// checkSecret returns an error for a text that cannot be a secret. The text of the
+// error follows the number of the secret.
+func checkSecret(text string) error {
+	switch {
+	case text == placeholder:
+		return fmt.Errorf("is the placeholder %q of a printed secret; store the result of Reveal", placeholder)
+	case strings.ContainsFunc(text, unicode.IsSpace):
+		return errors.New("contains white space, for example the newline at the end of a file; remove it")
 	}
 	return nil
 }

@@ -149,15 +149,24 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 		return "", &sourceError{err}
 	}
 	var usable, equal int
-	for _, secret := range secrets {
-		if !secret.IsZero() { // everyone can sign with the zero Secret
-			usable++
-			equal |= v.hmacs.compare(secret, body, &signature)
+	var invalidSecret error
+	for i, secret := range secrets {
+		if secret.IsZero() { // everyone can sign with the zero Secret
+			continue
 		}
+		usable++
+		pool, err := v.hmacs.pool(secret)
+		if err != nil {
+			invalidSecret = fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err)
+			continue
+		}
+		equal |= pool.compare(body, &signature)
 	}
 	switch {
 	case equal == 1:
 		return id, nil
+	case invalidSecret != nil:
+		return "", &sourceError{invalidSecret}
 	case usable == 0 && id == "":
 		return "", fmt.Errorf("apivideo: %w: the %s header is missing or empty", ErrNoSecret, HeaderWebhookID)
 	case usable == 0:
