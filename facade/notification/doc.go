@@ -97,6 +97,6 @@
 //
 // A request in flight uses at most a few times the limit of the body, 1 MiB by
 // default. The http.Server limits the number of requests and their duration. A
-// Verifier caches HMACs of 1,024 secrets, and ClientSecrets the secrets of 10,000
-// webhooks.
+// Verifier caches HMACs of 256 secrets for each processor, and ClientSecrets the
+// secrets of 10,000 webhooks.
 package notification

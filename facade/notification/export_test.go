@@ -3,6 +3,8 @@ package notification
 import (
 	"context"
 	"net/http"
+
+	"github.com/apivideo-community/webhooks-go/facade"
 )
 
 // Authenticate is Verify without decoding, for benchmarks.
@@ -10,9 +12,13 @@ func (v *Verifier) Authenticate(ctx context.Context, header http.Header, body []
 	return v.authenticate(ctx, header, body)
 }
 
-// CachedHMACs returns the number of secrets with a cached HMAC.
-func (v *Verifier) CachedHMACs() int {
-	return len(*v.hmacs.pools.Load())
+// CachedHMACs returns the number of HMACs in a cache after a use of each secret.
+func CachedHMACs(secrets []facade.Secret) int {
+	h := newHMACs().New().(*hmacs)
+	for _, secret := range secrets {
+		_, _ = h.get(secret)
+	}
+	return len(h.bySecret)
 }
 
 // Entries returns the number of notifications in a memory deduplicator.

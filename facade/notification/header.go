@@ -2,6 +2,7 @@ package notification
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -49,5 +50,5 @@ func concat(a, b []string) []string {
 	if len(a) == 0 {
 		return b
 	}
-	return append(a[:len(a):len(a)], b...)
+	return append(slices.Clip(a), b...)
 }

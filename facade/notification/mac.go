@@ -6,9 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"hash"
-	"maps"
 	"sync"
-	"sync/atomic"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
@@ -22,62 +20,49 @@ func Sign(body []byte, secret facade.Secret) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// maxHMACs is the maximum number of secrets in a cache. A full cache is emptied, to
-// limit the memory. An account has about ten secrets.
-const maxHMACs = 1024
+// maxHMACs is the maximum number of cached secrets, to limit the memory. A full cache
+// is emptied. An account has about ten secrets.
+const maxHMACs = 256
 
-// hmacCache caches HMACs by secret, because a new HMAC costs as much as the HMAC of a
-// usual notification.
-type hmacCache struct {
-	pools atomic.Pointer[map[facade.Secret]hmacPool] // never changed, so that reading needs no lock
-	mu    sync.Mutex                                 // held to replace pools
+// hmacs caches HMACs by secret, because a new HMAC costs as much as the HMAC of a
+// usual notification. One goroutine uses it at a time.
+type hmacs struct {
+	bySecret map[facade.Secret]hash.Hash
+	latest   facade.Secret // a comparison costs less than a search
+	mac      hash.Hash     // of latest
+	sum      []byte
 }
 
-// hmacPool has instances of hmacWithSum for one secret.
-type hmacPool struct{ *sync.Pool }
-
-// hmacWithSum is an HMAC with memory for its sum.
-type hmacWithSum struct {
-	hash.Hash
-	sum []byte
+// newHMACs returns a pool of empty caches.
+func newHMACs() *sync.Pool {
+	return &sync.Pool{New: func() any { return &hmacs{bySecret: make(map[facade.Secret]hash.Hash)} }}
 }
 
-func newHMACCache() *hmacCache {
-	c := new(hmacCache)
-	c.pools.Store(new(map[facade.Secret]hmacPool))
-	return c
-}
-
-// pool returns the HMACs of a secret, or an error if the secret is invalid.
-func (c *hmacCache) pool(secret facade.Secret) (hmacPool, error) {
-	if pool, ok := (*c.pools.Load())[secret]; ok {
-		return pool, nil
+// get returns the HMAC of a secret, or an error if the secret is invalid.
+func (h *hmacs) get(secret facade.Secret) (hash.Hash, error) {
+	if secret == h.latest {
+		return h.mac, nil
 	}
-	return c.add(secret)
-}
-
-func (c *hmacCache) add(secret facade.Secret) (hmacPool, error) {
-	if err := checkSecret(secret.Reveal()); err != nil {
-		return hmacPool{}, err
+	mac := h.bySecret[secret]
+	if mac == nil {
+		text := secret.Reveal()
+		if err := checkSecret(text); err != nil {
+			return nil, err
+		}
+		if len(h.bySecret) == maxHMACs {
+			clear(h.bySecret)
+		}
+		mac = hmac.New(sha256.New, []byte(text))
+		h.bySecret[secret] = mac
 	}
-	pool := hmacPool{&sync.Pool{New: func() any { return &hmacWithSum{Hash: hmac.New(sha256.New, []byte(secret.Reveal()))} }}}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	pools := maps.Clone(*c.pools.Load())
-	if len(pools) >= maxHMACs || pools == nil {
-		pools = make(map[facade.Secret]hmacPool)
-	}
-	pools[secret] = pool
-	c.pools.Store(&pools)
-	return pool, nil
+	h.latest, h.mac = secret, mac
+	return mac, nil
 }
 
 // compare returns 1 if signature is the signature of body, and else 0.
-func (p hmacPool) compare(body []byte, signature *[sha256.Size]byte) int {
-	h := p.Get().(*hmacWithSum)
-	defer p.Put(h)
-	h.Reset()
-	h.Write(body)
-	h.sum = h.Sum(h.sum[:0])
+func (h *hmacs) compare(mac hash.Hash, body []byte, signature *[sha256.Size]byte) int {
+	mac.Reset()
+	mac.Write(body)
+	h.sum = mac.Sum(h.sum[:0])
 	return subtle.ConstantTimeCompare(h.sum, signature[:])
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -54,12 +55,12 @@ func WithMaxAge(d time.Duration) Option {
 }
 
 // Verifier verifies that the service has signed a notification. It is safe for
-// concurrent use and meant to be reused, because it caches the HMACs of up to
-// 1,024 secrets. Printing it shows no secret.
+// concurrent use and meant to be reused, because it caches HMACs. Printing it shows
+// no secret.
 type Verifier struct {
 	source SecretSource
 	config config
-	hmacs  *hmacCache
+	hmacs  *sync.Pool // of *hmacs
 }
 
 // NewVerifier returns a Verifier with the secrets of source. It requests no secret
@@ -74,7 +75,7 @@ func NewVerifier(source SecretSource, opts ...Option) (*Verifier, error) {
 			return nil, invalid(err)
 		}
 	}
-	v := &Verifier{source: source, config: config{maxBody: defaultMaxBody}, hmacs: newHMACCache()}
+	v := &Verifier{source: source, config: config{maxBody: defaultMaxBody}, hmacs: newHMACs()}
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, invalid(errors.New("an option is nil"))
@@ -148,6 +149,8 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 	if err != nil {
 		return "", &sourceError{err}
 	}
+	macs := v.hmacs.Get().(*hmacs)
+	defer v.hmacs.Put(macs)
 	var usable, equal int
 	var invalidSecret error
 	for i, secret := range secrets {
@@ -155,12 +158,12 @@ func (v *Verifier) authenticate(ctx context.Context, header http.Header, body []
 			continue
 		}
 		usable++
-		pool, err := v.hmacs.pool(secret)
+		mac, err := macs.get(secret)
 		if err != nil {
 			invalidSecret = fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err)
 			continue
 		}
-		equal |= pool.compare(body, &signature)
+		equal |= macs.compare(mac, body, &signature)
 	}
 	switch {
 	case equal == 1:

@@ -386,7 +386,13 @@ func TestVerify_manySecrets(t *testing.T) {
 		})
 	}
 	all.Wait()
-	assert.LessOrEqual(t, v.CachedHMACs(), 1024)
+
+	var secrets []facade.Secret
+	for i := range 257 {
+		secrets = append(secrets, testSecret(i))
+	}
+	assert.Equal(t, 256, notification.CachedHMACs(secrets[:256]))
+	assert.Equal(t, 1, notification.CachedHMACs(secrets), "a full cache is emptied")
 }
 
 func TestVerifier_printing(t *testing.T) {
