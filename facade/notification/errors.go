@@ -36,6 +36,8 @@ var (
 	// errIncomplete means that reading the body failed.
 	errIncomplete = errors.New("the body is incomplete")
 	errMethod     = errors.New("the method is not POST")
+	// errBodyClosed is a fault of this server.
+	errBodyClosed = errors.New("apivideo: a middleware has read and closed the body")
 )
 
 // sourceError is the error of a SecretSource. Its text has the prefix of this
