@@ -243,7 +243,32 @@ func TestDeliver_zeroEmittedAtTwice(t *testing.T) {
 	clock.add(-time.Hour)
 	server.Deliver(t.Context(), event)
 
-	assert.Equal(t, []string{"14:12:18.125Z", "14:12:18.126Z", "14:12:18.127Z", "14:12:19.125Z", "13:12:19.125Z"}, times())
+	clock.add(time.Hour - time.Second)
+	server.Deliver(t.Context(), event)
+
+	assert.Equal(t, []string{
+		"14:12:18.125Z", "14:12:18.125000001Z", "14:12:18.125000002Z", "14:12:19.125Z", "13:12:19.125000003Z", "14:12:18.125000004Z",
+	}, times())
+}
+
+// The server and the receiver agree on the type.
+func TestDeliver_typeAsDecoded(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	hook := newHook(t)
+	subscribe(t, server, hook.URL)
+	const subscribed, unknown = `"video.summary.generated"`, `"video.new"`
+
+	for _, body := range []string{
+		`{"Type":` + subscribed + `}`,
+		`{"type":` + unknown + `,"TYPE":` + subscribed + `}`,
+		`{"type":` + subscribed + `,"type":5}`,
+	} {
+		assert.Len(t, server.Deliver(t.Context(), []byte(body)), 1, body)
+	}
+	assert.PanicsWithValue(t, `facadetest: unknown event "video.new"; WithUnknownEvents allows it`, func() {
+		server.Deliver(t.Context(), []byte(`{"type":`+subscribed+`,"TYPE":`+unknown+`}`))
+	})
 }
 
 func TestDeliver_emittedAtTwice(t *testing.T) {
@@ -629,7 +654,7 @@ func TestDeliver_invalidEvent(t *testing.T) {
 		"no bytes":              {[]byte(nil), noType},
 		"no JSON":               {[]byte("type"), noType},
 		"no object":             {[]byte(`["type"]`), noType},
-		"no type":               {json.RawMessage(`{"TYPE":"video.new"}`), noType},
+		"no type":               {json.RawMessage(`{"types":"video.new"}`), noType},
 		"numeric type":          {json.RawMessage(`{"type":7}`), noType},
 		"empty type":            {json.RawMessage(`{"type":""}`), noType},
 	} {

@@ -46,7 +46,8 @@ func (n *Notification) ID() string {
 //
 // The body must be a JSON object whose type is a string. Any other body is
 // ErrMalformed. A field that is null, missing or of another JSON kind has its zero
-// value. Unknown types, fields and values are accepted.
+// value. Unknown types, fields and values are accepted. Upper and lower case are equal
+// in the name of a field, and the last of several values counts.
 //
 // The format of emittedAt is RFC 3339, with T or a space before the hour, and with
 // +00:00, +0000 or no zone for UTC. A number is zero.

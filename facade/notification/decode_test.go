@@ -265,6 +265,22 @@ func TestDecode_duplicateField(t *testing.T) {
 	assert.Equal(t, "b", n.Event.(*notification.LiveStreamBroadcastEnded).LiveStreamID, "last value")
 }
 
+// Names of fields match as in encoding/json.
+func TestDecode_fieldNames(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]facade.EventType{
+		`{"Type":"video.new"}`:                                  "video.new",
+		`{"type":"video.summary.generated","TYPE":"video.new"}`: "video.new",
+		`{"TYPE":"video.new","type":"video.summary.generated"}`: facade.EventVideoSummaryGenerated,
+		`{"type":"video.new","Type":5}`:                         "video.new",
+		`{"type":"video.new","types":"video.other"}`:            "video.new",
+	} {
+		n, err := notification.Decode("", []byte(body))
+		require.NoError(t, err, body)
+		assert.Equal(t, want, n.Type, body)
+	}
+}
+
 func TestDecode_malformed(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
