@@ -84,7 +84,9 @@ type webhookModel struct {
 type lenientTime struct{ time.Time }
 
 func (t *lenientTime) UnmarshalJSON(b []byte) error {
-	if t.Time.UnmarshalJSON(b) != nil {
+	err := t.Time.UnmarshalJSON(b)
+	// Package time reads an offset of 24 hours and cannot write it.
+	if _, offset := t.Zone(); err != nil || max(offset, -offset) >= 24*60*60 {
 		t.Time = time.Time{}
 	}
 	return nil

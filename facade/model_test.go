@@ -65,6 +65,7 @@ func TestWebhook_lenientFields(t *testing.T) {
 		"an offset without a colon": `"createdAt":"2024-08-08T14:12:18+0000"`,
 		"a date with a space":       `"createdAt":"2024-08-08 14:12:18"`,
 		"a day that does not exist": `"createdAt":"2024-08-151T10:18:47+00:00"`,
+		"an offset of 24 hours":     `"createdAt":"2024-08-08T14:12:18+24:00"`,
 		"an empty date":             `"createdAt":""`,
 		"Unix seconds":              `"createdAt":1723126338`,
 		"an object as the date":     `"createdAt":{"date":"2024-08-08"}`,

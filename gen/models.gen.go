@@ -6,7 +6,6 @@ package gen
 import (
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/oapi-codegen/runtime"
 )
@@ -111,8 +110,9 @@ type EventType string
 
 // LiveStreamBroadcastEnded A live stream finished broadcasting.
 type LiveStreamBroadcastEnded struct {
-	// EmittedAt The time of the event. Readers must accept a malformed time.
-	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
+	// EmittedAt The time of the event. The format is an annotation only, because published
+	// samples of the service violate it. Readers must accept a malformed time.
+	EmittedAt string `json:"emittedAt,omitempty,omitzero"`
 
 	// LiveStreamID The ID of the live stream.
 	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
@@ -123,8 +123,9 @@ type LiveStreamBroadcastEnded struct {
 
 // LiveStreamBroadcastStarted A live stream began to broadcast.
 type LiveStreamBroadcastStarted struct {
-	// EmittedAt The time of the event. Readers must accept a malformed time.
-	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
+	// EmittedAt The time of the event. The format is an annotation only, because published
+	// samples of the service violate it. Readers must accept a malformed time.
+	EmittedAt string `json:"emittedAt,omitempty,omitzero"`
 
 	// LiveStreamID The ID of the live stream.
 	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
@@ -176,8 +177,9 @@ type VideoCaptionGenerated struct {
 	// CaptionID The ID of the caption.
 	CaptionID string `json:"captionId,omitempty,omitzero"`
 
-	// EmittedAt The time of the event. Readers must accept a malformed time.
-	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
+	// EmittedAt The time of the event. The format is an annotation only, because published
+	// samples of the service violate it. Readers must accept a malformed time.
+	EmittedAt string `json:"emittedAt,omitempty,omitzero"`
 
 	// GenerationMode The origin of the caption, for example `transcript`.
 	GenerationMode string `json:"generationMode,omitempty,omitzero"`
@@ -194,8 +196,9 @@ type VideoCaptionGenerated struct {
 
 // VideoEncodingQualityCompleted One quality of a video is ready in one container.
 type VideoEncodingQualityCompleted struct {
-	// EmittedAt The time of the event. Readers must accept a malformed time.
-	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
+	// EmittedAt The time of the event. The format is an annotation only, because published
+	// samples of the service violate it. Readers must accept a malformed time.
+	EmittedAt string `json:"emittedAt,omitempty,omitzero"`
 
 	// Encoding The container, `hls` or `mp4` in any case. Others are possible.
 	Encoding string `json:"encoding,omitempty,omitzero"`
@@ -215,8 +218,9 @@ type VideoEncodingQualityCompleted struct {
 
 // VideoSourceRecorded The recording of a live stream became a video, and its encoding begins.
 type VideoSourceRecorded struct {
-	// EmittedAt The time of the event. Readers must accept a malformed time.
-	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
+	// EmittedAt The time of the event. The format is an annotation only, because published
+	// samples of the service violate it. Readers must accept a malformed time.
+	EmittedAt string `json:"emittedAt,omitempty,omitzero"`
 
 	// LiveStreamID The ID of the live stream.
 	LiveStreamID string `json:"liveStreamId,omitempty,omitzero"`
@@ -230,8 +234,9 @@ type VideoSourceRecorded struct {
 
 // VideoSummaryGenerated An automatic summary of a video was generated.
 type VideoSummaryGenerated struct {
-	// EmittedAt The time of the event. Readers must accept a malformed time.
-	EmittedAt time.Time `json:"emittedAt,omitempty,omitzero"`
+	// EmittedAt The time of the event. The format is an annotation only, because published
+	// samples of the service violate it. Readers must accept a malformed time.
+	EmittedAt string `json:"emittedAt,omitempty,omitzero"`
 
 	// SummaryID The ID of the summary.
 	SummaryID string `json:"summaryId,omitempty,omitzero"`

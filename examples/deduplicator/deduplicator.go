@@ -52,7 +52,7 @@ func New(db *sql.DB, clock Clock, memory time.Duration) *Deduplicator {
 		state:  `SELECT handled FROM notifications WHERE id = $1`,
 		done:   `UPDATE notifications SET handled = TRUE, expires = ` + string(clock) + ` + $3 WHERE id = $1 AND owner = $2 AND NOT handled`,
 		forget: `DELETE FROM notifications WHERE id = $1 AND owner = $2 AND NOT handled`,
-		purge:  `DELETE FROM notifications WHERE expires <= ` + string(clock),
+		purge:  `DELETE FROM notifications WHERE expires <= ` + string(clock) + ` - 60000`,
 	}
 }
 
@@ -93,7 +93,8 @@ func (d *Deduplicator) Forget(ctx context.Context, key, owner string) error {
 	return err
 }
 
-// Purge deletes the expired rows. Call Purge regularly, for example every minute.
+// Purge deletes the rows that expired more than a minute ago. Until then a late Done
+// counts. Call it from time to time, for example every minute.
 func (d *Deduplicator) Purge(ctx context.Context) error {
 	_, err := d.db.ExecContext(ctx, d.purge)
 	return err

@@ -117,9 +117,18 @@ func TestDeduplicator_Purge(t *testing.T) {
 			_, err := db.ExecContext(t.Context(), "UPDATE notifications SET expires = 0 WHERE id = 'old'")
 			require.NoError(t, err)
 			require.NoError(t, d.Purge(t.Context()))
-			var remaining string
-			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT id FROM notifications WHERE id IN ('old', 'new')").Scan(&remaining))
-			assert.Equal(t, "new", remaining)
+			var left string
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT id FROM notifications WHERE id IN ('old', 'new')").Scan(&left))
+			assert.Equal(t, "new", left)
+
+			// The claim expires during the call of the function.
+			_, err = d.Begin(t.Context(), "late", "a", 0)
+			require.NoError(t, err)
+			require.NoError(t, d.Purge(t.Context()))
+			require.NoError(t, d.Done(t.Context(), "late", "a"))
+			state, err := d.Begin(t.Context(), "late", "b", time.Hour)
+			require.NoError(t, err)
+			assert.Equal(t, notification.StateHandled, state)
 		})
 	}
 }

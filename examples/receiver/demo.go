@@ -37,7 +37,7 @@ func demo(ctx context.Context, out io.Writer) error {
 func forge(ctx context.Context, out io.Writer, wh *facade.Webhook, event any) error {
 	fmt.Fprint(out, "\nA forged notification with the signature of another secret, rejected:\n")
 	req := facadetest.NewNotificationRequest(ctx, wh.URL, wh.ID, facade.NewSecret("sig_sec_guess"), event)
-	req.RequestURI, req.Close = "", true // the request of a client with its own connection
+	req.RequestURI, req.Close = "", true  // the request of a client with its own connection
 	resp, err := new(http.Client).Do(req) //nolint:gosec // the URL of the webhook
 	if err == nil {
 		fmt.Fprintln(out, "  response status:", resp.StatusCode)

@@ -36,8 +36,12 @@ import (
 // notification for this time, and the deduplicator drops it for twice as long.
 const maxAge = 5 * time.Minute
 
-// shutdownTimeout is the maximum duration of a notification in flight.
-const shutdownTimeout = 15 * time.Second
+// The timeouts of a notification. The work may take five seconds, as long as the claim
+// of the deduplicator.
+const (
+	readTimeout     = 5 * time.Second
+	shutdownTimeout = readTimeout + 5*time.Second
+)
 
 func main() {
 	r := &receiver{out: os.Stdout, logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
@@ -117,12 +121,11 @@ func (r *receiver) newServer(secrets notification.SecretSource) (*http.Server, e
 		Handler: notification.NewHandler(verifier, r.print,
 			notification.WithDeduplicator(notification.NewMemoryDeduplicator(2*maxAge, 10_000)),
 			notification.WithHandlerLogger(r.logger)),
-		ReadHeaderTimeout: 5 * time.Second, // the timeouts limit slow clients
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      shutdownTimeout,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(r.logger.Handler(), slog.LevelWarn),
+		ReadTimeout:    readTimeout, // against slow clients, like the others
+		WriteTimeout:   shutdownTimeout,
+		IdleTimeout:    time.Minute,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(r.logger.Handler(), slog.LevelWarn),
 	}, nil
 }
 

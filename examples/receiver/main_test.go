@@ -333,11 +333,11 @@ func TestReceiver_slowClients(t *testing.T) {
 		status  int           // of the response, 0 means no response
 		printed string
 	}{
-		"slow body":         {header, body, true, 10 * time.Second, http.StatusBadRequest, ""},
+		"slow body":         {header, body, true, 5 * time.Second, http.StatusBadRequest, ""},
 		"slow header":       {"", header + body, true, 5 * time.Second, http.StatusBadRequest, ""},
-		"partial body":      {header + body[:7], "", true, 10 * time.Second, http.StatusBadRequest, ""},
-		"empty request":     {"", "", true, 5 * time.Second, 0, ""},
-		"unread response":   {header + body, "", false, 15 * time.Second, 0, printed},
+		"half a body":       {header + body[:7], "", true, 5 * time.Second, http.StatusBadRequest, ""},
+		"no request":        {"", "", true, 5 * time.Second, 0, ""},
+		"unread response":   {header + body, "", false, 10 * time.Second, 0, printed},
 		"idle connection":   {header + body, "", true, time.Minute, http.StatusAccepted, printed},
 		"oversized headers": {"POST / HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("a", 32<<10), "", true, 0, http.StatusRequestHeaderFieldsTooLarge, ""},
 	} {

@@ -3,6 +3,7 @@ package recipes
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,17 +13,28 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// NewLambdaHandler returns a handler for lambda.Start.
+// NewLambdaHandler returns a handler for lambda.Start. Its statuses are the ones of
+// NewHandler.
 func NewLambdaHandler(verifier *notification.Verifier, handle func(context.Context, *notification.Notification) error) func(context.Context, events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
 	return func(ctx context.Context, req events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
 		n, err := verifyLambda(ctx, verifier, req)
+		status := notification.StatusCode(err)
 		if err == nil {
 			err = handle(ctx, n)
+			switch {
+			case errors.Is(err, notification.ErrUnavailable):
+				status = http.StatusServiceUnavailable
+			case err != nil:
+				status = http.StatusInternalServerError
+			}
 		}
-		if err != nil {
+		switch {
+		case status >= http.StatusInternalServerError:
 			slog.ErrorContext(ctx, "notification failed", slog.Any("error", err))
+		case err != nil: // strangers can cause many of these
+			slog.InfoContext(ctx, "notification rejected", slog.Any("error", err))
 		}
-		return events.LambdaFunctionURLResponse{StatusCode: notification.StatusCode(err)}, nil
+		return events.LambdaFunctionURLResponse{StatusCode: status}, nil
 	}
 }
 
@@ -38,7 +50,7 @@ func verifyLambda(ctx context.Context, verifier *notification.Verifier, req even
 	}
 	header := http.Header{}
 	for name, value := range req.Headers {
-		header.Set(name, value)
+		header[name] = []string{value} // Set would hide a second spelling
 	}
 	return verifier.Verify(ctx, header, body)
 }

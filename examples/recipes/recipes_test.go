@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -118,6 +119,8 @@ func TestLambda(t *testing.T) {
 	t.Parallel()
 	duplicateHeader := functionURLEvent(t, secret, true)
 	duplicateHeader.Headers["x-api-video-signature"] += ",a"
+	twoSpellings := functionURLEvent(t, secret, true)
+	twoSpellings.Headers["X-Api-Video-Signature"] = twoSpellings.Headers["x-api-video-signature"]
 	invalidBase64 := functionURLEvent(t, secret, true)
 	invalidBase64.Body = "?"
 	for name, test := range map[string]struct {
@@ -128,9 +131,11 @@ func TestLambda(t *testing.T) {
 		"base64":         {functionURLEvent(t, secret, true), nil, 202},
 		"text":           {functionURLEvent(t, secret, false), nil, 202},
 		"failure":        {functionURLEvent(t, secret, true), errors.New("failure"), 500},
-		"unavailable":    {functionURLEvent(t, secret, true), notification.ErrUnavailable, 503},
+		"unavailable":    {functionURLEvent(t, secret, true), fmt.Errorf("queue: %w", notification.ErrUnavailable), 503},
+		"malformed":      {functionURLEvent(t, secret, true), notification.ErrMalformed, 500},
 		"other secret":   {functionURLEvent(t, facade.NewSecret("sig_sec_other"), true), nil, 401},
 		"two signatures": {duplicateHeader, nil, 401},
+		"two spellings":  {twoSpellings, nil, 401},
 		"invalid base64": {invalidBase64, nil, 400},
 		"empty request":  {events.LambdaFunctionURLRequest{}, nil, 401},
 	} {

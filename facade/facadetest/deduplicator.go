@@ -17,13 +17,16 @@ const (
 	checkTTL = 2 * time.Second
 	// checkLongTTL is the lifetime of claims that must not expire in a check.
 	checkLongTTL = 10 * time.Minute
-	// checkCallers is the number of concurrent calls of Begin.
-	checkCallers = 16
+	// checkMaxTTL is the longest lifetime for a slow store instead of checkTTL.
+	checkMaxTTL = 32 * time.Second
+	// checkCallers has the first letter of each concurrent owner.
+	checkCallers = "abcdefghijklmnop"
 )
 
 // CheckDeduplicator checks an implementation of [notification.Deduplicator] against
 // the documentation of the interface. It returns nil, or an error with a line for
-// each defect. CheckDeduplicator takes about four seconds, because claims have to expire.
+// each defect. It takes about four seconds, because claims have to expire, and longer
+// for a slow store. A panic of the store is a defect.
 //
 // The function open is called once for each check. It may return the same
 // Deduplicator each time. The store needs room for 100 keys and may contain others,
@@ -43,18 +46,22 @@ func CheckDeduplicator(ctx context.Context, open func() (notification.Deduplicat
 		{"canceled context", checkCanceledContext},
 		{"expired claim", checkExpiry},
 		{"expired claim without successor", checkLateForget},
+		{"late Done without successor", checkLateDone},
 		{"handled before the expiry", checkHandledOutlivesClaim},
 	}
 	failures := make([]error, len(checks))
 	var group sync.WaitGroup // all checks wait for the expiry of claims together
 	for i, c := range checks {
 		d, err := open()
+		if err == nil && d == nil {
+			err = errors.New("the result is nil")
+		}
 		if err != nil {
 			failures[i] = fmt.Errorf("%s: open: %w", c.name, err)
 			continue
 		}
 		group.Go(func() {
-			check := &dedupCheck{Deduplicator: d, ctx: ctx, name: c.name, owner: rand.Text()[1:]}
+			check := &dedupCheck{Deduplicator: panicFree{d}, ctx: ctx, name: c.name, owner: rand.Text()[1:]}
 			c.check(check)
 			failures[i] = errors.Join(check.failures...)
 		})
@@ -123,26 +130,26 @@ func checkSimilarKeys(c *dedupCheck) {
 func checkConcurrentCallers(c *dedupCheck) {
 	for range 4 {
 		key := newKey()
-		states := make([]notification.State, checkCallers)
-		errs := make([]error, checkCallers)
+		states := make([]notification.State, len(checkCallers))
+		errs := make([]error, len(checkCallers))
 		var group sync.WaitGroup
 		for i := range checkCallers {
-			group.Go(func() { states[i], errs[i] = c.Begin(c.ctx, key, string(rune('a'+i))+c.owner, checkLongTTL) })
+			group.Go(func() { states[i], errs[i] = c.Begin(c.ctx, key, checkCallers[i:i+1]+c.owner, checkLongTTL) })
 		}
 		group.Wait()
 		claims := 0
 		for i, state := range states {
 			switch {
 			case errs[i] != nil:
-				c.fail("concurrent Begin: %w", errs[i])
+				c.failf("concurrent Begin: %w", errs[i])
 			case state == notification.StateNew:
 				claims++
 			case state != notification.StateInProgress:
-				c.fail("concurrent Begin returned %s", stateName(state))
+				c.failf("concurrent Begin returned %s", stateName(state))
 			}
 		}
 		if claims != 1 {
-			c.fail("concurrent Begin of one key returned StateNew to %d of %d callers, want 1", claims, checkCallers)
+			c.failf("concurrent Begin of one key returned StateNew to %d of %d callers, want 1", claims, len(checkCallers))
 		}
 	}
 }
@@ -157,15 +164,13 @@ func checkCanceledContext(c *dedupCheck) {
 }
 
 func checkExpiry(c *dedupCheck) {
-	key, start := newKey(), time.Now()
-	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
-	wait(c.ctx, checkTTL*3/4)
-	state, err := c.Begin(c.ctx, key, "z"+c.owner, checkLongTTL)
-	if time.Since(start) < checkTTL { // false on a slow machine
-		c.want("a claimed key before its ttl", state, err, notification.StateInProgress)
+	key := newKey()
+	for ttl := checkTTL; c.claimEnds(key, ttl); ttl *= 2 {
+		if ttl == checkMaxTTL {
+			c.failf("the store is too slow: a call took more than %v", checkMaxTTL/8)
+			return
+		}
 	}
-	wait(c.ctx, checkTTL)
-	c.begin("a claimed key after its ttl", key, "b", checkLongTTL, notification.StateNew)
 	c.forget(key, "a")
 	c.begin("a key after a late Forget of an expired owner", key, "c", checkLongTTL, notification.StateInProgress)
 	c.done(key, "a")
@@ -174,12 +179,40 @@ func checkExpiry(c *dedupCheck) {
 	c.begin("a key after Done of its second owner", key, "e", checkLongTTL, notification.StateHandled)
 }
 
+// claimEnds checks a claim of owner a before and after its ttl. Owner b has the claim
+// afterwards. It reports whether the store was too slow for the first check, and
+// nobody has the claim then.
+func (c *dedupCheck) claimEnds(key string, ttl time.Duration) (tooSlow bool) {
+	start := time.Now()
+	c.begin("a new key", key, "a", ttl, notification.StateNew)
+	wait(c.ctx, ttl*3/4)
+	state, err := c.Begin(c.ctx, key, "z"+c.owner, checkLongTTL)
+	if err == nil && state == notification.StateNew && time.Since(start) >= ttl {
+		c.forget(key, "z")
+		return true
+	}
+	c.want("a claimed key before its ttl", state, err, notification.StateInProgress)
+	wait(c.ctx, ttl)
+	c.begin("a claimed key after its ttl", key, "b", checkLongTTL, notification.StateNew)
+	return false
+}
+
 func checkLateForget(c *dedupCheck) {
 	key := newKey()
 	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
 	wait(c.ctx, checkTTL*3/2)
 	c.forget(key, "a")
 	c.begin("an expired key after Forget", key, "b", checkLongTTL, notification.StateNew)
+}
+
+// checkLateDone finds a store that removes an expired claim too early.
+func checkLateDone(c *dedupCheck) {
+	key := newKey()
+	c.begin("a new key", key, "a", checkTTL, notification.StateNew)
+	wait(c.ctx, checkTTL*3/2)
+	c.begin("another key", newKey(), "a", checkLongTTL, notification.StateNew)
+	c.done(key, "a")
+	c.begin("a key after a late Done", key, "b", checkLongTTL, notification.StateHandled)
 }
 
 func checkHandledOutlivesClaim(c *dedupCheck) {
@@ -199,7 +232,7 @@ type dedupCheck struct {
 	failures []error
 }
 
-func (c *dedupCheck) fail(format string, args ...any) {
+func (c *dedupCheck) failf(format string, args ...any) {
 	c.failures = append(c.failures, fmt.Errorf(c.name+": "+format, args...))
 }
 
@@ -211,21 +244,45 @@ func (c *dedupCheck) begin(description, key, owner string, ttl time.Duration, wa
 func (c *dedupCheck) want(description string, state notification.State, err error, want notification.State) {
 	switch {
 	case err != nil:
-		c.fail("Begin of %s: %w", description, err)
+		c.failf("Begin of %s: %w", description, err)
 	case state != want:
-		c.fail("Begin of %s returned %s, want %s", description, stateName(state), stateName(want))
+		c.failf("Begin of %s returned %s, want %s", description, stateName(state), stateName(want))
 	}
 }
 
 func (c *dedupCheck) done(key, owner string) {
 	if err := c.Done(c.ctx, key, owner+c.owner); err != nil {
-		c.fail("Done: %w", err)
+		c.failf("Done: %w", err)
 	}
 }
 
 func (c *dedupCheck) forget(key, owner string) {
 	if err := c.Forget(c.ctx, key, owner+c.owner); err != nil {
-		c.fail("Forget: %w", err)
+		c.failf("Forget: %w", err)
+	}
+}
+
+// panicFree returns a panic of a Deduplicator as an error.
+type panicFree struct{ d notification.Deduplicator }
+
+func (p panicFree) Begin(ctx context.Context, key, owner string, ttl time.Duration) (state notification.State, err error) {
+	defer recoverError(&err)
+	return p.d.Begin(ctx, key, owner, ttl)
+}
+
+func (p panicFree) Done(ctx context.Context, key, owner string) (err error) {
+	defer recoverError(&err)
+	return p.d.Done(ctx, key, owner)
+}
+
+func (p panicFree) Forget(ctx context.Context, key, owner string) (err error) {
+	defer recoverError(&err)
+	return p.d.Forget(ctx, key, owner)
+}
+
+func recoverError(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
 	}
 }
 

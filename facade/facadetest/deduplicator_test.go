@@ -57,14 +57,17 @@ type defects struct {
 	doneWithoutClaim   bool          // Done records unknown keys
 	doneIgnored        bool          // Done does nothing
 	forgetIgnored      bool          // Forget does nothing
-	forgetExpiredFails bool          // Forget of an expired claim renews the claim
-	claimExpiryStays   bool          // a handled key expires with its claim
-	truncates          bool          // keys with an equal beginning are equal
+	forgetExpiredFails bool          // Forget of an expired claim makes it a live one
+	claimExpiryStays   bool          // a handled key expires as its claim would
+	lateDoneIgnored    bool          // Done of an expired claim does nothing
+	truncates          bool          // keys of equal beginnings are equal
 	races              bool          // two callers can get StateNew
 	claimsOnError      bool          // Begin claims with a canceled context
 	handledIsProgress  bool          // handled keys are reported in progress
 	invalidState       bool          // claimed keys have state 0
-	fails              bool          // every call returns an error
+	fails              bool          // everything is an error
+	panics             bool          // everything panics
+	latency            time.Duration // of each call, no defect
 }
 
 var errStore = errors.New("the store is down")
@@ -77,8 +80,12 @@ func (m *defectiveStore) key(key string) string {
 }
 
 func (m *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
-	if m.fails {
+	<-time.After(m.latency)
+	switch {
+	case m.fails:
 		return 0, errStore
+	case m.panics:
+		panic("a bug in the store")
 	}
 	key = m.key(key)
 	m.mu.Lock()
@@ -123,6 +130,7 @@ func (m *defectiveStore) Done(_ context.Context, key, owner string) error {
 	defer m.mu.Unlock()
 	e, ok := m.entries[key]
 	switch {
+	case m.lateDoneIgnored && !e.expires.After(time.Now()):
 	case ok && !e.handled && (e.owner == owner || m.ignoresOwnerDone), !ok && m.doneWithoutClaim:
 		expires := time.Now().Add(time.Hour)
 		if m.claimExpiryStays {
@@ -167,6 +175,9 @@ func checkDefects(t *testing.T, d defects) error {
 func TestCheckDeduplicator_defects(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, checkDefects(t, defects{}), "the model itself is correct")
+	for _, latency := range []time.Duration{600 * time.Millisecond, 3 * time.Second} {
+		require.NoError(t, checkDefects(t, defects{latency: latency}), "slow and correct")
+	}
 	for name, test := range map[string]struct {
 		defects defects
 		want    string
@@ -182,12 +193,15 @@ func TestCheckDeduplicator_defects(t *testing.T) {
 		"Done does nothing":               {defects{doneIgnored: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
 		"Forget does nothing":             {defects{forgetIgnored: true}, "Forget: Begin of a key after Forget returned StateInProgress, want StateNew"},
 		"Forget revives expired claims":   {defects{forgetExpiredFails: true}, "expired claim without successor: Begin of an expired key after Forget returned StateInProgress"},
+		"Done of expired claims ignored":  {defects{lateDoneIgnored: true}, "late Done without successor: Begin of a key after a late Done returned StateNew, want StateHandled"},
 		"handled expires like a claim":    {defects{claimExpiryStays: true}, "handled before the expiry: Begin of a handled key after the ttl of its claim returned StateNew"},
 		"keys are truncated":              {defects{truncates: true}, "similar keys: Begin of a key with another last digit returned StateInProgress"},
 		"two claims at once":              {defects{races: true}, "concurrent callers: concurrent Begin of one key returned StateNew to 16 of 16 callers, want 1"},
-		"claim despite an error":          {defects{claimsOnError: true}, "canceled context: Begin of a key after an error of Begin returned StateInProgress"},
-		"StateInProgress for handled":     {defects{handledIsProgress: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
-		"invalid state":                   {defects{invalidState: true}, "claim: Begin of a claimed key returned State(0), want StateInProgress"},
+		"a claim in spite of an error":    {defects{claimsOnError: true}, "canceled context: Begin of a key after an error of Begin returned StateInProgress"},
+		"handled is in progress":          {defects{handledIsProgress: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
+		"an invalid state":                {defects{invalidState: true}, "claim: Begin of a claimed key returned State(0), want StateInProgress"},
+		"panics":                          {defects{panics: true}, "concurrent callers: concurrent Begin: panic: a bug in the store"},
+		"far too slow":                    {defects{latency: time.Hour}, "expired claim: the store is too slow: a call took more than 4s"},
 		"errors":                          {defects{fails: true}, "claim: Begin of a new key: the store is down"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -202,6 +216,12 @@ func TestCheckDeduplicator_openFails(t *testing.T) {
 	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, errStore })
 	require.ErrorIs(t, err, errStore)
 	assert.ErrorContains(t, err, "claim: open: the store is down")
+}
+
+func TestCheckDeduplicator_openNil(t *testing.T) {
+	t.Parallel()
+	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, nil })
+	assert.ErrorContains(t, err, "claim: open: the result is nil")
 }
 
 func TestCheckDeduplicator_canceled(t *testing.T) {

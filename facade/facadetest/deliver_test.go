@@ -243,7 +243,32 @@ func TestDeliver_zeroEmittedAt(t *testing.T) {
 	clock.add(-time.Hour)
 	server.Deliver(t.Context(), event)
 
-	assert.Equal(t, []string{"14:12:18.125Z", "14:12:18.126Z", "14:12:18.127Z", "14:12:19.125Z", "13:12:19.125Z"}, times())
+	clock.add(time.Hour - time.Second)
+	server.Deliver(t.Context(), event)
+
+	assert.Equal(t, []string{
+		"14:12:18.125Z", "14:12:18.125000001Z", "14:12:18.125000002Z", "14:12:19.125Z", "13:12:19.125000003Z", "14:12:18.125000004Z",
+	}, times())
+}
+
+// The server and the receiver agree on the type.
+func TestDeliver_typeAsDecoded(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	hook := newHook(t)
+	subscribe(t, server, hook.URL)
+	const subscribed, unknown = `"video.summary.generated"`, `"video.new"`
+
+	for _, body := range []string{
+		`{"Type":` + subscribed + `}`,
+		`{"type":` + unknown + `,"TYPE":` + subscribed + `}`,
+		`{"type":` + subscribed + `,"type":5}`,
+	} {
+		assert.Len(t, server.Deliver(t.Context(), []byte(body)), 1, body)
+	}
+	assert.PanicsWithValue(t, `facadetest: unknown event "video.new"; WithUnknownEvents allows it`, func() {
+		server.Deliver(t.Context(), []byte(`{"type":`+subscribed+`,"TYPE":`+unknown+`}`))
+	})
 }
 
 func TestDeliver_equalEmittedAt(t *testing.T) {
@@ -621,15 +646,15 @@ func TestDeliver_invalidEvent(t *testing.T) {
 		event any
 		want  string
 	}{
-		"nil":                   {nil, "facadetest: the event is nil"},
-		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: the event is nil"},
-		"text":                  {summaryBody, "facadetest: string is not an event type"},
-		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is not an event type"},
-		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is not an event type"},
-		"nil bytes":             {[]byte(nil), noType},
-		"malformed JSON":        {[]byte("type"), noType},
-		"array":                 {[]byte(`["type"]`), noType},
-		"missing type":          {json.RawMessage(`{"TYPE":"video.new"}`), noType},
+		"nil":                   {nil, "facadetest: nil is no event"},
+		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: nil is no event"},
+		"text":                  {summaryBody, "facadetest: string is no event"},
+		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is no event"},
+		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is no event"},
+		"no bytes":              {[]byte(nil), noType},
+		"no JSON":               {[]byte("type"), noType},
+		"no object":             {[]byte(`["type"]`), noType},
+		"no type":               {json.RawMessage(`{"types":"video.new"}`), noType},
 		"numeric type":          {json.RawMessage(`{"type":7}`), noType},
 		"empty type":            {json.RawMessage(`{"type":""}`), noType},
 	} {

@@ -23,7 +23,7 @@
 // express. It must begin with a JSON object that has a type.
 //
 // An empty Type is replaced by the type of the struct. A zero EmittedAt is replaced
-// by the time of the server's clock, and by a later time in each call of Deliver.
+// by the time of the server's clock, and by another time in each call of Deliver.
 // Two calls therefore deliver two different events. Set EmittedAt to deliver a
 // duplicate. Inside testing/synctest the clock shows the year 2000. A receiver
 // outside the bubble with [notification.WithMaxAge] needs an EmittedAt, too.

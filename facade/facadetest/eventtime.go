@@ -5,25 +5,27 @@ import (
 	"time"
 )
 
-// maxEventLead is the maximum time that an event time can be ahead of the clock.
-const maxEventLead = time.Minute
-
-// eventTime provides different times for events with a zero EmittedAt.
+// eventTime provides times for events with a zero EmittedAt. All of them are
+// different, even if the clock stands still or moves back.
 type eventTime struct {
-	mu   sync.Mutex
-	last time.Time
+	mu     sync.Mutex
+	latest time.Time
+	count  time.Duration // of times that are not later
 }
 
-// next returns now in milliseconds, as the service writes times, or the next
-// millisecond after the previous time. A clock that has moved back by more than
-// maxEventLead begins a new series.
+// requestTime has the times of NewNotificationRequest.
+var requestTime eventTime
+
+// next returns now in milliseconds, as the service writes times. It adds a counter in
+// nanoseconds if now is not later than each previous time.
 func (t *eventTime) next(now time.Time) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := now.UTC().Truncate(time.Millisecond)
-	if lead := t.last.Sub(next); lead >= 0 && lead < maxEventLead {
-		next = t.last.Add(time.Millisecond)
+	now = now.UTC().Truncate(time.Millisecond)
+	if now.After(t.latest) {
+		t.latest = now
+		return now
 	}
-	t.last = next
-	return next
+	t.count++
+	return now.Add(t.count)
 }

@@ -19,11 +19,11 @@ import (
 // secret or another body is a forgery.
 //
 // The event may have every form that [Server.Deliver] accepts. Bytes need no type
-// here. As with [httptest.NewRequestWithContext], a client can send the request
+// here. A zero EmittedAt becomes the current time, and another one in each call. As with [httptest.NewRequestWithContext], a client can send the request
 // after its RequestURI is cleared. NewNotificationRequest panics if the event or
 // the target is invalid.
 func NewNotificationRequest(ctx context.Context, target, webhookID string, secret facade.Secret, event any) *http.Request {
-	body := encodeEvent(event, time.Now())
+	body := encodeEvent(event, requestTime.next(time.Now()))
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	setNotificationHeader(r.Header, webhookID, secret, body)
 	return r
@@ -69,8 +69,7 @@ func encodeEvent(event any, now time.Time) []byte {
 		field.SetString(string(eventType))
 	}
 	if field := completed.FieldByName("EmittedAt"); field.IsZero() {
-		// Times of the service have milliseconds.
-		field.Set(reflect.ValueOf(now.UTC().Truncate(time.Millisecond)))
+		field.Set(reflect.ValueOf(now))
 	}
 	body, err := json.Marshal(completed.Interface())
 	if err != nil {
@@ -79,14 +78,14 @@ func encodeEvent(event any, now time.Time) []byte {
 	return body
 }
 
-// eventTypeIn returns the type in the body of a notification. It ignores data after
-// the JSON object.
+// eventTypeIn returns the type in the body of a notification, as a receiver decodes it. It
+// ignores data after the event.
 func eventTypeIn(body []byte) facade.EventType {
-	var fields map[string]any
-	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&fields) // a nil map has no type
-	eventType, _ := fields["type"].(string)
-	if eventType == "" {
-		panic(`facadetest: the event is not a JSON object with a "type" string`)
+	var event json.RawMessage
+	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&event) // an empty message has no type
+	n, err := notification.Decode("", event)
+	if err != nil {
+		panic(`facadetest: without a "type" that is a string an event has no subscribers`)
 	}
-	return facade.EventType(eventType)
+	return n.Type
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -57,6 +58,24 @@ func TestNewNotificationRequest_handler(t *testing.T) {
 	assert.Equal(t, "webhook_1", got[0].WebhookID)
 	assert.WithinRange(t, got[0].EmittedAt, begin, time.Now())
 	assert.Equal(t, `{"type":"video.new"}`, string(got[1].Raw))
+}
+
+// A deduplicator must not drop the second of two requests.
+func TestNewNotificationRequest_zeroEmittedAtTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // no time passes
+		seen := make(map[string]bool)
+		for range 3 {
+			r := facadetest.NewNotificationRequest(t.Context(), "/", "webhook_1", facade.NewSecret("sig_sec_1"), notification.VideoSummaryGenerated{VideoID: "vi1"})
+			body, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			seen[string(body)] = true
+			n, err := notification.Decode("", body)
+			require.NoError(t, err)
+			assert.WithinDuration(t, time.Now(), n.EmittedAt, time.Millisecond)
+		}
+		assert.Len(t, seen, 3)
+	})
 }
 
 func TestNewNotificationRequest_publishedVector(t *testing.T) {

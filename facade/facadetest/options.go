@@ -131,8 +131,8 @@ func WithDeliveryTimeout(d time.Duration) Option {
 // WithDeliveryClient makes deliveries use the Transport of this client, for
 // example to reach an [net/http/httptest.NewTLSServer]. A nil Transport means
 // [http.DefaultTransport]. The other fields of the client have no effect:
-// redirects are never followed, and [WithDeliveryTimeout] sets the timeout. The
-// default transport uses no proxy. NewServer panics if the client is nil.
+// redirects are never followed, and [WithDeliveryTimeout] sets the timeout.
+// Without this option deliveries use no proxy. NewServer panics if the client is nil.
 func WithDeliveryClient(client *http.Client) Option {
 	return func(c *config) {
 		if client == nil {

@@ -14,6 +14,9 @@ const (
 
 	// maxRequests is the maximum number of recorded requests.
 	maxRequests = 10_000
+
+	// maxBodies is the maximum number of bytes of all recorded bodies.
+	maxBodies = 64 << 20
 )
 
 // A Request is one request that a [Server] received.
@@ -41,12 +44,14 @@ type Request struct {
 
 type requestLog struct {
 	mu      sync.Mutex
-	entries []*requestEntry
+	entries []*requestEntry // oldest first
+	bodies  int             // bytes of all bodies
 }
 
 // A requestEntry is completed while its request is in flight.
 type requestEntry struct {
 	log     *requestLog
+	removed bool
 	request Request
 }
 
@@ -61,24 +66,43 @@ func (l *requestLog) add(r *http.Request) *requestEntry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.entries) == maxRequests {
-		l.entries[0] = nil // frees the entry, because the array stays in use
-		l.entries = l.entries[1:]
+		l.removeOldest()
 	}
 	l.entries = append(l.entries, e)
 	return e
+}
+
+func (l *requestLog) removeOldest() {
+	oldest := l.entries[0]
+	oldest.removed = true
+	l.bodies -= len(oldest.request.Body)
+	l.entries[0] = nil // the array behind the slice lives on
+	l.entries = l.entries[1:]
 }
 
 // reset removes all entries.
 func (l *requestLog) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for len(l.entries) > 0 {
+		l.removeOldest()
+	}
 	l.entries = nil
 }
 
+// setBody records a body. It removes the oldest entries if the bodies are too large.
 func (e *requestEntry) setBody(body []byte) {
-	e.log.mu.Lock()
-	defer e.log.mu.Unlock()
+	l := e.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.removed {
+		return
+	}
 	e.request.Body = body
+	l.bodies += len(body)
+	for l.bodies > maxBodies {
+		l.removeOldest()
+	}
 }
 
 func (e *requestEntry) setStatus(status int) {

@@ -1,6 +1,7 @@
 package facadetest_test
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -95,6 +96,43 @@ func TestRequests_limit(t *testing.T) {
 	require.Len(t, got, limit)
 	assert.Equal(t, "3", got[0].Query.Get("n"), "the oldest requests are removed")
 	assert.Equal(t, strconv.Itoa(limit+2), got[limit-1].Query.Get("n"))
+}
+
+// The bodies of a load test must not fill the memory.
+func TestRequests_bodiesLimit(t *testing.T) {
+	t.Parallel()
+	server, call := start(t, facadetest.WithRateLimit(0, 0))
+	body := strings.Repeat("a", 1<<20)
+	post := call.request(http.MethodPost, "/webhooks", "")
+	serve := func(body string) {
+		r := post.Clone(t.Context())
+		r.Body = io.NopCloser(strings.NewReader(body))
+		server.ServeHTTP(httptest.NewRecorder(), r)
+	}
+
+	count := func() (requests, firstBody int) { // a failure must not print the bodies
+		got := server.Requests()
+		return len(got), len(got[0].Body)
+	}
+
+	serve("first")
+	for range 64 {
+		serve(body)
+	}
+	requests, firstBody := count()
+	assert.Equal(t, 64, requests)
+	assert.Equal(t, 1<<20, firstBody, "the oldest request is removed")
+
+	serve("")
+	requests, _ = count()
+	assert.Equal(t, 65, requests, "64 MiB are allowed")
+	server.Reset()
+	serve("second")
+	for range 63 {
+		serve(body)
+	}
+	_, firstBody = count()
+	assert.Equal(t, len("second"), firstBody, "Reset begins from zero")
 }
 
 func TestServer_truncatedRequest(t *testing.T) {

@@ -51,7 +51,8 @@ func (s *Server) Close() {
 
 // Reset removes all webhooks, recorded requests and faults, and starts new
 // rate limit windows. Credentials stay valid. Subtests can share one server this
-// way. Reset does not wait for requests in flight.
+// way. Reset does not wait for requests in flight, which may still create a webhook
+// or take a fault afterwards.
 func (s *Server) Reset() {
 	s.faults.reset()
 	s.service.webhooks.reset()
@@ -89,7 +90,8 @@ func (s *Server) Webhooks() []facade.Webhook {
 }
 
 // Requests returns copies of the latest 10,000 requests in the order of their
-// arrival, including requests with a fault. Older requests are not kept.
+// arrival, including requests with a fault. Older requests are not kept. The bodies
+// have 64 MiB in total, and fewer requests are kept for larger ones.
 func (s *Server) Requests() []Request {
 	return s.requests.all()
 }

@@ -33,11 +33,8 @@ func (s *webhooks) all() []facade.Webhook {
 	defer s.mu.Unlock()
 	all := make([]facade.Webhook, len(s.stored))
 	for i, w := range s.stored {
-		events := make([]facade.EventType, len(w.Events))
-		for j, event := range w.Events {
-			events[j] = facade.EventType(event)
-		}
-		createdAt, _ := time.Parse(time.RFC3339, w.CreatedAt) // CreateWebhook has formatted it
+		events := slices.Clone(w.Events)
+		createdAt, _ := time.Parse(time.RFC3339, w.CreatedAt) // written by CreateWebhook
 		all[i] = facade.Webhook{
 			ID:              w.WebhookID,
 			URL:             w.URL,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -45,10 +46,11 @@ func (n *Notification) ID() string {
 //
 // The body must be a JSON object whose type is a string. Any other body is
 // ErrMalformed. A field that is null, missing or of another JSON kind has its zero
-// value. Unknown types, fields and values are accepted.
+// value. Unknown types, fields and values are accepted. Upper and lower case are equal
+// in the name of a field, and the last of several values counts.
 //
-// The format of emittedAt is RFC 3339, with +00:00 or +0000 for the zone. A time
-// without a zone, such as 2024-08-08 14:12:18, is UTC. A number is zero.
+// The format of emittedAt is RFC 3339, with T or a space before the hour, and with
+// +00:00, +0000 or no zone for UTC. A number is zero.
 func Decode(webhookID string, body []byte) (*Notification, error) {
 	var f fields
 	// Decoding goes on after a field of another kind, which keeps its zero value.
@@ -121,16 +123,33 @@ type lenientTime struct{ time.Time }
 // UnmarshalJSON always returns nil. A number is zero, because seconds and
 // milliseconds look alike.
 func (t *lenientTime) UnmarshalJSON(b []byte) error {
-	if t.Time.UnmarshalJSON(b) == nil {
+	if t.Time.UnmarshalJSON(b) == nil && hasJSON(t.Time) {
 		return nil
 	}
-	for _, layout := range []string{`"2006-01-02T15:04:05Z0700"`, `"2006-01-02 15:04:05"`} {
-		parsed, err := time.Parse(layout, string(b))
-		if err == nil {
-			t.Time = parsed
-			return nil
+	t.Time = time.Time{}
+	var text string
+	if json.Unmarshal(b, &text) == nil { // also resolves escapes
+		t.Time = parseTime(text)
+	}
+	return nil
+}
+
+// parseTime returns the time in a text of a format that Decode accepts, or zero.
+func parseTime(text string) time.Time {
+	if date, clock, ok := strings.Cut(text, " "); ok {
+		text = date + "T" + clock
+	}
+	for _, zone := range []string{"Z07:00", "Z0700", ""} {
+		if t, err := time.Parse("2006-01-02T15:04:05"+zone, text); err == nil && hasJSON(t) {
+			return t
 		}
 	}
-	t.Time = time.Time{}
-	return nil
+	return time.Time{}
+}
+
+// hasJSON reports whether the offset of t is less than 24 hours. Package time reads
+// longer ones and cannot write them.
+func hasJSON(t time.Time) bool {
+	_, offset := t.Zone()
+	return max(offset, -offset) < 24*60*60
 }

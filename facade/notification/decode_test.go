@@ -129,29 +129,44 @@ func TestDecode_emittedAt(t *testing.T) {
 	t.Parallel()
 	cet := time.FixedZone("", 3600)
 	for emittedAt, want := range map[string]time.Time{
-		`"2021-01-29T16:46:25.217+01:00"`: time.Date(2021, 1, 29, 16, 46, 25, 217e6, cet),
-		`"2021-01-29T15:46:25.217Z"`:      time.Date(2021, 1, 29, 15, 46, 25, 217e6, time.UTC),
-		`"2024-08-08T14:12:18+00:00"`:     time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
-		`"2024-08-08T14:12:18+0000"`:      time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
-		`"2024-08-08T14:12:18.5+0100"`:    time.Date(2024, 8, 8, 14, 12, 18, 5e8, cet),
-		`"2024-08-08 14:12:18"`:           time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
-		`"2024-08-08 14:12:18.217"`:       time.Date(2024, 8, 8, 14, 12, 18, 217e6, time.UTC),
-		`"2024-08-151T10:18:47+00:00"`:    {},
-		`"2021-13-29T15:46:25Z"`:          {},
-		`"2021-01-29"`:                    {},
-		`"yesterday"`:                     {},
-		`""`:                              {},
-		`1723126338`:                      {},
-		`1723126338000`:                   {},
-		`null`:                            {},
-		`true`:                            {},
-		`{"date":"2024-08-08"}`:           {},
-		`["2024-08-08T14:12:18Z"]`:        {},
+		`"2021-01-29T16:46:25.217+01:00"`:  time.Date(2021, 1, 29, 16, 46, 25, 217e6, cet),
+		`"2021-01-29T15:46:25.217Z"`:       time.Date(2021, 1, 29, 15, 46, 25, 217e6, time.UTC),
+		`"2024-08-08T14:12:18+00:00"`:      time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08T14:12:18+0000"`:       time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08T14:12:18.5+0100"`:     time.Date(2024, 8, 8, 14, 12, 18, 5e8, cet),
+		`"2024-08-08T14:12:18"`:            time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08 14:12:18Z"`:           time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08 14:12:18+00:00"`:      time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08 14:12:18.5+0100"`:     time.Date(2024, 8, 8, 14, 12, 18, 5e8, cet),
+		`"2024-08-08T14:12:18\u002b01:00"`: time.Date(2024, 8, 8, 14, 12, 18, 0, cet),
+		`"2024-08-08\u002014:12:18"`:       time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08T14:12:18+2400"`:       {},
+		`"2024-08-08T14:12:18+24:00"`:      {},
+		`"2024-08-08T14:12:18-9900"`:       {},
+		`"2024-08-08 14:12:18-24:00"`:      {},
+		`"2024-08-08T14:12:18+2359"`:       time.Date(2024, 8, 8, 14, 12, 18, 0, time.FixedZone("", 23*3600+59*60)),
+		`"10000-08-08T14:12:18"`:           {},
+		`"\ud800"`:                         {},
+		`"2024-08-08 14:12:18"`:            time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
+		`"2024-08-08 14:12:18.217"`:        time.Date(2024, 8, 8, 14, 12, 18, 217e6, time.UTC),
+		`"2024-08-151T10:18:47+00:00"`:     {},
+		`"2021-13-29T15:46:25Z"`:           {},
+		`"2021-01-29"`:                     {},
+		`"yesterday"`:                      {},
+		`""`:                               {},
+		`1723126338`:                       {},
+		`1723126338000`:                    {},
+		`null`:                             {},
+		`true`:                             {},
+		`{"date":"2024-08-08"}`:            {},
+		`["2024-08-08T14:12:18Z"]`:         {},
 	} {
 		for _, event := range []string{"live-stream.broadcast.ended", "video.new"} {
 			n, err := notification.Decode("", []byte(`{"type":"`+event+`","emittedAt":`+emittedAt+`,"liveStreamId":"li"}`))
 			require.NoError(t, err, emittedAt)
 			assert.True(t, want.Equal(n.EmittedAt), "%s is %v", emittedAt, n.EmittedAt)
+			_, err = json.Marshal(n.Event)
+			require.NoError(t, err, emittedAt)
 			if e, ok := n.Event.(*notification.LiveStreamBroadcastEnded); ok {
 				assert.Equal(t, n.EmittedAt, e.EmittedAt)
 				assert.Equal(t, "li", e.LiveStreamID)
@@ -250,6 +265,22 @@ func TestDecode_duplicateField(t *testing.T) {
 	assert.Equal(t, "b", n.Event.(*notification.LiveStreamBroadcastEnded).LiveStreamID, "last value")
 }
 
+// Names of fields match as in encoding/json.
+func TestDecode_fieldNames(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]facade.EventType{
+		`{"Type":"video.new"}`:                                  "video.new",
+		`{"type":"video.summary.generated","TYPE":"video.new"}`: "video.new",
+		`{"TYPE":"video.new","type":"video.summary.generated"}`: facade.EventVideoSummaryGenerated,
+		`{"type":"video.new","Type":5}`:                         "video.new",
+		`{"type":"video.new","types":"video.other"}`:            "video.new",
+	} {
+		n, err := notification.Decode("", []byte(body))
+		require.NoError(t, err, body)
+		assert.Equal(t, want, n.Type, body)
+	}
+}
+
 func TestDecode_malformed(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -323,7 +354,9 @@ func TestNotification_ID(t *testing.T) {
 			n, err := notification.Decode(id, []byte(body))
 			require.NoError(t, err)
 			assert.Regexp(t, "^[0-9a-f]{64}$", n.ID())
-			assert.Equal(t, n.ID(), n.ID())
+			again, err := notification.Decode(id, []byte(body))
+			require.NoError(t, err)
+			assert.Equal(t, n.ID(), again.ID())
 			assert.NotContains(t, seen, n.ID())
 			seen[n.ID()] = id + "|" + body
 		}

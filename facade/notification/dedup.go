@@ -27,9 +27,10 @@ type Deduplicator interface {
 	// After an error the service retries, and key should have no claim.
 	Begin(ctx context.Context, key, owner string, ttl time.Duration) (State, error)
 	// Done records that key was handled. From then on Begin returns StateHandled,
-	// for a time that the implementation chooses. Done changes nothing and returns
-	// nil if owner has no claim, for example because another owner has claimed key
-	// after the ttl.
+	// for a time that the implementation chooses. An expired claim counts until
+	// another owner has claimed key, because a slow function may return late. A store
+	// should therefore keep expired claims for a minute. Done changes nothing and
+	// returns nil if owner has no claim.
 	Done(ctx context.Context, key, owner string) error
 	// Forget removes the claim of owner after a failure, so that the next Begin
 	// returns StateNew. It changes nothing and returns nil if owner has no claim.

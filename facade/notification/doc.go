@@ -76,7 +76,9 @@
 //   - [CachedSecrets.Refresh] lists at once. Call it when the program starts, and
 //     after it has created or deleted a webhook.
 //
-// There is one listing at a time. It takes at most 10 seconds.
+// There is one listing at a time. It takes at most 10 seconds. A function of a cloud
+// provider may have no processor between requests, so that a refresh in the background
+// fails. Use [StaticSecrets] there, or call Refresh within a request.
 //
 // The service has no operation that changes a secret. To replace one, create a
 // second webhook and delete the first one afterwards. See the example Rotation.

@@ -36,6 +36,8 @@ var (
 	// errIncomplete means that reading the body failed.
 	errIncomplete = errors.New("the body is incomplete")
 	errMethod     = errors.New("the method is not POST")
+	// errBodyClosed is a fault of this server.
+	errBodyClosed = errors.New("apivideo: a middleware has read and closed the body")
 )
 
 // sourceError is the error of a SecretSource. Its text has the prefix of this
@@ -48,16 +50,19 @@ func (e *sourceError) Error() string {
 
 func (e *sourceError) Unwrap() error { return e.cause }
 
-// StatusCode returns the status that NewHandler responds with:
+// StatusCode returns the status that NewHandler responds with after an error of Verify
+// or VerifyRequest:
 //
 //   - 202 for nil
 //   - 400 for ErrMalformed, and for a failure to read the body
 //   - 401 for ErrNoSecret, ErrUnsigned, ErrBadSignature and ErrStale
 //   - 413 for ErrTooLarge
-//   - 503 for an error of the SecretSource, and for ErrUnavailable
+//   - 503 for an error of the SecretSource
 //   - 500 for every other error
 //
-// An error of the SecretSource that wraps one of the errors above has its status.
+// An error of the SecretSource that wraps one of the errors above has its status. After
+// an error of the function NewHandler responds with 503 for ErrUnavailable, and with
+// 500 for every other error.
 func StatusCode(err error) int {
 	var source *sourceError
 	switch {

@@ -26,6 +26,8 @@ var seedBodies = []string{
 	`{"type":"video.source.recorded","emittedAt":"2024-08-08T14:12:18Z","liveStreamId":"li","videoId":"vi"}`,
 	`{"type":"video.caption.generated","emittedAt":"2024-08-08T14:12:18Z","videoId":"vi","captionId":"ca","generationMode":"transcript","language":"en"}`,
 	`{"type":"video.summary.generated","emittedAt":"2024-08-08T14:12:18Z","videoId":"vi","summaryId":null}`,
+	`{"type":"video.summary.generated","emittedAt":"2024-08-08T14:12:18+2400"}`,
+	`{"type":"video.summary.generated","emittedAt":"2024-08-08 14:12:18\u002b0000"}`,
 	`{"type":"video.new","emittedAt":1,"new":{"a":[null,1e400]}}`,
 	`{"TYPE":"video.source.recorded","type":"video.new","emittedAt":"yesterday"}`,
 	`{"type":"video.source.recorded","emittedAt":"2024-08-08T14:12:18Z","emittedAt":null,"videoId":[]}`,

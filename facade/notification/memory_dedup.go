@@ -13,6 +13,9 @@ import (
 // 300 bytes each are in memory. A full memory forgets the notification that was
 // handled first. Begin returns an error if all notifications are in progress.
 //
+// A claim stays for a minute after its ttl, so that a late Done counts. A full memory
+// removes expired claims first.
+//
 // Twice the duration of [WithMaxAge] rejects every replay. Without WithMaxAge a few
 // minutes are enough for the redeliveries of the service. NewMemoryDeduplicator
 // panics unless both arguments are positive. There is nothing to close.
@@ -22,6 +25,9 @@ func NewMemoryDeduplicator(maxAge time.Duration, maxEntries int) Deduplicator {
 	}
 	return &memoryDeduplicator{maxAge: maxAge, maxEntries: maxEntries, entries: make(map[string]*list.Element)}
 }
+
+// claimGrace is the time that an expired claim stays in memory.
+const claimGrace = time.Minute
 
 type memoryDeduplicator struct {
 	maxAge     time.Duration
@@ -45,7 +51,7 @@ func (d *memoryDeduplicator) Begin(_ context.Context, key, owner string, ttl tim
 	defer d.mu.Unlock()
 	now := time.Now()
 	d.removeExpired(&d.handled, now)
-	d.removeExpired(&d.claims, now)
+	d.removeExpired(&d.claims, now.Add(-claimGrace))
 	if e := d.entries[key]; e != nil {
 		switch entry := e.Value.(*memoryEntry); {
 		case !entry.expires.After(now):
@@ -56,7 +62,7 @@ func (d *memoryDeduplicator) Begin(_ context.Context, key, owner string, ttl tim
 			return StateInProgress, nil
 		}
 	}
-	if len(d.entries) >= d.maxEntries {
+	if len(d.entries) >= d.maxEntries && !d.removeExpired(&d.claims, now) {
 		oldest := d.handled.Front()
 		if oldest == nil {
 			return 0, fmt.Errorf("apivideo: the deduplicator is full: %d notifications are in progress", d.maxEntries)
@@ -96,14 +102,16 @@ func (d *memoryDeduplicator) claim(key, owner string) *list.Element {
 	return nil
 }
 
-// removeExpired removes up to two entries at the front of l. Each Begin adds one,
-// so two are enough to remove all in time.
-func (d *memoryDeduplicator) removeExpired(l *list.List, now time.Time) {
+// removeExpired removes up to two entries at the front of l, and reports whether there
+// were any. Each Begin adds one, so two are enough to remove all in time.
+func (d *memoryDeduplicator) removeExpired(l *list.List, now time.Time) bool {
+	before := l.Len()
 	for range 2 {
 		if e := l.Front(); e != nil && !e.Value.(*memoryEntry).expires.After(now) {
 			d.remove(e)
 		}
 	}
+	return l.Len() < before
 }
 
 func (d *memoryDeduplicator) remove(e *list.Element) {

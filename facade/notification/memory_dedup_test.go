@@ -52,6 +52,47 @@ func TestMemoryDeduplicator_claim(t *testing.T) {
 	})
 }
 
+// A function that is slower than its claim returns after its claim has expired.
+func TestMemoryDeduplicator_lateDone(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		late time.Duration // after the expiry
+		want notification.State
+	}{
+		"within the grace period": {time.Minute - 1, notification.StateHandled},
+		"after the grace period":  {time.Minute, notification.StateNew},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := notification.NewMemoryDeduplicator(time.Hour, 10)
+				begin(t, d, "a", "1", notification.StateNew)
+				<-time.After(ttl + test.late)
+				begin(t, d, "other", "1", notification.StateNew) // removes old claims
+				require.NoError(t, d.Done(t.Context(), "a", "1"))
+				begin(t, d, "a", "2", test.want)
+			})
+		})
+	}
+}
+
+// Expired claims are removed before handled notifications.
+func TestMemoryDeduplicator_fullOfExpiredClaims(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := notification.NewMemoryDeduplicator(time.Hour, 3)
+		begin(t, d, "handled", "1", notification.StateNew)
+		require.NoError(t, d.Done(t.Context(), "handled", "1"))
+		begin(t, d, "expired 1", "1", notification.StateNew)
+		begin(t, d, "expired 2", "1", notification.StateNew)
+		<-time.After(ttl)
+		begin(t, d, "new 1", "1", notification.StateNew)
+		begin(t, d, "new 2", "1", notification.StateNew)
+		begin(t, d, "handled", "2", notification.StateHandled)
+		assert.Equal(t, 3, notification.Entries(d))
+	})
+}
+
 func TestMemoryDeduplicator_memory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,7 +154,7 @@ func TestMemoryDeduplicator_removesExpired(t *testing.T) {
 			require.NoError(t, d.Done(t.Context(), key, "1"))
 			begin(t, d, "dead "+key, "1", notification.StateNew)
 		}
-		<-time.After(time.Minute)
+		<-time.After(ttl + time.Minute)
 		begin(t, d, "999", "2", notification.StateNew) // behind other entries
 		for i := range 499 {
 			begin(t, d, fmt.Sprint("new ", i), "2", notification.StateNew)

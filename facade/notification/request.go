@@ -40,6 +40,8 @@ func (v *Verifier) readBody(w http.ResponseWriter, r *http.Request) ([]byte, err
 	switch {
 	case errors.As(err, &tooMany): // of this limit or of a middleware's
 		return nil, fmt.Errorf("apivideo: %w: more than %d bytes", ErrTooLarge, tooMany.Limit)
+	case errors.Is(err, http.ErrBodyReadAfterClose):
+		return nil, errBodyClosed
 	case err != nil:
 		return nil, fmt.Errorf("apivideo: %w: %w", errIncomplete, err)
 	}

@@ -84,6 +84,36 @@ func TestVerifyRequest_body(t *testing.T) {
 	}
 }
 
+// The server of net/http gives closed bodies an error of their own.
+func TestVerifyRequest_closedBody(t *testing.T) {
+	t.Parallel()
+	logger, log := newLog(t)
+	handler := notification.NewHandler(newVerifier(t), accept, notification.WithHandlerLogger(logger))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		assert.NoError(t, err)
+		assert.NoError(t, r.Body.Close())
+		_, err = newVerifier(t).VerifyRequest(r)
+		assert.EqualError(t, err, "apivideo: a middleware has read and closed the body")
+		assert.Equal(t, http.StatusInternalServerError, notification.StatusCode(err))
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	req := request(t, strings.NewReader(vectorBody))
+	req.RequestURI = ""
+	var err error
+	req.URL, err = req.URL.Parse(server.URL)
+	require.NoError(t, err)
+
+	resp, err := server.Client().Do(req)
+
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	assert.Contains(t, log.String(), `"level":"ERROR"`)
+	assert.Contains(t, log.String(), "a middleware has read and closed the body")
+}
+
 // unreadBody fails the test if it is read.
 type unreadBody struct{ t *testing.T }
 
