@@ -646,11 +646,11 @@ func TestDeliver_invalidEvent(t *testing.T) {
 		event any
 		want  string
 	}{
-		"nil":                   {nil, "facadetest: nil is no event"},
-		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: nil is no event"},
-		"text":                  {summaryBody, "facadetest: string is no event"},
-		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is no event"},
-		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is no event"},
+		"nil":                   {nil, "facadetest: the event is nil"},
+		"nil pointer":           {(*notification.VideoSummaryGenerated)(nil), "facadetest: the event is nil"},
+		"text":                  {summaryBody, "facadetest: string is not an event type"},
+		"pointer to a pointer":  {&pointer, "facadetest: **notification.VideoSummaryGenerated is not an event type"},
+		"received notification": {&notification.Notification{}, "facadetest: *notification.Notification is not an event type"},
 		"no bytes":              {[]byte(nil), noType},
 		"no JSON":               {[]byte("type"), noType},
 		"no object":             {[]byte(`["type"]`), noType},

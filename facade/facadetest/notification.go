@@ -85,7 +85,7 @@ func eventTypeIn(body []byte) facade.EventType {
 	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&event) // an empty message has no type
 	n, err := notification.Decode("", event)
 	if err != nil {
-		panic(`facadetest: without a "type" that is a string an event has no subscribers`)
+		panic(`facadetest: the event is not a JSON object with a "type" string`)
 	}
 	return n.Type
 }
