@@ -60,12 +60,12 @@ func newRefusedTransport() *http.Transport {
 
 func newLosingTransport(t *testing.T, s *webhookCounter) http.RoundTripper {
 	t.Helper()
-	return newBubbleTransport(t, s.losingCreates)
+	return newPipeTransport(t, s.losingCreates)
 }
 
 func newLosingSocket(t *testing.T, s *webhookCounter) http.RoundTripper {
 	t.Helper()
-	return socket{newBubbleTransport(t, s.losingCreates).DialContext}
+	return socket{newPipeTransport(t, s.losingCreates).DialContext}
 }
 
 // detached returns a transport that sends with a context of its own. It reports
@@ -140,9 +140,9 @@ func (f fallback) RoundTrip(r *http.Request) (*http.Response, error) {
 // which one loses the response.
 func checkFallback(t *testing.T, server *webhookCounter, rt http.RoundTripper, warm bool) {
 	t.Helper()
-	client := newFrameClient(t, rt, byDefault, facade.WithBaseURL("http://localhost"))
+	client := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost"))
 	if warm { // so that the client knows that the server has HTTP/1
-		require.NoError(t, getOne(t.Context(), client))
+		require.NoError(t, getWebhook(t.Context(), client))
 	}
 	before := server.requests.Load()
 	_, err := client.CreateWebhook(t.Context(), validParams)
@@ -185,8 +185,8 @@ func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := new(webhookCounter)
-				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newBubbleTransport(t, server.ServeHTTP)}}
-				wh, err := newFrameClient(t, rt, byDefault, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
+				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newPipeTransport(t, server.ServeHTTP)}}
+				wh, err := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
 				require.NoError(t, err)
 				assert.NotEmpty(t, wh.ID)
 				assert.Equal(t, 1, server.webhooks(validParams.URL))
@@ -212,7 +212,7 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := new(webhookCounter)
-				transport := newBubbleTransport(t, server.ServeHTTP)
+				transport := newPipeTransport(t, server.ServeHTTP)
 				dial, dials := transport.DialContext, 0
 				transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 					if dials++; dials <= 2 {
@@ -220,7 +220,7 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 					}
 					return dial(ctx, network, address)
 				}
-				client := newFrameClient(t, wrapper.wrap(transport), byDefault, facade.WithBaseURL("http://localhost"))
+				client := newFrameClient(t, wrapper.wrap(transport), defaultRetries, facade.WithBaseURL("http://localhost"))
 				_, err := client.CreateWebhook(t.Context(), validParams)
 				require.NoError(t, err)
 				assert.Equal(t, 3, dials)
@@ -261,7 +261,7 @@ func TestRaw_nestedCall(t *testing.T) {
 					if test.lost {
 						handler = server.losingCreates
 					}
-					transport := newBubbleTransport(t, handler)
+					transport := newPipeTransport(t, handler)
 					transport.DisableKeepAlives = true
 					var outer, nested http.RoundTripper = transport, transport
 					if create.name == "detached" {
@@ -291,7 +291,7 @@ func TestRaw_nestedCall(t *testing.T) {
 						resp, err := outer.RoundTrip(r)
 						call(r, test.after)
 						return resp, err
-					}), byDefault, facade.WithBaseURL("http://localhost"))
+					}), defaultRetries, facade.WithBaseURL("http://localhost"))
 					_, err := client.CreateWebhook(t.Context(), validParams)
 					if test.lost {
 						require.ErrorIs(t, err, facade.ErrUnconfirmed)
