@@ -17,7 +17,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -191,9 +190,11 @@ func (s *sharedServer) newClient(t *testing.T, handler http.HandlerFunc, opts ..
 }
 
 // faultOptions returns options with retries and a debug log.
-func faultOptions(log io.Writer, opts ...facade.Option) []facade.Option {
-	return append(opts, facade.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-		facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: 1, MaxDelay: time.Second}))
+func faultOptions(log io.Writer) []facade.Option {
+	return []facade.Option{
+		facade.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: 1, MaxDelay: time.Second}),
+	}
 }
 
 // checkFault checks the error text, and that neither the error nor the log has a
@@ -205,7 +206,7 @@ func checkFault(t *testing.T, err error, logged *syncBuffer) {
 	}
 	text := fmt.Sprintln(err) + logged.String()
 	assert.Contains(t, text, "apivideo: request")
-	for _, secret := range []string{testKey, strings.TrimPrefix(basicKey, "Basic "), "access1", "access2", "refresh1", "refresh2", "sig_sec_"} {
+	for _, secret := range []string{testKey, strings.TrimPrefix(basicKey, "Basic "), "sig_sec_"} {
 		assert.NotContains(t, text, secret)
 	}
 }
@@ -270,60 +271,6 @@ func TestClient_faults(t *testing.T) {
 	}
 }
 
-// Each fault of a token request. The request itself is not sent, so that a create is
-// retried as all other requests.
-func TestWithTokenExchange_faults(t *testing.T) {
-	t.Parallel()
-	shared := newSharedServer(t, 1)
-	for _, f := range faults() {
-		for _, path := range []string{"/auth/api-key", "/auth/refresh"} {
-			t.Run(f.name+path, func(t *testing.T) {
-				t.Parallel()
-				var exchanges, others atomic.Int64
-				var logged syncBuffer
-				isRefresh := path == "/auth/refresh"
-				service := &tokenService{reject: func(credential string) bool { return isRefresh && rejectFirst(credential) }}
-				client := shared.newClient(t, func(w http.ResponseWriter, r *http.Request) {
-					switch {
-					case r.URL.Path == path:
-						exchanges.Add(1)
-						f.respond(w, r)
-						return
-					case !isTokenRequest(r):
-						others.Add(1)
-					}
-					service.ServeHTTP(w, r)
-				}, faultOptions(&logged, facade.WithTokenExchange())...)
-				err := createWebhook(t.Context(), client)
-				checkFault(t, err, &logged)
-				require.NotErrorIs(t, err, facade.ErrUnconfirmed)
-				if isRefresh && !errors.Is(f.want, facade.ErrTooManyRequests) {
-					require.NoError(t, err, "the key replaces the refresh token")
-					assert.EqualValues(t, 1, exchanges.Load())
-					assert.EqualValues(t, 2, others.Load())
-					return
-				}
-				require.Error(t, err)
-				if !errors.Is(f.want, errAny) {
-					require.ErrorIs(t, err, f.want)
-				}
-				attempts, op, sent := 1, "CreateAccessToken", 0
-				if f.retry {
-					attempts = faultAttempts
-				}
-				assert.EqualValues(t, attempts, exchanges.Load())
-				if isRefresh {
-					attempts++ // with the rejected token
-					op, sent = "RefreshAccessToken", 1
-				}
-				assert.Equal(t, attempts, asError(t, err).Attempts)
-				assert.Equal(t, op, asError(t, err).Op)
-				assert.EqualValues(t, sent, others.Load())
-			})
-		}
-	}
-}
-
 // A request that is not written is retried, and no create is ErrUnconfirmed.
 func TestClient_connectionFaults(t *testing.T) {
 	t.Parallel()
@@ -379,7 +326,7 @@ func TestClient_connectionFaults(t *testing.T) {
 						dials.Add(1)
 						return dial(ctx, network, address)
 					}}
-					opts := faultOptions(&logged, facade.WithBaseURL(f.url), facade.WithHTTPClient(&http.Client{Transport: transport}))
+					opts := append(faultOptions(&logged), facade.WithBaseURL(f.url), facade.WithHTTPClient(&http.Client{Transport: transport}))
 					if auth == "bearer" {
 						opts = append(opts, facade.WithTokenExchange())
 					}
@@ -395,67 +342,6 @@ func TestClient_connectionFaults(t *testing.T) {
 					assert.EqualValues(t, attempts, dials.Load())
 					assert.Equal(t, attempts, asError(t, err).Attempts)
 					checkFault(t, err, &logged)
-				})
-			}
-		}
-	}
-}
-
-// The timeout ends a response that trickles.
-func TestClient_slowResponse(t *testing.T) {
-	t.Parallel()
-	const timeout = 30 * time.Second
-	trickle := func(start, part string) http.HandlerFunc {
-		return hijack(func(conn net.Conn) {
-			_, err := io.WriteString(conn, start)
-			for err == nil {
-				_, err = io.WriteString(conn, part)
-				<-time.After(time.Second)
-			}
-		})
-	}
-	for name, handler := range map[string]http.HandlerFunc{
-		"headers": trickle("HTTP/1.1 200 OK\r\n", "X: y\r\n"),
-		"body":    trickle("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", " "),
-	} {
-		for _, op := range distinctOperations {
-			for _, path := range []string{"/webhooks", "/auth/api-key", "/auth/refresh"} {
-				if name == "body" && op.name == "delete" && path == "/webhooks" {
-					continue // the status is sufficient
-				}
-				t.Run(name+"/"+op.name+path, func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) {
-						var logged syncBuffer
-						service := &tokenService{reject: func(credential string) bool { return path == "/auth/refresh" && rejectFirst(credential) }}
-						transport := newPipeTransport(t, func(w http.ResponseWriter, r *http.Request) {
-							if strings.HasPrefix(r.URL.Path, path) {
-								handler(w, r)
-								return
-							}
-							service.ServeHTTP(w, r)
-						})
-						opts := faultOptions(&logged, facade.WithBaseURL("http://localhost"), facade.WithTimeout(timeout))
-						if path != "/webhooks" {
-							opts = append(opts, facade.WithTokenExchange())
-						}
-						start := time.Now()
-						err := op.call(t.Context(), newClientWith(t, transport, opts...))
-						checkFault(t, err, &logged)
-						attempts := faultAttempts
-						if isCreate := op.name == "create" && path == "/webhooks"; isCreate || path == "/auth/refresh" {
-							attempts = 1
-						}
-						assert.Equal(t, op.name == "create" && path == "/webhooks", errors.Is(err, facade.ErrUnconfirmed))
-						assert.InDelta(t, time.Duration(attempts)*timeout, time.Since(start), float64(time.Millisecond))
-						if path == "/auth/refresh" {
-							require.NoError(t, err, "the key replaces the refresh token")
-						} else {
-							require.ErrorIs(t, err, context.DeadlineExceeded)
-							assert.Equal(t, attempts, asError(t, err).Attempts)
-						}
-						<-time.After(2 * time.Second) // the server notices the end
-					})
 				})
 			}
 		}

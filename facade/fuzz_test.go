@@ -150,14 +150,17 @@ func FuzzBaseURL(f *testing.F) {
 		f.Add(u)
 	}
 	f.Fuzz(func(t *testing.T, base string) {
-		transport := new(recorder)
+		var sent *url.URL
+		transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = r.URL
+			return newResponse(http.StatusOK, webhookJSON(1), nil), nil
+		})
 		client, err := facade.NewClient(testKey, facade.WithBaseURL(base), facade.WithHTTPClient(&http.Client{Transport: transport}))
 		if err != nil {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument)
 			return
 		}
 		require.NoError(t, getWebhook(t.Context(), client))
-		sent := transport.requests[0].URL
 		assert.True(t, strings.HasSuffix(sent.Path, "/webhooks/"+webhookID), sent.Path)
 		assert.Nil(t, sent.User)
 		assert.Empty(t, sent.RawQuery)

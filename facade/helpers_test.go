@@ -224,6 +224,7 @@ type script struct {
 
 	mu     sync.Mutex
 	times  []time.Time
+	urls   []string
 	heads  []http.Header
 	bodies []string
 }
@@ -235,6 +236,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	n := len(s.times)
 	s.times = append(s.times, time.Now())
+	s.urls = append(s.urls, r.URL.String())
 	s.heads = append(s.heads, r.Header.Clone())
 	s.bodies = append(s.bodies, string(body))
 	s.mu.Unlock()
@@ -255,37 +257,6 @@ func (s *script) waits() []time.Duration {
 	var all []time.Duration
 	for i := 1; i < len(s.times); i++ {
 		all = append(all, s.times[i].Sub(s.times[i-1]))
-	}
-	return all
-}
-
-// A recorder is a transport that records requests. Its default response is a
-// webhook.
-type recorder struct {
-	respond func(*http.Request) *http.Response
-
-	mu       sync.Mutex
-	requests []*http.Request
-}
-
-func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.mu.Lock()
-	r.requests = append(r.requests, req)
-	r.mu.Unlock()
-	if r.respond != nil {
-		if resp := r.respond(req); resp != nil {
-			return resp, nil
-		}
-	}
-	return newResponse(http.StatusOK, webhookJSON(1), nil), nil
-}
-
-func (r *recorder) urls() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []string
-	for _, req := range r.requests {
-		all = append(all, req.URL.String())
 	}
 	return all
 }

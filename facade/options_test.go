@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,15 +82,17 @@ func TestNewClient_server(t *testing.T) {
 		"http://fake:8080/":                    {base("http://fake:8080"), facade.WithPlainHTTP()},
 		"http://plain.example.com/":            {facade.WithPlainHTTP(), base("http://plain.example.com")},
 	} {
-		transport := new(recorder)
-		opts = append(opts, facade.WithHTTPClient(&http.Client{Transport: transport}))
+		server := newScript(succeed)
+		opts = append(opts, facade.WithHTTPClient(&http.Client{Transport: inMemory(server)}))
 		client, err := facade.NewClient(testKey, opts...)
 		require.NoError(t, err, want)
 		_, err = client.GetWebhook(t.Context(), "w")
 		require.NoError(t, err)
-		assert.Equal(t, []string{want + "webhooks/w"}, transport.urls())
+		assert.Equal(t, []string{want + "webhooks/w"}, server.urls)
 	}
-	_, err := facade.NewClient(testKey, base("http://fake:8080"))
+	_, err := facade.NewClient(testKey, base("ftp://example.com/"+testKey))
+	require.ErrorContains(t, err, `"ftp://example.com/[REDACTED]"`)
+	_, err = facade.NewClient(testKey, base("http://fake:8080"))
 	require.ErrorIs(t, err, facade.ErrInvalidArgument)
 	require.ErrorContains(t, err, "WithPlainHTTP")
 }
@@ -139,10 +142,10 @@ func TestNewClient_invalidOption(t *testing.T) {
 func TestWithApplication_valid(t *testing.T) {
 	t.Parallel()
 	for _, app := range [][2]string{{"a", "0"}, {strings.Repeat("n", 50), "1.2"}, {"aZ09_-", "1.2.3"}, {"app", "999.999.999"}, {"app", "001.02.3"}} {
-		transport := new(recorder)
-		client := newClientWith(t, transport, facade.WithApplication("earlier", "1"), facade.WithApplication(app[0], app[1]))
+		server := newScript(succeed)
+		client := newClientWith(t, inMemory(server), facade.WithApplication("earlier", "1"), facade.WithApplication(app[0], app[1]))
 		require.NoError(t, getWebhook(t.Context(), client))
-		assert.Equal(t, []string{app[0] + ":" + app[1]}, transport.requests[0].Header.Values("AV-Origin-App"))
+		assert.Equal(t, []string{app[0] + ":" + app[1]}, server.heads[0].Values("AV-Origin-App"))
 	}
 }
 
@@ -189,6 +192,7 @@ func TestWithTimeout(t *testing.T) {
 		"headers":       func(r *http.Request) (*http.Response, error) { return nil, waitForContext(r) },
 		"body":          stallWithin(http.StatusOK),
 		"body of a 404": stallWithin(http.StatusNotFound),
+		"token request": func(r *http.Request) (*http.Response, error) { return nil, waitForContext(r) },
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -202,7 +206,11 @@ func TestWithTimeout(t *testing.T) {
 					for range len(opts) { // in both orders
 						opts[0], opts[len(opts)-1] = opts[len(opts)-1], opts[0]
 						start := time.Now()
-						err := getWebhook(t.Context(), newClientWith(t, nil, opts...))
+						all := opts
+						if phase == "token request" {
+							all = append(slices.Clone(opts), facade.WithTokenExchange())
+						}
+						err := getWebhook(t.Context(), newClientWith(t, nil, all...))
 						assert.Equal(t, test.want, time.Since(start), phase)
 						require.ErrorIs(t, err, context.DeadlineExceeded, phase)
 						require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, phase)
@@ -239,9 +247,8 @@ func TestWithTimeout_retries(t *testing.T) {
 
 func TestWithHTTPClient_unchanged(t *testing.T) {
 	t.Parallel()
-	transport := &recorder{respond: func(*http.Request) *http.Response {
-		return newResponse(http.StatusOK, webhookJSON(1), http.Header{"Set-Cookie": {"sticky=1; Path=/"}})
-	}}
+	server := newScript(respondWith(http.StatusOK, webhookJSON(1), "Set-Cookie", "sticky=1; Path=/"))
+	transport := &struct{ http.RoundTripper }{inMemory(server)} // comparable
 	hc := &http.Client{Transport: transport, Timeout: time.Minute}
 	client, err := facade.NewClient(testKey, facade.WithHTTPClient(hc), facade.WithTimeout(time.Second))
 	require.NoError(t, err)
@@ -249,6 +256,6 @@ func TestWithHTTPClient_unchanged(t *testing.T) {
 	assert.Equal(t, &http.Client{Transport: transport, Timeout: time.Minute}, hc)
 	hc.Transport = nil
 	require.NoError(t, getWebhook(t.Context(), client), "the client has a copy")
-	require.Len(t, transport.requests, 2)
-	assert.Empty(t, transport.requests[1].Header.Values("Cookie"))
+	require.Equal(t, 2, server.requests())
+	assert.Empty(t, server.heads[1].Values("Cookie"))
 }

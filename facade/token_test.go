@@ -167,13 +167,19 @@ func TestWithTokenExchange_response(t *testing.T) {
 		{"401", 401, `{"title":"No."}`, facade.ErrUnauthorized},
 		{"429", 429, `{"title":"No."}`, facade.ErrTooManyRequests},
 		{"500", 500, ``, facade.ErrServer},
+		{"closed connection", 0, ``, io.EOF},
 	}
 	for _, test := range tests {
 		for _, op := range distinctOperations {
-			service := &tokenService{exchange: func(int) (int, string) { return test.status, test.body }}
+			service := &tokenService{exchange: func(int) (int, string) {
+				if test.status == 0 {
+					panic(http.ErrAbortHandler)
+				}
+				return test.status, test.body
+			}}
 			err := op.call(t.Context(), newClient(t, service.ServeHTTP, facade.WithTokenExchange(), fastRetries))
 			exchanges := 1
-			if test.status == 429 || test.status == 500 {
+			if test.status == 429 || test.status == 500 || test.status == 0 {
 				exchanges = 4
 			}
 			assert.Equal(t, exchanges, service.count(), test.name)

@@ -1,7 +1,6 @@
 package facade_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -56,8 +55,8 @@ func TestCreateWebhookParams_url(t *testing.T) {
 	}
 	for _, environment := range []facade.Option{facade.WithBaseURL("https://WS.api.video"), facade.WithSandbox()} {
 		for _, test := range tests {
-			transport := new(recorder)
-			client := newClientWith(t, transport, environment)
+			server := newScript(succeed)
+			client := newClientWith(t, inMemory(server), environment)
 			_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: test.url, Events: validParams.Events})
 			if test.want == "" {
 				require.NoError(t, err, test.url)
@@ -66,10 +65,10 @@ func TestCreateWebhookParams_url(t *testing.T) {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument, test.url)
 			require.ErrorContains(t, err, test.want)
 			assert.NotContains(t, err.Error(), "hunter2")
-			assert.Empty(t, transport.requests)
+			assert.Zero(t, server.requests())
 		}
 	}
-	client := newClientWith(t, new(recorder), facade.WithBaseURL("https://gateway.example.com"))
+	client := newClientWith(t, inMemory(newScript(succeed)), facade.WithBaseURL("https://gateway.example.com"))
 	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: "http://localhost:8080/x", Events: validParams.Events})
 	require.NoError(t, err, "another server may reach it")
 }
@@ -121,19 +120,19 @@ func TestClient_invalidParams(t *testing.T) {
 			}
 		}
 		for name, call := range calls {
-			transport := new(recorder)
-			err := call(newClientWith(t, transport))
+			server := newScript(succeed)
+			err := call(newClientWith(t, inMemory(server)))
 			require.ErrorIs(t, err, facade.ErrInvalidArgument, name)
 			require.ErrorContains(t, err, "apivideo: "+name)
 			require.ErrorContains(t, err, test.want)
-			assert.Empty(t, transport.requests, name)
+			assert.Zero(t, server.requests(), name)
 		}
 	}
 }
 
 func TestWithUnknownEvents(t *testing.T) {
 	t.Parallel()
-	client := newClientWith(t, inMemory(http.HandlerFunc(succeed)), facade.WithUnknownEvents())
+	client := newClient(t, succeed, facade.WithUnknownEvents())
 	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{"video.invented"}})
 	require.NoError(t, err)
 	_, err = client.ListWebhooks(t.Context(), facade.ListOptions{Event: "video.invented"})
