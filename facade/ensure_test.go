@@ -290,8 +290,8 @@ func TestClient_omittedSecret(t *testing.T) {
 		{"404", respond(404, "{}"), facade.ErrNotFound, ""},
 	}
 	for _, test := range tests {
-		for _, call := range []string{"found", "created", "applied"} {
-			name, isDeleted := test.name+", "+call, false
+		for _, call := range []string{"found", "created", "unconfirmed", "applied"} {
+			name, isDeleted, lists := test.name+", "+call, false, 0
 			mux := http.NewServeMux()
 			mux.HandleFunc("GET /webhooks", respond(200, listJSON(1, 100, 0)))
 			mux.HandleFunc("POST /webhooks", respond(201, bare))
@@ -301,11 +301,18 @@ func TestClient_omittedSecret(t *testing.T) {
 				w.WriteHeader(http.StatusNoContent)
 			})
 			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-				if call == "found" && r.URL.Path == "/webhooks" {
-					respond(200, pageJSON(bare, 1, 100, 1, 1))(w, r)
-					return
+				isList := r.Method == http.MethodGet && r.URL.Path == "/webhooks"
+				if isList {
+					lists++
 				}
-				mux.ServeHTTP(w, r)
+				switch {
+				case isList && (call == "found" || lists == 2):
+					respond(200, pageJSON(bare, 1, 100, 1, 1))(w, r)
+				case isCreate(r) && call == "unconfirmed":
+					unavailable(w, r)
+				default:
+					mux.ServeHTTP(w, r)
+				}
 			})
 			var wh *facade.Webhook
 			var err error
@@ -321,7 +328,7 @@ func TestClient_omittedSecret(t *testing.T) {
 			} else {
 				var created bool
 				wh, created, err = client.EnsureWebhook(t.Context(), p)
-				assert.Equal(t, call == "created", created, name)
+				assert.Equal(t, call != "found", created, name)
 			}
 			require.ErrorIs(t, err, test.want, name)
 			if err != nil {

@@ -245,6 +245,15 @@ func TestError_transport(t *testing.T) {
 	assert.Nil(t, e.Header)
 	assert.Nil(t, e.Body)
 	require.ErrorIs(t, getError(t, truncated(200)), io.ErrUnexpectedEOF)
+
+	client := newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodDelete {
+			return &http.Response{StatusCode: http.StatusNoContent}, nil // without a Body
+		}
+		return nil, nil //nolint:nilnil // the fault of the transport
+	}))
+	require.ErrorContains(t, getWebhook(t.Context(), client), "no response and no error")
+	require.NoError(t, client.DeleteWebhook(t.Context(), "w"))
 }
 
 func TestError_hints(t *testing.T) {

@@ -150,7 +150,7 @@ func counted(t *testing.T, rt http.RoundTripper) http.RoundTripper {
 	t.Cleanup(func() { assert.Zero(t, open.Load(), "bodies left open") })
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		resp, err := rt.RoundTrip(r)
-		if err == nil {
+		if err == nil && resp != nil && resp.Body != nil {
 			open.Add(1)
 			resp.Body = &countedBody{ReadCloser: resp.Body, closed: sync.OnceFunc(func() { open.Add(-1) })}
 		}

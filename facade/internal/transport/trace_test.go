@@ -73,7 +73,7 @@ func TestTrace_notSent(t *testing.T) {
 	hooks.GotConn(httptrace.GotConnInfo{Reused: true})
 	assert.False(t, tr.notSent(lost), "a connection")
 
-	other := roundTripper(nil)
+	other := struct{ http.RoundTripper }{}
 	tr, req, hooks := watch(t, http.MethodPost, other, true)
 	hooks.GetConn("api.example.com:443")
 	assert.True(t, tr.notSent(lost), "an unread body")
