@@ -31,7 +31,7 @@ func TestCreateWebhook_clientConn(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T, s *webhookCounter) http.RoundTripper {
 		t.Helper()
-		return newClientConn(t, newBubbleTransport(t, s.losingCreates), "http", "localhost:80")
+		return newClientConn(t, newPipeTransport(t, s.losingCreates), "http", "localhost:80")
 	}
 	lostWays := []way{
 		{"lost, ClientConn", open},
@@ -73,7 +73,7 @@ func TestHTTP2Faults_clientConn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := newFaultServer(f, http.MethodPost, -1)
 				conn := newClientConn(t, newFrameTransport(t, server), "https", testHost+":443")
-				client := newFrameClient(t, fallback{ways: [2]http.RoundTripper{newRefusedTransport(), conn}}, byDefault)
+				client := newFrameClient(t, fallback{ways: [2]http.RoundTripper{newRefusedTransport(), conn}}, defaultRetries)
 				_, err := client.CreateWebhook(t.Context(), validParams)
 				require.ErrorIs(t, err, facade.ErrUnconfirmed)
 				assert.Equal(t, 1, server.webhooks(validParams.URL))

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -60,12 +59,12 @@ func newRefusedTransport() *http.Transport {
 
 func newLosingTransport(t *testing.T, s *webhookCounter) http.RoundTripper {
 	t.Helper()
-	return newBubbleTransport(t, s.losingCreates)
+	return newPipeTransport(t, s.losingCreates)
 }
 
 func newLosingSocket(t *testing.T, s *webhookCounter) http.RoundTripper {
 	t.Helper()
-	return socket{newBubbleTransport(t, s.losingCreates).DialContext}
+	return socket{newPipeTransport(t, s.losingCreates).DialContext}
 }
 
 // detached returns a transport that sends with a context of its own. It reports
@@ -140,9 +139,9 @@ func (f fallback) RoundTrip(r *http.Request) (*http.Response, error) {
 // which one loses the response.
 func checkFallback(t *testing.T, server *webhookCounter, rt http.RoundTripper, warm bool) {
 	t.Helper()
-	client := newFrameClient(t, rt, byDefault, facade.WithBaseURL("http://localhost"))
+	client := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost"))
 	if warm { // so that the client knows that the server has HTTP/1
-		require.NoError(t, getOne(t.Context(), client))
+		require.NoError(t, getWebhook(t.Context(), client))
 	}
 	before := server.requests.Load()
 	_, err := client.CreateWebhook(t.Context(), validParams)
@@ -185,8 +184,8 @@ func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := new(webhookCounter)
-				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newBubbleTransport(t, server.ServeHTTP)}}
-				wh, err := newFrameClient(t, rt, byDefault, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
+				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newPipeTransport(t, server.ServeHTTP)}}
+				wh, err := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
 				require.NoError(t, err)
 				assert.NotEmpty(t, wh.ID)
 				assert.Equal(t, 1, server.webhooks(validParams.URL))
@@ -212,7 +211,7 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server := new(webhookCounter)
-				transport := newBubbleTransport(t, server.ServeHTTP)
+				transport := newPipeTransport(t, server.ServeHTTP)
 				dial, dials := transport.DialContext, 0
 				transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 					if dials++; dials <= 2 {
@@ -220,7 +219,7 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 					}
 					return dial(ctx, network, address)
 				}
-				client := newFrameClient(t, wrapper.wrap(transport), byDefault, facade.WithBaseURL("http://localhost"))
+				client := newFrameClient(t, wrapper.wrap(transport), defaultRetries, facade.WithBaseURL("http://localhost"))
 				_, err := client.CreateWebhook(t.Context(), validParams)
 				require.NoError(t, err)
 				assert.Equal(t, 3, dials)
@@ -234,74 +233,60 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 // to look for a webhook before it creates one.
 func TestRaw_nestedCall(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name          string
+	for _, test := range []struct {
 		before, after int  // number of nested calls
-		refused       bool // the nested calls do not connect
-		lost          bool // the response to the create
+		isRefused     bool // the nested calls do not connect
+		isLost        bool // the response to the create
 	}{
-		{"call before a success", 1, 0, false, false},
-		{"3 calls on new connections before a success", 3, 0, false, false},
-		{"3 calls on new connections after a success", 0, 3, false, false},
-		{"refused call before a success", 1, 0, true, false},
-		{"refused call after a success", 0, 1, true, false},
-		{"call before a lost response", 1, 0, false, true},
-		{"call after a lost response", 0, 1, false, true},
-		{"3 calls around a lost response", 3, 3, false, true},
-		{"refused call before a lost response", 1, 0, true, true},
-		{"refused call after a lost response", 0, 1, true, true},
-	}
-	for _, test := range tests {
-		for _, create := range []way{{name: "transport"}, {name: "detached"}} {
-			t.Run(test.name+"/"+create.name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					server := new(webhookCounter)
-					handler := server.ServeHTTP
-					if test.lost {
-						handler = server.losingCreates
+		{3, 0, false, false},
+		{0, 3, false, false},
+		{1, 0, true, false},
+		{0, 1, true, false},
+		{1, 0, false, true},
+		{0, 1, false, true},
+		{3, 3, false, true},
+		{1, 0, true, true},
+		{0, 1, true, true},
+	} {
+		for _, isDetached := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				server := new(webhookCounter)
+				handler := server.ServeHTTP
+				if test.isLost {
+					handler = server.losingCreates
+				}
+				transport := newPipeTransport(t, handler)
+				transport.DisableKeepAlives = true
+				var outer, nested http.RoundTripper = transport, transport
+				if isDetached {
+					outer = detached(transport)
+				}
+				if test.isRefused {
+					nested = newRefusedTransport()
+				}
+				var client *facade.Client
+				call := func(r *http.Request, times int) {
+					for range times {
+						_, err := client.Raw().GetWebhookWithResponse(r.Context(), "w")
+						assert.Equal(t, test.isRefused, errors.Is(err, syscall.ECONNREFUSED), err)
 					}
-					transport := newBubbleTransport(t, handler)
-					transport.DisableKeepAlives = true
-					var outer, nested http.RoundTripper = transport, transport
-					if create.name == "detached" {
-						outer = detached(transport)
+				}
+				client = newFrameClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodPost {
+						return nested.RoundTrip(r)
 					}
-					if test.refused {
-						nested = newRefusedTransport()
-					}
-					var client *facade.Client
-					var calls atomic.Int64
-					call := func(r *http.Request, times int) {
-						for range times {
-							calls.Add(1)
-							resp, err := client.Raw().GetWebhookWithResponse(r.Context(), "w")
-							if test.refused {
-								assert.ErrorIs(t, err, syscall.ECONNREFUSED)
-							} else if assert.NoError(t, err) {
-								assert.Equal(t, http.StatusOK, resp.StatusCode())
-							}
-						}
-					}
-					client = newFrameClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-						if r.Method != http.MethodPost {
-							return nested.RoundTrip(r)
-						}
-						call(r, test.before)
-						resp, err := outer.RoundTrip(r)
-						call(r, test.after)
-						return resp, err
-					}), byDefault, facade.WithBaseURL("http://localhost"))
-					_, err := client.CreateWebhook(t.Context(), validParams)
-					if test.lost {
-						require.ErrorIs(t, err, facade.ErrUnconfirmed)
-						assert.Equal(t, 1, asError(t, err).Attempts)
-					} else {
-						require.NoError(t, err)
-					}
-					assert.Equal(t, 1, server.webhooks(validParams.URL))
-					assert.EqualValues(t, test.before+test.after, calls.Load())
-				})
+					call(r, test.before)
+					resp, err := outer.RoundTrip(r)
+					call(r, test.after)
+					return resp, err
+				}), defaultRetries, facade.WithBaseURL("http://localhost"))
+				err := createWebhook(t.Context(), client)
+				assert.Equal(t, test.isLost, errors.Is(err, facade.ErrUnconfirmed), err)
+				assert.Equal(t, test.isLost, err != nil)
+				if err != nil {
+					assert.Equal(t, 1, asError(t, err).Attempts)
+				}
+				assert.Equal(t, 1, server.webhooks(validParams.URL), test)
 			})
 		}
 	}

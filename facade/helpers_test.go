@@ -1,77 +1,156 @@
 package facade_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+	"github.com/apivideo-community/webhooks-go/gen"
 	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
-// testKey is the API key of the clients below; no test may find it, or what
-// Basic authentication makes of it, in anything printed.
-const testKey = "testkey-Zm9yZ2V0bWVub3Q"
+const (
+	// testKey is the API key of the clients below.
+	testKey = "testkey-Zm9yZ2V0bWVub3Q"
+	// webhookID is the ID of a webhook.
+	webhookID = "webhook_0000000000000000000000"
 
-// once sends each request a single time.
-var once = facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1})
+	retryAfter    = "Retry-After"
+	serviceHeader = "X-RateLimit-Retry-After"
+)
 
-// newFake returns an api.video in memory and a client for it. Each exchange of
-// theirs is held against openapi.yaml.
+var (
+	// basicKey is the Authorization header of testKey.
+	basicKey = "Basic " + base64.StdEncoding.EncodeToString([]byte(testKey+":"))
+
+	withoutRetries = facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1})
+	defaultRetries = facade.WithRetry(facade.RetryPolicy{})
+	// fastRetries is for tests outside a synctest bubble.
+	fastRetries = facade.WithRetry(facade.RetryPolicy{MinDelay: 1, MaxDelay: time.Second})
+
+	// discardLog is for servers that log an error on purpose.
+	discardLog = log.New(io.Discard, "", 0)
+)
+
+var validParams = facade.CreateWebhookParams{
+	URL:    "https://hooks.example.com/apivideo",
+	Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
+}
+
+// newFake returns a fake server and a client for it. All exchanges are checked
+// against openapi.yaml.
 func newFake(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, *facade.Client) {
 	t.Helper()
 	server := facadetest.NewServer(opts...)
 	t.Cleanup(server.Close)
-	transport := contract.Transport(t, newTransport(t))
+	transport := counted(t, contract.Transport(t, inMemory(server)))
 	return server, server.Client(facade.WithHTTPClient(&http.Client{Transport: transport}))
 }
 
-// newClient returns a client for a server that answers with handler, for
-// answers that the service should not give. What is sent to it is held against
-// openapi.yaml all the same, and once unless a test of retries says otherwise.
-func newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
+// newClientWith returns a client for production that sends through rt. It does not
+// retry, unless an option says so.
+func newClientWith(t *testing.T, rt http.RoundTripper, opts ...facade.Option) *facade.Client {
 	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	opts = append([]facade.Option{
-		facade.WithBaseURL(server.URL),
-		facade.WithHTTPClient(&http.Client{Transport: contract.Requests(t, newTransport(t))}),
-		once,
-	}, opts...)
-	client, err := facade.NewClient(testKey, opts...)
+	hc := &http.Client{Transport: counted(t, rt)}
+	client, err := facade.NewClient(testKey, append([]facade.Option{withoutRetries, facade.WithHTTPClient(hc)}, opts...)...)
 	require.NoError(t, err)
 	return client
 }
 
-// newTransport returns a transport of the test's own, since each httptest.Server
-// that closes takes the idle connections of http.DefaultTransport along.
-func newTransport(t *testing.T) http.RoundTripper {
+// newClient returns a client whose requests handler serves without a network.
+func newClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
 	t.Helper()
-	// Large answers are what takes the time of these tests.
-	transport := &http.Transport{MaxResponseHeaderBytes: 256 << 10, ReadBufferSize: 64 << 10}
-	t.Cleanup(transport.CloseIdleConnections)
-	return counted(t, transport)
+	return newClientWith(t, inMemory(handler), append([]facade.Option{facade.WithBaseURL("http://localhost")}, opts...)...)
 }
 
-// counted holds that every body that transport returns is closed in the end.
-func counted(t *testing.T, transport http.RoundTripper) http.RoundTripper {
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// inMemory returns a transport that calls handler directly.
+func inMemory(handler http.Handler) roundTripper {
+	return func(r *http.Request) (*http.Response, error) { return serve(handler, r) }
+}
+
+// serve returns the response of handler. A handler that panics with
+// http.ErrAbortHandler closes the connection.
+func serve(handler http.Handler, r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(r.Body)
+		_ = r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	request := r.Clone(r.Context())
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	rec := httptest.NewRecorder()
+	isAborted := serveHTTP(handler, rec, request)
+	switch {
+	case r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case isAborted && !rec.Flushed:
+		return nil, io.EOF
+	}
+	resp := rec.Result()
+	if isAborted || resp.ContentLength > int64(rec.Body.Len()) {
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+	}
+	return resp, nil
+}
+
+func serveHTTP(handler http.Handler, w http.ResponseWriter, r *http.Request) (isAborted bool) {
+	defer func() {
+		p := recover()
+		isAborted = p == http.ErrAbortHandler //nolint:errorlint // the value of a panic is not wrapped
+		if p != nil && !isAborted {
+			panic(p)
+		}
+	}()
+	handler.ServeHTTP(w, r)
+	return false
+}
+
+// newTransport returns a transport with its own connections.
+func newTransport(t *testing.T) *http.Transport {
+	t.Helper()
+	transport := &http.Transport{MaxResponseHeaderBytes: 256 << 10}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// counted checks that every response body of rt is closed.
+func counted(t *testing.T, rt http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	var open atomic.Int64
 	t.Cleanup(func() { assert.Zero(t, open.Load(), "bodies left open") })
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		resp, err := transport.RoundTrip(r)
-		if err == nil {
+		resp, err := rt.RoundTrip(r)
+		if err == nil && resp != nil && resp.Body != nil {
 			open.Add(1)
 			resp.Body = &countedBody{ReadCloser: resp.Body, closed: sync.OnceFunc(func() { open.Add(-1) })}
 		}
@@ -89,51 +168,160 @@ func (b *countedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// answer is a handler that always answers this, as JSON.
-func answer(status int, body string) http.HandlerFunc {
+// respond returns a handler with a JSON response.
+func respond(status int, body string) http.HandlerFunc {
+	return respondWith(status, body, "Content-Type", "application/json")
+}
+
+// respondWith returns a handler whose response has headers: names and values in turn.
+func respondWith(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
+		for pair := range slices.Chunk(headers, 2) {
+			w.Header().Set(pair[0], pair[1])
+		}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
 }
 
-// operation is one method of Client, so that a test can go over all of them.
+// newResponse returns the response of a transport.
+func newResponse(status int, body string, header http.Header) *http.Response {
+	h := http.Header{"Content-Type": {"application/json"}}
+	maps.Copy(h, header)
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+}
+
+// succeed is a handler with the expected response to each operation.
+func succeed(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost:
+		respond(http.StatusCreated, webhookJSON(1))(w, r)
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	case strings.HasSuffix(r.URL.Path, "/webhooks"):
+		respond(http.StatusOK, listJSON(1, 100, 2))(w, r)
+	default:
+		respond(http.StatusOK, webhookJSON(1))(w, r)
+	}
+}
+
+func unavailable(w http.ResponseWriter, r *http.Request) {
+	respond(http.StatusServiceUnavailable, `{"title":"Later."}`)(w, r)
+}
+
+// tooMany returns a handler that responds 429 with these headers.
+func tooMany(headers ...string) http.HandlerFunc {
+	return respondWith(http.StatusTooManyRequests, `{"title":"Too many requests."}`, headers...)
+}
+
+// abort is a handler that closes the connection.
+func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// A script serves each request with the next handler, and with the last one from
+// then on. It records the requests.
+type script struct {
+	handlers []http.HandlerFunc
+
+	mu     sync.Mutex
+	times  []time.Time
+	urls   []string
+	heads  []http.Header
+	bodies []string
+}
+
+func newScript(handlers ...http.HandlerFunc) *script { return &script{handlers: handlers} }
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	n := len(s.times)
+	s.times = append(s.times, time.Now())
+	s.urls = append(s.urls, r.URL.String())
+	s.heads = append(s.heads, r.Header.Clone())
+	s.bodies = append(s.bodies, string(body))
+	s.mu.Unlock()
+	s.handlers[min(n, len(s.handlers)-1)](w, r)
+}
+
+// requests returns the number of requests.
+func (s *script) requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.times)
+}
+
+// waits returns the times between the requests.
+func (s *script) waits() []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []time.Duration
+	for i := 1; i < len(s.times); i++ {
+		all = append(all, s.times[i].Sub(s.times[i-1]))
+	}
+	return all
+}
+
+// An operation is a method of Client, for tests of all methods.
 type operation struct {
 	name   string
-	op     string // as in Error.Op
+	op     string // Error.Op; empty for the generated client
 	status int    // of a success
 	call   func(context.Context, *facade.Client) error
 }
 
 var operations = []operation{
-	{"create", "CreateWebhook", http.StatusCreated, func(ctx context.Context, c *facade.Client) error {
-		_, err := c.CreateWebhook(ctx, validParams)
-		return err
-	}},
-	{"get", "GetWebhook", http.StatusOK, func(ctx context.Context, c *facade.Client) error {
-		_, err := c.GetWebhook(ctx, "webhook_0000000000000000000000")
-		return err
-	}},
+	{"create", "CreateWebhook", http.StatusCreated, createWebhook},
+	{"get", "GetWebhook", http.StatusOK, getWebhook},
 	{"delete", "DeleteWebhook", http.StatusNoContent, func(ctx context.Context, c *facade.Client) error {
-		return c.DeleteWebhook(ctx, "webhook_0000000000000000000000")
+		return c.DeleteWebhook(ctx, webhookID)
 	}},
 	{"list", "ListWebhooks", http.StatusOK, func(ctx context.Context, c *facade.Client) error {
 		_, err := c.ListWebhooks(ctx, facade.ListOptions{})
 		return err
 	}},
-	{"walk", "ListWebhooks", http.StatusOK, func(ctx context.Context, c *facade.Client) error {
+	{"iterate", "ListWebhooks", http.StatusOK, func(ctx context.Context, c *facade.Client) error {
 		_, err := facade.Collect(c.Webhooks(ctx, facade.ListOptions{}))
 		return err
 	}},
 }
 
-var validParams = facade.CreateWebhookParams{
-	URL:    "https://hooks.example.com/apivideo",
-	Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
+// rawOperations are the operations of the generated client.
+var rawOperations = []operation{
+	{"raw create", "", http.StatusCreated, func(ctx context.Context, c *facade.Client) error {
+		_, err := c.Raw().CreateWebhookWithResponse(ctx, gen.WebhookCreation{URL: validParams.URL, Events: validParams.Events})
+		return err
+	}},
+	{"raw get", "", http.StatusOK, func(ctx context.Context, c *facade.Client) error {
+		_, err := c.Raw().GetWebhookWithResponse(ctx, "w")
+		return err
+	}},
+	{"raw delete", "", http.StatusNoContent, func(ctx context.Context, c *facade.Client) error {
+		_, err := c.Raw().DeleteWebhookWithResponse(ctx, "w")
+		return err
+	}},
+	{"raw list", "", http.StatusOK, func(ctx context.Context, c *facade.Client) error {
+		_, err := c.Raw().ListWebhooksWithResponse(ctx, nil)
+		return err
+	}},
 }
 
-// asError returns err as the *facade.Error that it must be.
+var (
+	allOperations = slices.Concat(operations, rawOperations)
+	// distinctOperations differ in their method and in their success.
+	distinctOperations = operations[:3]
+)
+
+func createWebhook(ctx context.Context, c *facade.Client) error {
+	_, err := c.CreateWebhook(ctx, validParams)
+	return err
+}
+
+func getWebhook(ctx context.Context, c *facade.Client) error {
+	_, err := c.GetWebhook(ctx, webhookID)
+	return err
+}
+
+// asError returns the *facade.Error in err.
 func asError(t *testing.T, err error) *facade.Error {
 	t.Helper()
 	var e *facade.Error
@@ -141,21 +329,18 @@ func asError(t *testing.T, err error) *facade.Error {
 	return e
 }
 
-// newBubbleClient is newClient for a synctest bubble: client and server meet in
-// pipes, so that time passes only when both wait.
-func newBubbleClient(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Client {
+// checkErrorText checks the properties that the text of every error has.
+func checkErrorText(t *testing.T, err error) {
 	t.Helper()
-	opts = append([]facade.Option{
-		facade.WithBaseURL("http://localhost"),
-		facade.WithHTTPClient(&http.Client{Transport: counted(t, newBubbleTransport(t, handler))}),
-		once,
-	}, opts...)
-	client, err := facade.NewClient(testKey, opts...)
-	require.NoError(t, err)
-	return client
+	text := asError(t, err).Error()
+	assert.True(t, strings.HasPrefix(text, "apivideo: "), text)
+	assert.False(t, strings.ContainsFunc(text, unicode.IsControl), "%q", text)
+	assert.Less(t, utf8.RuneCountInString(text), 8000)
 }
 
-func newBubbleTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
+// newPipeTransport returns a transport for a synctest bubble. Its connections to a
+// server with handler are pipes.
+func newPipeTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	t.Helper()
 	conns, done := make(chan net.Conn), make(chan struct{})
 	server := &http.Server{Handler: handler}
@@ -199,9 +384,40 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-type roundTripper func(*http.Request) (*http.Response, error)
+// A syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
 
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
 
-// discardLog is for servers whose complaints are the point of the test.
-var discardLog = log.New(io.Discard, "", 0)
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func webhookJSON(n int) string {
+	return fmt.Sprintf(`{"webhookId":"webhook_%022d","createdAt":"2024-08-08T14:12:18+00:00",`+
+		`"events":["video.encoding.quality.completed","video.source.recorded"],`+
+		`"url":"https://hooks.example.com/apivideo/%d","signatureSecret":"sig_sec_%022d"}`, n, n, n)
+}
+
+// pageJSON returns a page of a list with these webhooks.
+func pageJSON(webhooks string, number, size, pages, items any) string {
+	return fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%v,"pageSize":%v,"pagesTotal":%v,"itemsTotal":%v}}`, webhooks, number, size, pages, items)
+}
+
+// listJSON returns a page of a list that has total webhooks.
+func listJSON(page, size, total int) string {
+	var items []string
+	for i := (page - 1) * size; i < min(page*size, total); i++ {
+		items = append(items, webhookJSON(i))
+	}
+	return pageJSON(strings.Join(items, ","), page, size, (total+size-1)/size, total)
+}

@@ -110,7 +110,7 @@ func (s *webhookCounter) perform(r *http.Request) *httptest.ResponseRecorder {
 		}
 		s.created[model.URL]++
 	case r.Method == http.MethodDelete && s.deleted:
-		answer(http.StatusNotFound, `{}`)(w, r)
+		respond(http.StatusNotFound, `{}`)(w, r)
 		return w
 	case r.Method == http.MethodDelete:
 		s.deleted = true

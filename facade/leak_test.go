@@ -8,9 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if the tests leave a goroutine behind, whatever their servers
-// did.
+// TestMain fails if a test leaks a goroutine.
 func TestMain(m *testing.M) {
-	log.SetOutput(io.Discard) // net/http tells it of bytes beyond the end of a body
+	log.SetOutput(io.Discard) // net/http logs bytes after the end of a body
 	goleak.VerifyTestMain(m)
 }

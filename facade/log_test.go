@@ -1,13 +1,11 @@
 package facade_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,7 +17,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// logRecorder is a handler that keeps what it is told.
+// A logRecorder is a handler that records.
 type logRecorder struct {
 	level slog.Level
 
@@ -37,13 +35,15 @@ func (h *logRecorder) Handle(ctx context.Context, r slog.Record) error {
 	defer h.mu.Unlock()
 	h.records = append(h.records, r)
 	h.contexts = append(h.contexts, ctx)
-	return nil
+	return errors.New("the disk is full") // which a call ignores
 }
 
-// attrs are those of a record, which must not name one twice.
-func attrs(t *testing.T, r slog.Record) map[string]any {
+type logValues map[string]any
+
+// logged returns the attributes of a record with its message and level.
+func logged(t *testing.T, r slog.Record) logValues {
 	t.Helper()
-	all := make(map[string]any)
+	all := logValues{"msg": r.Message, "level": r.Level}
 	r.Attrs(func(a slog.Attr) bool {
 		assert.NotContains(t, all, a.Key)
 		all[a.Key] = a.Value.Any()
@@ -52,146 +52,101 @@ func attrs(t *testing.T, r slog.Record) map[string]any {
 	return all
 }
 
-func TestLog(t *testing.T) {
+func TestWithLogger(t *testing.T) {
 	t.Parallel()
-	const took = 3 * time.Second
-	type values = map[string]any
-	slow := func(next http.HandlerFunc) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			<-time.After(took)
-			next(w, r)
-		}
-	}
+	const duration = 3 * time.Second
 	list := func(ctx context.Context, c *facade.Client) error {
 		_, err := c.ListWebhooks(ctx, facade.ListOptions{Event: facade.EventVideoSourceRecorded, Page: 2, PageSize: 5})
+		return err
+	}
+	getEscaped := func(ctx context.Context, c *facade.Client) error {
+		_, err := c.GetWebhook(ctx, "a/b\n")
 		return err
 	}
 	tests := []struct {
 		name    string
 		handler http.HandlerFunc
 		call    func(context.Context, *facade.Client) error
-		want    values
+		want    logValues
 	}{
-		{"create", succeed, operations[0].call, values{"method": "POST", "path": "/webhooks", "query": "", "status": int64(201), "duration": took.String(), "attempts": int64(1)}},
-		{"delete", succeed, operations[2].call, values{"method": "DELETE", "path": "/webhooks/webhook_0000000000000000000000", "query": "", "status": int64(204), "duration": took.String(), "attempts": int64(1)}},
-		{"list", succeed, list, values{"method": "GET", "path": "/webhooks", "query": "events=video.source.recorded&currentPage=2&pageSize=5", "status": int64(200), "duration": took.String(), "attempts": int64(1)}},
-		{"an id that is escaped", succeed, func(ctx context.Context, c *facade.Client) error {
-			_, err := c.GetWebhook(ctx, "a/b\n")
-			return err
-		}, values{"method": "GET", "path": "/webhooks/a%2Fb%0A", "query": "", "status": int64(200), "duration": took.String(), "attempts": int64(1)}},
-		{"an error", answer(503, `{"title":"No."}`), operations[0].call, values{"method": "POST", "path": "/webhooks", "query": "", "status": int64(503), "duration": took.String(), "attempts": int64(1)}},
-		{"an answer that can't be used", answer(200, `<html>`), rawOperations[1].call, values{"method": "GET", "path": "/webhooks/w", "query": "", "status": int64(200), "duration": took.String(), "attempts": int64(1)}},
-		{
-			"a transport that fails", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, operations[0].call,
-			values{"method": "POST", "path": "/webhooks", "query": "", "error": `Post "http://localhost/webhooks": EOF`, "duration": took.String(), "attempts": int64(1)},
-		},
+		{"create", succeed, createWebhook, logValues{"method": "POST", "path": "/webhooks", "status": int64(201)}},
+		{"delete", succeed, operations[2].call, logValues{"method": "DELETE", "path": "/webhooks/" + webhookID, "status": int64(204)}},
+		{"list", succeed, list, logValues{"method": "GET", "path": "/webhooks", "query": "events=video.source.recorded&currentPage=2&pageSize=5", "status": int64(200)}},
+		{"escaped ID", succeed, getEscaped, logValues{"method": "GET", "path": "/webhooks/a%2Fb%0A", "status": int64(200)}},
+		{"503", unavailable, createWebhook, logValues{"method": "POST", "path": "/webhooks", "status": int64(503)}},
+		{"HTML", respond(200, `<html>`), rawOperations[1].call, logValues{"method": "GET", "path": "/webhooks/w", "status": int64(200)}},
+		{"closed connection", abort, createWebhook, logValues{"method": "POST", "path": "/webhooks", "error": `Post "http://localhost/webhooks": EOF`}},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				type key struct{}
-				ctx := context.WithValue(t.Context(), key{}, "mine")
-				recorder := &logRecorder{level: slog.LevelDebug}
-				client := newBubbleClient(t, slow(test.handler), facade.WithLogger(slog.New(recorder)))
-				_ = test.call(ctx, client)
-				require.Len(t, recorder.records, 1)
-				r := recorder.records[0]
-				assert.Equal(t, slog.LevelDebug, r.Level)
-				assert.Equal(t, "apivideo: request", r.Message)
-				assert.Equal(t, test.want, attrs(t, r))
-				assert.Equal(t, "mine", recorder.contexts[0].Value(key{}), "the caller's context reaches the handler")
-			})
+		synctest.Test(t, func(t *testing.T) {
+			type key struct{}
+			ctx := context.WithValue(t.Context(), key{}, "value")
+			recorder := &logRecorder{level: slog.LevelDebug}
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				<-time.After(duration)
+				test.handler(w, r)
+			}, facade.WithLogger(slog.New(recorder)))
+			_ = test.call(ctx, client)
+			require.Len(t, recorder.records, 1, test.name)
+			want := logValues{"msg": "apivideo: request", "level": slog.LevelDebug, "query": "", "duration": duration.String(), "attempts": int64(1)}
+			for name, value := range test.want {
+				want[name] = value
+			}
+			assert.Equal(t, want, logged(t, recorder.records[0]), test.name)
+			assert.Equal(t, "value", recorder.contexts[0].Value(key{}), "the context of the caller")
 		})
 	}
 }
 
-func TestLogOfTokenExchanges(t *testing.T) {
+func TestWithLogger_retries(t *testing.T) {
+	t.Parallel()
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelWarn, slog.LevelError} {
+		synctest.Test(t, func(t *testing.T) {
+			recorder := &logRecorder{level: level}
+			server := newScript(abort, unavailable, tooMany(retryAfter, "2"), succeed)
+			require.NoError(t, getWebhook(t.Context(), newClient(t, server.ServeHTTP, defaultRetries, facade.WithLogger(slog.New(recorder)))))
+			path, waits := "/webhooks/"+webhookID, server.waits()
+			require.Len(t, waits, 3)
+			var want []logValues
+			if level <= slog.LevelWarn {
+				for i := range 3 {
+					want = append(want, logValues{"msg": "apivideo: retry", "level": slog.LevelWarn, "method": "GET", "path": path, "attempt": int64(i + 1), "wait": waits[i].String()})
+				}
+				want[0]["error"] = `Get "http://localhost` + path + `": EOF`
+				want[1]["status"], want[2]["status"] = int64(503), int64(429)
+			}
+			if level == slog.LevelDebug {
+				total := waits[0] + waits[1] + waits[2]
+				want = append(want, logValues{"msg": "apivideo: request", "level": slog.LevelDebug, "method": "GET", "path": path, "query": "", "status": int64(200), "attempts": int64(4), "duration": total.String()})
+			}
+			var got []logValues
+			for _, r := range recorder.records {
+				got = append(got, logged(t, r))
+			}
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+func TestWithLogger_tokenRequests(t *testing.T) {
 	t.Parallel()
 	recorder := &logRecorder{level: slog.LevelDebug}
-	service := &tokenService{reject: func(token string) bool { return token == "access1" }}
+	service := &tokenService{reject: rejectFirst}
 	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange(), facade.WithLogger(slog.New(recorder)))
-	require.NoError(t, getOne(t.Context(), client))
+	_, err := client.GetWebhook(t.Context(), "")
+	require.ErrorIs(t, err, facade.ErrInvalidArgument)
+	assert.Empty(t, recorder.records, "no request")
+	_, err = client.GetWebhook(t.Context(), "w")
+	require.NoError(t, err)
 	var lines []string
 	for _, r := range recorder.records {
-		lines = append(lines, fmt.Sprint(r.Message, " ", attrs(t, r)["path"], " ", attrs(t, r)["status"]))
+		values := logged(t, r)
+		lines = append(lines, fmt.Sprint(values["msg"], " ", values["path"], " ", values["status"]))
 	}
 	assert.Equal(t, []string{
 		"apivideo: request /auth/api-key 200",
-		"apivideo: retry /webhooks/w 401", // with another token
+		"apivideo: retry /webhooks/w 401",
 		"apivideo: request /auth/refresh 200",
 		"apivideo: request /webhooks/w 200",
 	}, lines)
-}
-
-func TestLogAboveDebugIsSilent(t *testing.T) {
-	t.Parallel()
-	for _, handler := range []http.HandlerFunc{succeed, answer(500, "{}"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }} {
-		recorder := &logRecorder{level: slog.LevelDebug + 1}
-		client := newClient(t, handler, facade.WithLogger(slog.New(recorder)))
-		for _, op := range allOperations {
-			_ = op.call(t.Context(), client)
-		}
-		assert.Empty(t, recorder.records)
-	}
-}
-
-func TestLogOfWhatIsNeverSent(t *testing.T) {
-	t.Parallel()
-	recorder := &logRecorder{level: slog.LevelDebug}
-	client := newClient(t, succeed, facade.WithLogger(slog.New(recorder)))
-	_, err := client.GetWebhook(t.Context(), "")
-	require.ErrorIs(t, err, facade.ErrInvalidArgument)
-	assert.Empty(t, recorder.records)
-}
-
-func TestLogHoldsNoSecrets(t *testing.T) {
-	t.Parallel()
-	const mark = "sig_sec_marked"
-	handlers := []struct {
-		name    string
-		handler http.HandlerFunc
-	}{
-		{"a success", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X-Echo", r.Header.Get("Authorization"))
-			status := map[string]int{"POST": 201, "DELETE": 204}[r.Method]
-			answer(max(status, 200), `{"webhookId":"w","signatureSecret":"`+mark+`"}`)(w, r)
-		}},
-		{"an error that echoes", func(w http.ResponseWriter, r *http.Request) {
-			answer(400, fmt.Sprintf(`{"title":%q,"detail":%q}`, r.Header.Get("Authorization"), mark))(w, r)
-		}},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/?"+mark, http.StatusFound) }},
-		{"a reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-	}
-	for _, h := range handlers {
-		t.Run(h.name, func(t *testing.T) {
-			t.Parallel()
-			var buf bytes.Buffer
-			text := slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug - 100, AddSource: true})
-			client := newClient(t, h.handler, facade.WithLogger(slog.New(text)))
-			for _, op := range allOperations {
-				_ = op.call(t.Context(), client)
-			}
-			assert.Equal(t, len(allOperations), strings.Count(buf.String(), "\n"), "a line for each")
-			for _, secret := range []string{testKey, strings.TrimPrefix(basicKey, "Basic "), "Authorization", mark, validParams.URL} {
-				assert.NotContains(t, buf.String(), secret)
-			}
-		})
-	}
-}
-
-// A logger of one's own may fail; the call must not.
-func TestLogHandlerThatFails(t *testing.T) {
-	t.Parallel()
-	client := newClient(t, succeed, facade.WithLogger(slog.New(failingHandler{slog.DiscardHandler})))
-	for _, op := range operations {
-		require.NoError(t, op.call(t.Context(), client))
-	}
-}
-
-type failingHandler struct{ slog.Handler }
-
-func (failingHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (failingHandler) Handle(context.Context, slog.Record) error {
-	return errors.New("the disk is full")
 }

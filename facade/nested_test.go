@@ -17,7 +17,7 @@ import (
 func TestClient_transportSendsAnotherRequest(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound} {
-		server := httptest.NewUnstartedServer(answer(status, "{}"))
+		server := httptest.NewUnstartedServer(respond(status, "{}"))
 		server.EnableHTTP2 = true
 		server.StartTLS()
 		t.Cleanup(server.Close)
@@ -35,7 +35,7 @@ func TestClient_transportSendsAnotherRequest(t *testing.T) {
 			_ = resp.Body.Close()
 			return transport.RoundTrip(r)
 		})}
-		client, err := facade.NewClient(testKey, once, facade.WithBaseURL(server.URL), facade.WithHTTPClient(hc))
+		client, err := facade.NewClient(testKey, withoutRetries, facade.WithBaseURL(server.URL), facade.WithHTTPClient(hc))
 		require.NoError(t, err)
 		_, err = client.CreateWebhook(t.Context(), validParams)
 		assert.Equal(t, status, asError(t, err).StatusCode)

@@ -138,7 +138,7 @@ func TestNginx_connectionRotation(t *testing.T) {
 		return dial(ctx, network, address)
 	}
 	start := time.Now()
-	createAll(t, newFrameClient(t, transport), creates, func(url string, err error) {
+	createAll(t, newFrameClient(t, transport), creates, func(url, _ string, err error) {
 		assert.NoError(t, err)
 		assert.Equal(t, 1, server.webhooks(url))
 	})

@@ -21,9 +21,9 @@ func TestError_credentialAtTruncation(t *testing.T) {
 		location := "https://h/" + strings.Repeat("x", 200-len("https://h/")-n) + testKey
 		body := strings.Repeat("x", maxErrorBody-n) + testKey + "x"
 		for name, handler := range map[string]http.HandlerFunc{
-			"Location": answerWith(http.StatusFound, "", "Location", location),
-			"body":     answer(http.StatusNotFound, body),
-			"type":     answerWith(http.StatusOK, "<html>", "Content-Type", strings.Repeat("x", 200-n)+testKey),
+			"Location": respondWith(http.StatusFound, "", "Location", location),
+			"body":     respond(http.StatusNotFound, body),
+			"type":     respondWith(http.StatusOK, "<html>", "Content-Type", strings.Repeat("x", 200-n)+testKey),
 		} {
 			e := getError(t, handler)
 			for _, text := range []string{e.Error(), string(e.Body)} {

@@ -40,7 +40,7 @@ func TestWebhooks_listChangesBetweenRequests(t *testing.T) {
 				if page <= len(all) {
 					data = `{"webhookId":"` + all[page-1] + `"}`
 				}
-				answer(http.StatusOK, fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%d,"pageSize":1,"pagesTotal":%d,"itemsTotal":%d}}`, data, page, len(all), len(all)))(w, r)
+				respond(http.StatusOK, fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%d,"pageSize":1,"pagesTotal":%d,"itemsTotal":%d}}`, data, page, len(all), len(all)))(w, r)
 			})
 			found := make(map[string]int)
 			for wh, err := range client.Webhooks(t.Context(), facade.ListOptions{PageSize: 1}) {

@@ -1,7 +1,7 @@
 package facade_test
 
 import (
-	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,15 +9,6 @@ import (
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
-
-// newOffline returns a client for the real service that sends nothing.
-func newOffline(t *testing.T, opts ...facade.Option) (*facade.Client, *recorder) {
-	t.Helper()
-	transport := new(recorder)
-	client, err := facade.NewClient(testKey, append(opts, once, facade.WithHTTPClient(&http.Client{Transport: transport}))...)
-	require.NoError(t, err)
-	return client, transport
-}
 
 func TestCreateWebhookParams_url(t *testing.T) {
 	t.Parallel()
@@ -61,6 +52,7 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		{"http://app.localhost/x", "has a loopback host"},
 		{"http://127.1.2.3/x", "has a loopback host"},
 		{"http://[::1]:8080/x", "has a loopback host"},
+		{"http://[::1%25lo]/x", "has a loopback host"},
 		{"http://0.0.0.0/x", "has a loopback host"},
 		{"https://user:hunter2@localhost/x", `"https://user:xxxxx@localhost/x"`},
 
@@ -79,9 +71,10 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		{"https://1.example", ""},
 		{"https://हिन्दी.example", ""},
 	}
-	for _, env := range []facade.Option{facade.WithBaseURL("https://ws.api.video"), facade.WithSandbox()} {
+	for _, environment := range []facade.Option{facade.WithBaseURL("https://WS.api.video"), facade.WithSandbox()} {
 		for _, test := range tests {
-			client, transport := newOffline(t, env)
+			server := newScript(succeed)
+			client := newClientWith(t, inMemory(server), environment)
 			_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: test.url, Events: validParams.Events})
 			if test.want == "" {
 				require.NoError(t, err, test.url)
@@ -90,82 +83,80 @@ func TestCreateWebhookParams_url(t *testing.T) {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument, test.url)
 			require.ErrorContains(t, err, test.want)
 			assert.NotContains(t, err.Error(), "hunter2")
-			assert.Empty(t, transport.requests)
+			assert.Zero(t, server.requests())
 		}
 	}
-}
-
-func TestCreateWebhookParams_loopbackWithAnotherServer(t *testing.T) {
-	t.Parallel()
-	client, _ := newOffline(t, facade.WithBaseURL("https://gateway.example.com"))
+	client := newClientWith(t, inMemory(newScript(succeed)), facade.WithBaseURL("https://gateway.example.com"))
 	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: "http://localhost:8080/x", Events: validParams.Events})
-	require.NoError(t, err)
+	require.NoError(t, err, "another server may reach it")
 }
 
-func TestCreateWebhookParams_noEvents(t *testing.T) {
+func TestClient_invalidParams(t *testing.T) {
 	t.Parallel()
-	client, transport := newOffline(t)
-	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL})
-	require.ErrorIs(t, err, facade.ErrInvalidArgument)
-	require.ErrorContains(t, err, "no events are given")
-	assert.Empty(t, transport.requests)
-}
-
-func TestEventType_unknown(t *testing.T) {
-	t.Parallel()
-	for event, want := range map[facade.EventType]string{
-		"video.encoding.completed":          `unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"?`,
-		"VIDEO.SOURCE.RECORDED":             `did you mean "video.source.recorded"?`,
-		" video.caption.generated":          `unknown event " video.caption.generated"; did you mean "video.caption.generated"?`,
-		"livestream.broadcast.end":          `did you mean "live-stream.broadcast.ended"?`,
-		"video.sumary.generated":            `did you mean "video.summary.generated"?`,
-		facade.EventType(make([]byte, 1e6)): "did you mean",
-		"":                                  "an event is empty",
-		"\xff":                              "is not UTF-8",
-	} {
-		params := facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{facade.EventVideoSourceRecorded, event}}
+	ctx := t.Context()
+	const source = facade.EventVideoSourceRecorded
+	tests := []struct {
+		url    string
+		events []facade.EventType
+		want   string
+	}{
+		{"", []facade.EventType{source}, "the URL is empty"},
+		{"/a", []facade.EventType{source}, "is not an absolute"},
+		{validParams.URL, nil, "no events are given"},
+		{validParams.URL, []facade.EventType{source, ""}, "an event is empty"},
+		{validParams.URL, []facade.EventType{"\xff"}, "is not UTF-8"},
+		{
+			validParams.URL, []facade.EventType{source, "video.encoding.completed"},
+			`unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)`,
+		},
+		{validParams.URL, []facade.EventType{"VIDEO.SOURCE.RECORDED"}, `did you mean "video.source.recorded"?`},
+		{validParams.URL, []facade.EventType{" video.caption.generated"}, `unknown event " video.caption.generated"; did you mean "video.caption.generated"?`},
+		{validParams.URL, []facade.EventType{"livestream.broadcast.end"}, `did you mean "live-stream.broadcast.ended"?`},
+		{validParams.URL, []facade.EventType{"video.sumary.generated"}, `did you mean "video.summary.generated"?`},
+		{validParams.URL, []facade.EventType{facade.EventType(strings.Repeat("x", 10_000))}, "did you mean"},
+	}
+	for _, test := range tests {
+		p := facade.CreateWebhookParams{URL: test.url, Events: test.events}
 		calls := map[string]func(*facade.Client) error{
-			"CreateWebhook": func(c *facade.Client) error { _, err := c.CreateWebhook(t.Context(), params); return err },
-			"EnsureWebhook": func(c *facade.Client) error { _, _, err := c.EnsureWebhook(t.Context(), params); return err },
+			"CreateWebhook": func(c *facade.Client) error { _, err := c.CreateWebhook(ctx, p); return err },
+			"EnsureWebhook": func(c *facade.Client) error { _, _, err := c.EnsureWebhook(ctx, p); return err },
 			"PlanWebhooks": func(c *facade.Client) error {
-				_, err := c.PlanWebhooks(t.Context(), []facade.CreateWebhookParams{params}, facade.PlanOptions{})
+				plan, err := c.PlanWebhooks(ctx, []facade.CreateWebhookParams{validParams, p}, facade.PlanOptions{})
+				assert.Nil(t, plan)
+				require.ErrorContains(t, err, "desired webhook 2 of 2")
 				return err
 			},
 			"ApplyPlan": func(c *facade.Client) error {
-				_, err := c.ApplyPlan(t.Context(), &facade.Plan{Create: []facade.CreateWebhookParams{params}})
+				_, err := c.ApplyPlan(ctx, &facade.Plan{Create: []facade.CreateWebhookParams{validParams, p}})
 				return err
 			},
 		}
-		if event != "" { // which selects all events of a list
+		if e := test.events; test.url == validParams.URL && len(e) > 0 && e[len(e)-1] != "" {
 			calls["ListWebhooks"] = func(c *facade.Client) error {
-				_, err := c.ListWebhooks(t.Context(), facade.ListOptions{Event: event})
+				_, err := c.ListWebhooks(ctx, facade.ListOptions{Event: e[len(e)-1]})
 				return err
 			}
 		}
 		for name, call := range calls {
-			client, transport := newOffline(t)
-			err := call(client)
+			server := newScript(succeed)
+			err := call(newClientWith(t, inMemory(server)))
 			require.ErrorIs(t, err, facade.ErrInvalidArgument, name)
-			require.ErrorContains(t, err, name)
-			require.ErrorContains(t, err, want)
-			assert.Empty(t, transport.requests, name)
+			require.ErrorContains(t, err, "apivideo: "+name)
+			require.ErrorContains(t, err, test.want)
+			assert.Zero(t, server.requests(), name)
 		}
 	}
 }
 
 func TestWithUnknownEvents(t *testing.T) {
 	t.Parallel()
-	client, transport := newOffline(t, facade.WithUnknownEvents())
+	client := newClient(t, succeed, facade.WithUnknownEvents())
 	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{"video.invented"}})
 	require.NoError(t, err)
-	assert.Len(t, transport.requests, 1)
-	_, err = client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{"\xff"}})
-	require.ErrorIs(t, err, facade.ErrInvalidArgument)
-}
-
-func TestNewClient_emptyKey(t *testing.T) {
-	t.Parallel()
-	_, err := facade.NewClient("")
-	require.ErrorIs(t, err, facade.ErrInvalidArgument)
-	require.ErrorContains(t, err, "the API key is empty")
+	_, err = client.ListWebhooks(t.Context(), facade.ListOptions{Event: "video.invented"})
+	require.NoError(t, err)
+	for _, invalid := range []facade.EventType{"", "\xff"} {
+		_, err = client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{invalid}})
+		require.ErrorIs(t, err, facade.ErrInvalidArgument)
+	}
 }

@@ -131,7 +131,7 @@ func TestOneLine(t *testing.T) {
 	assert.Equal(t, "a b c ü", redact.OneLine("a\nb\x1bc ü"))
 }
 
-// Whatever a text contains, the plain key is never in the result.
+// The result never contains the plain key.
 func FuzzRedactor(f *testing.F) {
 	const key = "0123456789abcdef"
 	r := redact.New(key)

@@ -35,17 +35,24 @@ func TestParseRetryAfter(t *testing.T) {
 		{"a negative number", 429, []string{"Retry-After", "-1"}, 0, false},
 		{"a fraction", 429, []string{"Retry-After", "1.5"}, 0, false},
 		{"32 bits", 429, []string{"Retry-After", "2147483648"}, 0, false},
+		{"31 bits", 429, []string{HeaderRetryAfter, "2147483647"}, math.MaxInt32 * time.Second, true},
+		{"leading zeros", 429, []string{HeaderRetryAfter, "007"}, 7 * time.Second, true},
+		{"zero", 429, []string{HeaderRetryAfter, "0", "Retry-After", "9"}, 0, true},
+		{"a sign", 429, []string{"Retry-After", "+1"}, 0, false},
+		{"a unit", 429, []string{"Retry-After", "1s"}, 0, false},
+		{"two numbers", 429, []string{"Retry-After", "1, 2"}, 0, false},
+		{"an empty header", 429, []string{"Retry-After", ""}, 0, false},
+		{"a date in the header of the service", 429, []string{HeaderRetryAfter, at(time.Minute)}, 0, false},
+		{"a date in the form of RFC 850", 429, []string{"Retry-After", now.Add(time.Minute).Format("Monday, 02-Jan-06 15:04:05 GMT")}, time.Minute, true},
+		{"a date in the form of RFC 3339", 429, []string{"Retry-After", now.Format(time.RFC3339)}, 0, false},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			h := make(http.Header)
-			for i := 0; i < len(test.header); i += 2 {
-				h.Set(test.header[i], test.header[i+1])
-			}
-			got, ok := parseRetryAfter(h, test.status, now)
-			assert.Equal(t, test.want, got)
-			assert.Equal(t, test.ok, ok)
-		})
+		h := make(http.Header)
+		for i := 0; i < len(test.header); i += 2 {
+			h.Set(test.header[i], test.header[i+1])
+		}
+		got, ok := parseRetryAfter(h, test.status, now)
+		assert.Equal(t, test.want, got, test.name)
+		assert.Equal(t, test.ok, ok, test.name)
 	}
 }

@@ -1,0 +1,279 @@
+package facade_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+)
+
+func TestClient_invalidSuccess(t *testing.T) {
+	t.Parallel()
+	const secret = "sig_sec_mark00000000000000000"
+	for name, body := range map[string]string{
+		"HTML":                        "<html>Sign in " + secret + "</html>",
+		"empty":                       "",
+		"null":                        "null",
+		"empty object":                "{}",
+		"array":                       "[]",
+		"incomplete JSON":             `{"webhookId":"webhook_1","signatureSecret":"` + secret + `","data":[{"webhookId":"w`,
+		"two values":                  webhookJSON(1) + webhookJSON(2),
+		"empty ID":                    `{"webhookId":"",` + strings.TrimPrefix(pageJSON(`{"webhookId":""}`, 1, 25, 1, 1), "{"),
+		"ID as number":                `{"webhookId":7,` + strings.TrimPrefix(pageJSON(`{"webhookId":7}`, 1, 25, 1, 1), "{"),
+		"null fields":                 `{"webhookId":null,"data":null,"pagination":{"currentPage":1,"pageSize":25}}`,
+		"null webhook in a list":      pageJSON("null", 1, 25, 1, 1),
+		"list without a pagination":   `{"data":[` + webhookJSON(1) + `]}`,
+		"page 0":                      pageJSON(webhookJSON(1), 0, 25, 1, 1),
+		"page size 0":                 pageJSON(webhookJSON(1), 1, 0, 1, 1),
+		"a webhook and no pages":      pageJSON(webhookJSON(1), 1, 25, 0, 1),
+		"a full page and no counts":   pageJSON(webhookJSON(1), 1, 1, 0, 0),
+		"negative counts":             pageJSON(webhookJSON(1), 1, 1, -1, -1),
+		"page as fraction":            pageJSON(webhookJSON(1), 0.5, 25, 1, 1),
+		"pagination as array":         `{"data":[` + webhookJSON(1) + `],"pagination":[]}`,
+		"pagination with other types": pageJSON(webhookJSON(1), "{}", "[]", "true", "null"),
+	} {
+		for _, op := range operations {
+			if op.name == "delete" {
+				continue
+			}
+			err := op.call(t.Context(), newClient(t, respond(op.status, body)))
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse, "%s, %s", op.name, name)
+			e := asError(t, err)
+			assert.Equal(t, op.op, e.Op)
+			assert.Equal(t, op.status, e.StatusCode)
+			assert.Nil(t, e.Body, "it may contain a secret")
+			assert.NotContains(t, err.Error(), secret)
+			assert.Equal(t, op.name == "create", errors.Is(err, facade.ErrUnconfirmed), name)
+			assert.Equal(t, op.name == "create", strings.Contains(err.Error(), "was created"), name)
+		}
+	}
+}
+
+// A gateway may change 201 or 204 to another status.
+func TestClient_undocumentedSuccess(t *testing.T) {
+	t.Parallel()
+	body := strings.TrimSuffix(webhookJSON(1), "}") + "," + strings.TrimPrefix(listJSON(1, 100, 1), "{")
+	for _, op := range operations {
+		for _, status := range []int{200, 201, 202, 203, 206, 299} {
+			require.NoError(t, op.call(t.Context(), newClient(t, respond(status, body))), "%s, %d", op.name, status)
+		}
+	}
+	err := createWebhook(t.Context(), newClient(t, respond(200, `{}`)))
+	require.ErrorIs(t, err, facade.ErrUnconfirmed)
+}
+
+func TestClient_redirect(t *testing.T) {
+	t.Parallel()
+	const text = "a redirect to https://login.example/a, which is not followed"
+	tests := []struct {
+		status         int
+		location, want string
+	}{
+		{300, "", "a redirect, which is not followed"},
+		{301, "https://user:pass@login.example/a?token=query-secret#x", text},
+		{302, "https://login.example/a?token=query-secret", text},
+		{302, "/a?token=query-secret", "a redirect to /a, which is not followed"},
+		{302, "http://[query-secret", "a redirect, which is not followed"},
+		{303, "https://login.example/a", text},
+		{304, "", "a redirect, which is not followed"},
+		{307, "https://login.example/a", text},
+		{308, "https://login.example/a", text},
+		{399, "", "a redirect, which is not followed"},
+	}
+	for _, test := range tests {
+		server := newScript(respondWith(test.status, webhookJSON(1), "Location", test.location))
+		client := newClient(t, server.ServeHTTP, defaultRetries)
+		for i, op := range allOperations {
+			err := op.call(t.Context(), client)
+			assert.Equal(t, i+1, server.requests(), "%d, %s", test.status, op.name)
+			if op.op == "" {
+				require.NoError(t, err, "the generated client returns the status")
+				continue
+			}
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse, op.name)
+			require.ErrorContains(t, err, test.want)
+			assert.NotContains(t, err.Error(), "secret")
+			assert.Equal(t, op.name == "create", errors.Is(err, facade.ErrUnconfirmed), op.name)
+			assert.Equal(t, test.status, asError(t, err).StatusCode, op.name)
+		}
+	}
+}
+
+// infinite is a body that never ends.
+type infinite struct{}
+
+func (infinite) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// respondSize returns a transport whose body is padded to size bytes. A negative size
+// means an infinite body.
+func respondSize(status int, body string, size int64) roundTripper {
+	return func(*http.Request) (*http.Response, error) {
+		r := io.MultiReader(strings.NewReader(body), infinite{})
+		if size >= 0 {
+			r = io.LimitReader(r, size)
+		}
+		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(r), ContentLength: -1}, nil
+	}
+}
+
+func TestClient_bodyLimits(t *testing.T) {
+	t.Parallel()
+	const limit, errorLimit = 4 << 10, 1 << 10
+	for _, op := range allOperations {
+		for _, status := range []int{op.status, 404, 503} {
+			if status == http.StatusNoContent {
+				continue
+			}
+			body, size := webhookJSON(1), int64(errorLimit)
+			if status == op.status {
+				size = limit
+			}
+			if strings.HasSuffix(op.name, "list") || op.name == "iterate" {
+				body = listJSON(1, 100, 1)
+			}
+			call := func(size int64) error {
+				client := newClientWith(t, respondSize(status, body, size))
+				client.SetLimits(limit, errorLimit)
+				return op.call(t.Context(), client)
+			}
+			err := call(size)
+			require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, "%s, %d", op.name, status)
+			assert.Equal(t, status == op.status || op.op == "", err == nil, "%s, %d", op.name, status)
+			for _, size := range []int64{size + 1, -1} {
+				err := call(size)
+				require.ErrorIs(t, err, facade.ErrUnexpectedResponse, "%s, %d", op.name, status)
+				require.ErrorContains(t, err, "larger than")
+				assert.Equal(t, status == 404 && op.op != "", errors.Is(err, facade.ErrNotFound), op.name)
+				assert.Equal(t, status != 404 && op.name == "create", errors.Is(err, facade.ErrUnconfirmed), op.name)
+			}
+		}
+	}
+}
+
+func TestClient_defaultBodyLimits(t *testing.T) {
+	t.Parallel()
+	const limit, errorLimit = 10 << 20, 64 << 10
+	require.NoError(t, getWebhook(t.Context(), newClientWith(t, respondSize(200, webhookJSON(1), limit))))
+	err := getWebhook(t.Context(), newClientWith(t, respondSize(200, webhookJSON(1), limit+1)))
+	require.ErrorContains(t, err, "body larger than 10485760 bytes")
+
+	e := asError(t, getWebhook(t.Context(), newClientWith(t, respondSize(404, `{"title":"No."}`, errorLimit))))
+	assert.Equal(t, "No.", e.Title)
+	assert.Len(t, e.Body, errorLimit)
+	e = asError(t, getWebhook(t.Context(), newClientWith(t, respondSize(404, `{"title":"No."}`, errorLimit+1))))
+	require.EqualError(t, e, "apivideo: GetWebhook: 404 No.: unexpected response: body larger than 65536 bytes")
+	assert.Len(t, e.Body, errorLimit)
+}
+
+// The client echoes no credential in an error or a log. The service repeats each
+// credential that it has received or sent.
+func TestClient_redactsCredentials(t *testing.T) {
+	t.Parallel()
+	credentials := []string{testKey, strings.TrimPrefix(basicKey, "Basic ")}
+	for n := 1; n <= 2; n++ {
+		credentials = append(credentials, fmt.Sprintf("access%d-0123456789abcdef", n), fmt.Sprintf("refresh%d-0123456789abcdef", n))
+	}
+	all := strings.Join(credentials, "!")
+	quoted, padding := strconv.Quote(all), strings.Repeat("x", 190)
+	tests := map[string]http.HandlerFunc{
+		"fields of an error":                respond(403, fmt.Sprintf(`{"title":%[1]s,"name":%[1]s,"detail":%[1]s,"type":%[1]s}`, quoted)),
+		"problems":                          respond(400, fmt.Sprintf(`{"problems":[{"title":%[1]s,"name":%[1]s,"type":%[1]s}]}`, quoted)),
+		"header":                            respondWith(403, "{}", "X-Echo", all),
+		"content type":                      respondWith(200, "<html>", "Content-Type", all),
+		"content type at its length limit":  respondWith(200, "<html>", "Content-Type", padding+all),
+		"location":                          respondWith(302, "", "Location", "/"+all),
+		"location at its length limit":      respondWith(302, "", "Location", "/"+padding+all),
+		"invalid location":                  respondWith(302, "", "Location", "http://["+all),
+		"IDs of a list":                     respond(200, pageJSON(fmt.Sprintf(`{"webhookId":%s}`, quoted), 1, 25, 1, 1)),
+		"transport error":                   func(http.ResponseWriter, *http.Request) { panic(errors.New("malformed header " + all)) },
+		"transport error at a length limit": func(http.ResponseWriter, *http.Request) { panic(errors.New(strings.Repeat("x", 920) + all)) },
+	}
+	for name, handler := range tests {
+		for _, tokens := range []bool{false, true} {
+			known := credentials
+			var logged syncBuffer
+			logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			opts := []facade.Option{facade.WithLogger(logger)}
+			if tokens {
+				opts = append(opts, facade.WithTokenExchange())
+			} else {
+				known = credentials[:2]
+			}
+			n, isRejected := 0, false
+			mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case isTokenRequest(r):
+					n++
+					respond(200, fmt.Sprintf(`{"token_type":"Bearer","access_token":%q,"refresh_token":%q}`, credentials[2*n], credentials[2*n+1]))(w, r)
+				case tokens && !isRejected:
+					isRejected = true
+					respond(401, "{}")(w, r)
+				default:
+					handler(w, r)
+				}
+			})
+			client := newClientWith(t, roundTripper(func(r *http.Request) (resp *http.Response, err error) {
+				defer func() {
+					if p := recover(); p != nil {
+						err = p.(error)
+					}
+				}()
+				return serve(mux, r)
+			}), opts...)
+			ensure := func() error {
+				_, _, err := client.EnsureWebhook(t.Context(), validParams)
+				return err
+			}
+			invalid := func() error {
+				_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: "ftp://x/" + all})
+				return err
+			}
+			for i, call := range []func() error{
+				func() error { return getWebhook(t.Context(), client) },
+				func() error { return createWebhook(t.Context(), client) },
+				ensure,
+				invalid,
+			} {
+				err := call()
+				require.Error(t, err, "%s, %d", name, i)
+				logger.Error("failed", slog.Any("err", err))
+				texts := []string{err.Error(), logged.String()}
+				var e *facade.Error
+				if errors.As(err, &e) {
+					encoded, err := json.Marshal(e)
+					require.NoError(t, err)
+					texts = append(texts, fmt.Sprintf("%+v %#v", *e, *e), string(encoded), string(e.Body))
+				}
+				for _, text := range texts {
+					for _, credential := range known {
+						assert.NotContains(t, text, credential[:min(len(credential), 10)], "%s, %d", name, i)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A short key may be a word of a response.
+func TestClient_redactsNoShortKey(t *testing.T) {
+	t.Parallel()
+	body := `{"type":"https://docs.api.video/reference/authentication-invalid-api-key"}`
+	client, err := facade.NewClient("key", facade.WithHTTPClient(&http.Client{Transport: inMemory(respond(401, body))}))
+	require.NoError(t, err)
+	assert.Equal(t, body, string(asError(t, getWebhook(t.Context(), client)).Body))
+}
