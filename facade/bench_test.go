@@ -97,10 +97,10 @@ func newBenchServer(b *testing.B) *httptest.Server {
 		w.Header().Set("X-RateLimit-Limit", "100")
 		w.Header().Set("X-RateLimit-Remaining", "99")
 		w.Header().Set("X-RateLimit-Retry-After", "42")
-		switch {
-		case r.URL.Path == "/auth/api-key":
+		switch r.URL.Path {
+		case "/auth/api-key":
 			_, _ = io.WriteString(w, `{"token_type":"Bearer","expires_in":3600,"access_token":"token","refresh_token":"refresh"}`)
-		case r.URL.Path == "/webhooks":
+		case "/webhooks":
 			page, _ := strconv.Atoi(r.URL.Query().Get("currentPage"))
 			_, _ = io.WriteString(w, lists[page-1])
 		default:

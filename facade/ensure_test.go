@@ -178,12 +178,14 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 		{
 			"created, lost response, second list refused",
 			[]facadetest.Fault{{Match: isCreate, Process: true, Reset: facadetest.ResetAfterRead}, passes, {Match: isList, Status: 403}},
-			[]error{facade.ErrUnconfirmed, facade.ErrForbidden}, three,
+			[]error{facade.ErrUnconfirmed, facade.ErrForbidden},
+			three,
 		},
 		{
 			"limit reached, second list refused",
 			[]facadetest.Fault{{Match: isCreate, Status: 400, Body: limitReached}, passes, {Match: isList, Status: 403}},
-			[]error{facade.ErrWebhookLimitReached, facade.ErrForbidden}, three,
+			[]error{facade.ErrWebhookLimitReached, facade.ErrForbidden},
+			three,
 		},
 		{"refused", []facadetest.Fault{{Match: isCreate, Status: 403}}, []error{facade.ErrForbidden}, three[:2]},
 		{"first list refused", []facadetest.Fault{{Match: isList, Status: 403}}, []error{facade.ErrForbidden}, three[:1]},

@@ -76,8 +76,10 @@ func TestListWebhooks(t *testing.T) {
 		{facade.ListOptions{}, "", ids[:25], facade.Page{Number: 1, Size: 25, TotalPages: 2, TotalItems: 30}},
 		{facade.ListOptions{Page: 3, PageSize: 14}, "currentPage=3&pageSize=14", ids[28:], facade.Page{Number: 3, Size: 14, TotalPages: 3, TotalItems: 30}},
 		{
-			facade.ListOptions{Event: facade.EventVideoSourceRecorded, Page: 1, PageSize: 100}, "currentPage=1&events=video.source.recorded&pageSize=100",
-			[]string{}, facade.Page{Number: 1, Size: 100, TotalPages: 1},
+			facade.ListOptions{Event: facade.EventVideoSourceRecorded, Page: 1, PageSize: 100},
+			"currentPage=1&events=video.source.recorded&pageSize=100",
+			[]string{},
+			facade.Page{Number: 1, Size: 100, TotalPages: 1},
 		},
 		{facade.ListOptions{Page: 9}, "currentPage=9", []string{}, facade.Page{Number: 9, Size: 25, TotalPages: 2, TotalItems: 30}},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -89,9 +90,7 @@ func TestWithLogger(t *testing.T) {
 			_ = test.call(ctx, client)
 			require.Len(t, recorder.records, 1, test.name)
 			want := logValues{"msg": "apivideo: request", "level": slog.LevelDebug, "query": "", "duration": duration.String(), "attempts": int64(1)}
-			for name, value := range test.want {
-				want[name] = value
-			}
+			maps.Copy(want, test.want)
 			assert.Equal(t, want, logged(t, recorder.records[0]), test.name)
 			assert.Equal(t, "value", recorder.contexts[0].Value(key{}), "the context of the caller")
 		})

@@ -203,7 +203,7 @@ func TestWithTimeout(t *testing.T) {
 					if test.option != 0 {
 						opts = append(opts, facade.WithTimeout(test.option))
 					}
-					for range len(opts) { // in both orders
+					for range opts { // in both orders
 						opts[0], opts[len(opts)-1] = opts[len(opts)-1], opts[0]
 						start := time.Now()
 						all := opts

@@ -255,7 +255,7 @@ func TestClient_redactsCredentials(t *testing.T) {
 				texts := []string{err.Error(), logged.String()}
 				var e *facade.Error
 				if errors.As(err, &e) {
-					encoded, err := json.Marshal(e)
+					encoded, err := json.Marshal(e) //nolint:musttag // a caller may do so
 					require.NoError(t, err)
 					texts = append(texts, fmt.Sprintf("%+v %#v", *e, *e), string(encoded), string(e.Body))
 				}

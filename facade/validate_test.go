@@ -106,7 +106,8 @@ func TestClient_invalidParams(t *testing.T) {
 		{validParams.URL, []facade.EventType{source, ""}, "an event is empty"},
 		{validParams.URL, []facade.EventType{"\xff"}, "is not UTF-8"},
 		{
-			validParams.URL, []facade.EventType{source, "video.encoding.completed"},
+			validParams.URL,
+			[]facade.EventType{source, "video.encoding.completed"},
 			`unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)`,
 		},
 		{validParams.URL, []facade.EventType{"VIDEO.SOURCE.RECORDED"}, `did you mean "video.source.recorded"?`},
