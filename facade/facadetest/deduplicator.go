@@ -180,8 +180,8 @@ func checkExpiry(c *dedupCheck) {
 }
 
 // claimEnds checks a claim of owner a before and after its ttl. Owner b has the claim
-// afterwards. It reports whether the store was too slow for the first check, and
-// nobody has the claim then.
+// afterwards. It reports whether the store was too slow for the first check. The key is
+// free then.
 func (c *dedupCheck) claimEnds(key string, ttl time.Duration) (tooSlow bool) {
 	start := time.Now()
 	c.begin("a new key", key, "a", ttl, notification.StateNew)

@@ -269,7 +269,7 @@ func TestDecode_duplicateField(t *testing.T) {
 func TestDecode_fieldNames(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]facade.EventType{
-		`{"Type":"video.new"}`:                                  "video.new",
+		`{"Type":"video.new","videoId":"vi1"}`:                  "video.new",
 		`{"type":"video.summary.generated","TYPE":"video.new"}`: "video.new",
 		`{"TYPE":"video.new","type":"video.summary.generated"}`: facade.EventVideoSummaryGenerated,
 		`{"type":"video.new","Type":5}`:                         "video.new",
