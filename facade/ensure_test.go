@@ -248,7 +248,7 @@ func TestEnsureWebhook_contextEnds(t *testing.T) {
 	assert.Equal(t, []string{listRequest, createRequest}, account.requests())
 }
 
-// A concurrent client creates the webhook. After ErrUnconfirmed it cannot be told from
+// A concurrent client creates the webhook. After ErrUnconfirmed it cannot be distinguished from
 // the webhook of the caller.
 func TestEnsureWebhook_concurrentCreate(t *testing.T) {
 	t.Parallel()

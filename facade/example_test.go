@@ -49,10 +49,10 @@ func ExampleNewClient_options() {
 	// Output: true apivideo: NewClient: invalid argument: the API key must be printable ASCII without white space and colons
 }
 
-// told is a transport that tells of a request in place of sending it.
-type told struct{}
+// printer is a transport that prints a request instead of sending it.
+type printer struct{}
 
-func (told) RoundTrip(r *http.Request) (*http.Response, error) {
+func (printer) RoundTrip(r *http.Request) (*http.Response, error) {
 	fmt.Println(r.Method, r.URL, r.Header.Get("AV-Origin-App"))
 	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody}, nil
 }
@@ -60,7 +60,7 @@ func (told) RoundTrip(r *http.Request) (*http.Response, error) {
 func ExampleWithSandbox() {
 	client, err := facade.NewClient("a-key-of-the-sandbox",
 		facade.WithSandbox(),
-		facade.WithHTTPClient(&http.Client{Transport: told{}}),
+		facade.WithHTTPClient(&http.Client{Transport: printer{}}),
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -76,7 +76,7 @@ func ExampleWithBaseURL() {
 
 	client, err := facade.NewClient("some-key",
 		facade.WithBaseURL("https://gateway.example.com/video"),
-		facade.WithHTTPClient(&http.Client{Transport: told{}}),
+		facade.WithHTTPClient(&http.Client{Transport: printer{}}),
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -98,14 +98,14 @@ func ExampleWithUnknownEvents() {
 	ctx := context.Background()
 	misspelled := facade.CreateWebhookParams{URL: "https://hooks.example.com/", Events: []facade.EventType{"video.encoding.completed"}}
 
-	client, err := facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: told{}}))
+	client, err := facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: printer{}}))
 	if err != nil {
 		log.Fatal(err)
 	}
 	_, err = client.CreateWebhook(ctx, misspelled)
 	fmt.Println(err)
 
-	client, err = facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: told{}}), facade.WithUnknownEvents())
+	client, err = facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: printer{}}), facade.WithUnknownEvents())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func ExampleEventTypes() {
 func ExampleWithApplication() {
 	client, err := facade.NewClient("some-key",
 		facade.WithApplication("shop", "1.4"),
-		facade.WithHTTPClient(&http.Client{Transport: told{}}),
+		facade.WithHTTPClient(&http.Client{Transport: printer{}}),
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -148,7 +148,7 @@ func ExampleWithTimeout() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	server.Inject(facadetest.Fault{Delay: time.Hour}) // the first attempt gets no answer
+	server.Inject(facadetest.Fault{Delay: time.Hour}) // the first attempt gets no response
 	_, err := client.ListWebhooks(ctx, facade.ListOptions{})
 	fmt.Println(err, len(server.Requests()))
 
@@ -230,7 +230,7 @@ func ExampleWithLogger() {
 	server := facadetest.NewServer()
 	defer server.Close()
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
-		Level:       slog.LevelDebug, // above it nothing is told
+		Level:       slog.LevelDebug, // above it nothing is printer
 		ReplaceAttr: withoutTime,
 	}))
 	client := server.Client(facade.WithLogger(logger))

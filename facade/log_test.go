@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,8 +81,8 @@ func TestWithLogger(t *testing.T) {
 	}
 	for _, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			type key struct{}
-			ctx := context.WithValue(t.Context(), key{}, "value")
+			trace := new(httptrace.ClientTrace) // a value in the context of the caller
+			ctx := httptrace.WithClientTrace(t.Context(), trace)
 			recorder := &logRecorder{level: slog.LevelDebug}
 			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 				<-time.After(duration)
@@ -92,7 +93,7 @@ func TestWithLogger(t *testing.T) {
 			want := logValues{"msg": "apivideo: request", "level": slog.LevelDebug, "query": "", "duration": duration.String(), "attempts": int64(1)}
 			maps.Copy(want, test.want)
 			assert.Equal(t, want, logged(t, recorder.records[0]), test.name)
-			assert.Equal(t, "value", recorder.contexts[0].Value(key{}), "the context of the caller")
+			assert.Same(t, trace, httptrace.ContextClientTrace(recorder.contexts[0]), "the context of the caller")
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,14 +39,14 @@ func failOnCall(t *testing.T) func(context.Context, *notification.Notification) 
 func TestNewHandler_accepted(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog(t)
-	type contextKey struct{}
+	trace := new(httptrace.ClientTrace) // a value in the context of the request
 	var got *notification.Notification
 	handler := notification.NewHandler(newVerifier(t), func(ctx context.Context, n *notification.Notification) error {
-		assert.Equal(t, "of the request", ctx.Value(contextKey{}))
+		assert.Same(t, trace, httptrace.ContextClientTrace(ctx))
 		got = n
 		return nil
 	}, notification.WithHandlerLogger(logger))
-	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), contextKey{}, "of the request"), http.MethodPost, "/", strings.NewReader(vectorBody))
+	r := httptest.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, "/", strings.NewReader(vectorBody))
 	r.Header = signedHeader(webhookID, vectorBody, secret)
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
