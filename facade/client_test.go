@@ -91,6 +91,13 @@ func TestClient_headers(t *testing.T) {
 			assert.Equal(t, contentType, h.Values("Content-Type"), op.name)
 		}
 	}
+	server := newScript(succeed)
+	_, err := newClient(t, server.ServeHTTP).Raw().GetWebhookWithResponse(t.Context(), "w", func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Accept", "text/plain")
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "text/plain", server.heads[0].Get("Accept"), "a header of the caller")
 }
 
 func TestClient_concurrentCalls(t *testing.T) {

@@ -194,6 +194,19 @@ func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
 	}
 }
 
+// The connection that failed is not the one of the response.
+func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
+	t.Parallel()
+	refused, server := newRefusedTransport(), newScript(unavailable)
+	rt := roundTripper(func(r *http.Request) (*http.Response, error) {
+		_, err := refused.RoundTrip(r.Clone(r.Context()))
+		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+		return serve(server, r)
+	})
+	require.ErrorIs(t, createWebhook(t.Context(), newClientWith(t, rt, fastRetries)), facade.ErrUnconfirmed)
+	assert.Equal(t, 1, server.requests())
+}
+
 // The body of a request that a transport did not read was not sent.
 func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 	t.Parallel()

@@ -397,14 +397,14 @@ func TestRaw_tokenRequest(t *testing.T) {
 		return 0, ""
 	}}
 	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, isTokenRequest(r), r.Header.Get("Authorization") == "")
+		assert.Equal(t, isTokenRequest(r), r.Header.Get("Authorization") == "", r.URL)
 		service.ServeHTTP(w, r)
 	}, facade.WithTokenExchange())
 	require.NoError(t, getWebhook(t.Context(), client))
 	resp, err := client.Raw().RefreshAccessTokenWithResponse(t.Context(), gen.AccessTokenRefresh{RefreshToken: "stale"})
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode())
-	_, err = client.GetWebhook(t.Context(), "w/auth/refresh") // the path of a token request
+	_, err = client.Raw().GetWebhookWithResponse(t.Context(), "w/auth/refresh") // the path of a token request
 	require.NoError(t, err)
 	assert.Equal(t, []string{"Bearer access1", "Bearer access1"}, service.credentials)
 	assert.Equal(t, 2, service.count())
