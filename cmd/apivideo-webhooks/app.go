@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	if err == nil && a.out.err != nil {
 		err = fmt.Errorf("the output cannot be written: %w", a.out.err)
 	}
-	if err != nil && !a.started {
+	if err != nil && !a.started && a.out.err == nil {
 		err = usageError{err}
 	}
 	code := exitCode(ctx, err)
@@ -67,8 +68,9 @@ func (a *app) newRoot() *cobra.Command {
 The API key is in the environment variable APIVIDEO_API_KEY. Commands use the
 sandbox by default and production with --production.
 
-Exit codes: 0 success, 1 error, 2 plan has changes, 64 invalid command line,
-130 interrupted by Ctrl-C, 143 terminated by SIGTERM.`,
+Exit codes: 0 success, 1 error, 2 plan has changes, 64 invalid command line or
+environment, 129 terminal closed, 130 interrupted by Ctrl-C, 143 terminated by
+SIGTERM.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -121,7 +123,10 @@ func (a *app) environment() string {
 func (a *app) newClient() (*facade.Client, error) {
 	key := a.env(envAPIKey)
 	if key == "" {
-		return nil, fmt.Errorf("%s is not set; export an API key of %s", envAPIKey, a.environment())
+		return nil, usagef("%s is not set; export an API key of %s", envAPIKey, a.environment())
+	}
+	if u, err := url.Parse(a.baseURL); err == nil && strings.EqualFold(u.Hostname(), "ws.api.video") {
+		return nil, usagef("--base-url is the server of production; use --production")
 	}
 	opts := []facade.Option{facade.WithApplication("apivideo-webhooks", applicationVersion())}
 	switch {

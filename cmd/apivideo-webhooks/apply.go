@@ -43,6 +43,9 @@ func (a *app) newApply() *cobra.Command {
 				a.printPlan(plan)
 			}
 			if n := len(plan.Delete); n > 0 && !yes {
+				if !a.terminal || a.jsonOutput() {
+					_, _ = fmt.Fprint(a.errOut, plan) // the user has not seen it
+				}
 				if err := a.confirm(ctx, n, flags.file == "-"); err != nil {
 					return err
 				}
@@ -75,13 +78,15 @@ func (a *app) applyWithSecrets(ctx context.Context, client *facade.Client, plan 
 	if err := secrets.write(path); err != nil {
 		return err
 	}
-	applied, err := client.ApplyPlan(ctx, plan)
-	a.printApplied(plan, applied, err)
+	applied, applyErr := client.ApplyPlan(ctx, plan)
 	secrets.add(applied.Created)
+	err = applyErr
 	if err == nil {
 		err = secrets.complete(ctx, client, applied.Remaining.Keep)
 	}
-	return errors.Join(err, secrets.write(path))
+	err = errors.Join(err, secrets.write(path)) // before the output, which may be closed
+	a.printApplied(plan, applied, applyErr)
+	return err
 }
 
 func (a *app) printApplied(plan *facade.Plan, applied *facade.Applied, err error) {

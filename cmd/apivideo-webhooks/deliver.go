@@ -30,8 +30,7 @@ type deliverer struct {
 func (d *deliverer) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&d.to, "to", "", "`URL` that receives the notification")
-	flags.IntVar(&d.retries, "retries", 0, "`number` of retries after a failure, 3 without a number")
-	flags.Lookup("retries").NoOptDefVal = "3"
+	flags.IntVar(&d.retries, "retries", 0, "`number` of retries after a failure; the service has 3")
 	flags.DurationVar(&d.interval, "retry-interval", 3*time.Second, "`time` between two attempts")
 	flags.DurationVar(&d.timeout, "timeout", 10*time.Second, "maximum `time` of an attempt")
 	_ = cmd.MarkFlagRequired("to") // the flag exists
@@ -119,7 +118,7 @@ func (a *app) printAttempt(t attemptJSON) {
 	if t.Status == 0 {
 		result = paintStatus(false, oneLine(t.Error))
 	}
-	a.printf("%s attempt %d: %s in %.1f ms", t.ID[:shortID], t.Attempt, result, t.DurationMS)
+	a.printf("%s attempt %d: %s in %.1f ms", clean(t.ID[:min(len(t.ID), shortID)]), t.Attempt, result, t.DurationMS)
 	if text := oneLine(t.Body); text != "" {
 		a.printf("  %s", text)
 	}

@@ -106,7 +106,7 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 // https://example.com/shop does not own https://example.com/shopping.
 func ownerOf(prefix string) (func(*facade.Webhook) bool, error) {
 	if u, err := url.Parse(prefix); err != nil || u.Scheme == "" || u.Host == "" {
-		return nil, usagef("--owns %q is invalid; use an absolute URL such as https://hooks.example.com/shop/", prefix)
+		return nil, usagef("--owns %q is invalid; use an absolute URL such as https://hooks.example.com/shop/", redactURL(prefix))
 	}
 	return func(wh *facade.Webhook) bool {
 		rest, ok := strings.CutPrefix(wh.URL, prefix)

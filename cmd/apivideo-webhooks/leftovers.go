@@ -100,14 +100,23 @@ func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error 
 	return nil
 }
 
+// markedRun returns the ID of the run in a URL, or "".
+func markedRun(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	values := u.Query()[marker]
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
 // crashedRun returns the run of a leftover with its lock, or nil for every other
 // webhook.
 func crashedRun(folder string, wh *facade.Webhook) *tempRun {
-	u, err := url.Parse(wh.URL)
-	if err != nil {
-		return nil
-	}
-	id := u.Query().Get(marker)
+	id := markedRun(wh.URL)
 	if id == "" || id != filepath.Base(id) || id == "." || id == ".." {
 		return nil
 	}

@@ -16,8 +16,11 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// endTimeout limits the work after a signal.
-const endTimeout = 10 * time.Second
+// Limits after a signal: of the requests to the service, and of requests in flight.
+const (
+	endTimeout      = 10 * time.Second
+	shutdownTimeout = 3 * time.Second
+)
 
 // listenFlags are the flags of listen.
 type listenFlags struct {
@@ -38,6 +41,7 @@ The tunnel leads from PUBLIC_URL to --port on this machine. listen creates a
 temporary webhook and deletes it at the end. After a crash the next run on this
 machine deletes it. The query parameter ` + marker + ` marks the webhook.
 
+If the output is closed, listen goes on until a signal.
 Requests without a valid signature get 401. The status of the receiver is passed
 back: 502 if it cannot be reached, 504 after --forward-timeout.`,
 		Args: cobra.NoArgs,
@@ -93,8 +97,7 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	}
 	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.publicURL), Events: events})
 	if errors.Is(err, facade.ErrUnconfirmed) && wh == nil {
-		r.abandon() // the webhook may exist
-		return err
+		return errors.Join(err, a.removeUnconfirmed(ctx, client, r))
 	}
 	if wh == nil {
 		return errors.Join(err, r.end())
@@ -120,6 +123,9 @@ func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 	if !isHTTP(flags.publicURL) {
 		return nil, usagef("--url %q is invalid; use the absolute URL of a tunnel to this machine", redactURL(flags.publicURL))
 	}
+	if markedRun(flags.publicURL) != "" {
+		return nil, usagef("--url has the query parameter %s of another run; remove the parameter", marker)
+	}
 	if flags.timeout <= 0 {
 		return nil, usagef("--forward-timeout must be positive")
 	}
@@ -127,6 +133,24 @@ func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 		return facade.EventTypes(), nil
 	}
 	return a.parseEvents(flags.events)
+}
+
+// removeUnconfirmed looks for the webhook of an unconfirmed creation and deletes it,
+// also after a signal.
+func (a *app) removeUnconfirmed(ctx context.Context, client *facade.Client, r *tempRun) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	for wh, err := range client.Webhooks(ctx, facade.ListOptions{}) {
+		if err != nil {
+			r.abandon() // the webhook may exist
+			return fmt.Errorf("the temporary webhook may exist, and the next listen deletes it: %w", err)
+		}
+		if markedRun(wh.URL) == r.id {
+			return a.endRun(ctx, client, r, wh)
+		}
+	}
+	r.abandon() // the creation may take effect later
+	return nil
 }
 
 // endRun deletes the temporary webhook, also after a signal.
@@ -151,10 +175,10 @@ func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Han
 		return err
 	case <-ctx.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return errors.Join(err, server.Close())
+	if server.Shutdown(ctx) != nil { // requests are in flight
+		return server.Close()
 	}
 	return nil
 }

@@ -124,10 +124,14 @@ func formatTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// redactURL removes the password of a URL.
+// redactURL removes the password of a URL, which may be malformed.
 func redactURL(raw string) string {
-	if u, err := url.Parse(raw); err == nil && u.User != nil {
+	u, err := url.Parse(raw)
+	if err == nil && u.User != nil {
 		return u.Redacted()
+	}
+	if i := strings.LastIndexByte(raw, '@'); i >= 0 && (err != nil || u.Opaque != "" || u.Host == "") {
+		return "…" + raw[i:]
 	}
 	return raw
 }

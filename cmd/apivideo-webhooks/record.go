@@ -53,7 +53,24 @@ func openRecorder(name string) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := errors.Join(file.Chmod(0o600), endLine(file)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	return &recorder{file: file}, nil
+}
+
+// endLine ends the last line of a file, which a crash may have truncated.
+func endLine(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := file.ReadAt(last, info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = file.WriteString("\n")
+	return err
 }
 
 func (r *recorder) add(rec record) error {

@@ -45,7 +45,13 @@ func (s *secretOutput) print(a *app, wh *facade.Webhook, view webhookJSON) error
 	if s.show {
 		view.Secret = wh.SignatureSecret.Reveal()
 	}
+	err := s.store(wh) // before the output, which may be closed
 	a.printWebhook(view)
+	return err
+}
+
+// store writes the secret to the file, if there is one.
+func (s *secretOutput) store(wh *facade.Webhook) error {
 	if s.wanted() && wh.SignatureSecret.IsZero() {
 		s.discard()
 		return fmt.Errorf(`the service omits the signature secret of %s; run "apivideo-webhooks get %[1]s --show-secret" later`, wh.ID)
