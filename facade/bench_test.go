@@ -17,7 +17,7 @@ import (
 // generated client.
 
 // BenchmarkIterate1000 iterates over 1,000 webhooks. live-B/webhook is the memory per
-// webhook at the end: an ID of 30 bytes and its place in a map.
+// webhook at the end, an ID of 30 bytes in a map.
 func BenchmarkIterate1000(b *testing.B) {
 	var requests int
 	server := newBenchServer(b)
@@ -82,8 +82,8 @@ func newBenchClient(b *testing.B, url string, opts ...facade.Option) *facade.Cli
 	return client
 }
 
-// newBenchServer returns a server whose responses are in memory, so that mostly the
-// client is measured.
+// newBenchServer returns a server whose responses are in memory, to measure mostly the
+// client.
 func newBenchServer(b *testing.B) *httptest.Server {
 	b.Helper()
 	one := webhookJSON(0)

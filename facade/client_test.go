@@ -123,7 +123,7 @@ func TestClient_concurrentCalls(t *testing.T) {
 	group.Wait()
 }
 
-// A transport may delete or mask the headers of its request in place, as go-vcr does.
+// A transport may delete or mask the headers of a request in place, as go-vcr does.
 func TestClient_transportChangesHeaders(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]facade.Option{{fastRetries}, {fastRetries, facade.WithTokenExchange()}} {
@@ -198,7 +198,7 @@ func TestRaw_otherServer(t *testing.T) {
 	}
 }
 
-// A reader that net/http cannot read a second time.
+// A closedReader records whether the client closes the reader.
 type closedReader struct {
 	io.Reader
 	closed bool

@@ -13,8 +13,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// newClientConn returns a transport that sends each request on a connection of its
-// own, which transport does not know.
+// newClientConn returns a transport that sends each request on a separate
+// connection, which transport does not know.
 func newClientConn(t *testing.T, transport *http.Transport, scheme, address string) http.RoundTripper {
 	t.Helper()
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -65,7 +65,7 @@ func TestCreateWebhook_clientConn(t *testing.T) {
 func TestHTTP2Faults_clientConn(t *testing.T) {
 	t.Parallel()
 	for _, f := range frameFaults() {
-		if !f.processed || f.later { // each request has its own connection
+		if !f.processed || f.later { // all connections are new
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {

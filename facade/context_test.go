@@ -26,7 +26,7 @@ func TestClient_contextEnds(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			conn, _, _ := http.NewResponseController(w).Hijack()
 			_, _ = io.WriteString(conn, start)
-			_, _ = io.Copy(io.Discard, conn) // until the client closes it
+			_, _ = io.Copy(io.Discard, conn) // until the client leaves
 			_ = conn.Close()
 		}
 	}
@@ -52,7 +52,7 @@ func TestClient_contextEnds(t *testing.T) {
 		for _, op := range distinctOperations {
 			for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
 				isRetry := phase.handler != nil && strings.HasPrefix(phase.name, "during")
-				if op.name == "delete" && phase.name == "within the body" || isRetry && (want == context.DeadlineExceeded || op.name == "create" && phase.ambiguous) { //nolint:errorlint // it is not wrapped
+				if op.name == "delete" && phase.name == "within the body" || isRetry && (want == context.DeadlineExceeded || op.name == "create" && phase.ambiguous) { //nolint:errorlint // not wrapped
 					continue // the call ends before
 				}
 				t.Run(fmt.Sprint(phase.name, "/", op.name, "/", want), func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestClient_contextEnds(t *testing.T) {
 						ctx, cancel := context.WithCancelCause(t.Context())
 						defer cancel(nil)
 						switch {
-						case want == context.DeadlineExceeded: //nolint:errorlint // it is not wrapped
+						case want == context.DeadlineExceeded: //nolint:errorlint // not wrapped
 							var stop context.CancelFunc
 							ctx, stop = context.WithTimeoutCause(ctx, phase.after, cause)
 							defer stop()

@@ -33,16 +33,16 @@ func newParams(url string, events ...facade.EventType) facade.CreateWebhookParam
 	return facade.CreateWebhookParams{URL: url, Events: events}
 }
 
-// An account is a fake server that has webhooks, and a client for it.
+// An account is a fake server with webhooks, and a client.
 type account struct {
 	server *facadetest.Server
 	client *facade.Client
 	held   []facade.Webhook // at first, oldest first
-	sent   int              // requests that created them
+	sent   int              // requests before the test
 }
 
-// newAccount returns an account with these webhooks. Each webhook is a second younger
-// than the previous one, unless an option sets another clock.
+// newAccount returns an account with webhooks. Each webhook is a second younger than the
+// previous webhook, unless an option sets another clock.
 func newAccount(t *testing.T, held paramsList, opts ...facadetest.Option) *account {
 	t.Helper()
 	server := facadetest.NewServer(append([]facadetest.Option{facadetest.WithRateLimit(0, 0), facadetest.WithClock(newClock(time.Second))}, opts...)...)
@@ -100,7 +100,7 @@ func TestEnsureWebhook(t *testing.T) {
 	tests := []struct {
 		name  string
 		held  paramsList
-		index int // of the webhook among held, or -1 if it is created
+		index int // of the webhook among held, or -1 for a new webhook
 	}{
 		{"empty account", nil, -1},
 		{"equal", paramsList{want}, 0},
@@ -139,7 +139,7 @@ func TestEnsureWebhook(t *testing.T) {
 	}
 }
 
-// All callers select the same one of equally old duplicates.
+// All callers select the same webhook among equally old duplicates.
 func TestClient_equallyOldDuplicates(t *testing.T) {
 	t.Parallel()
 	for _, opts := range sortOrders {
@@ -248,8 +248,8 @@ func TestEnsureWebhook_contextEnds(t *testing.T) {
 	assert.Equal(t, []string{listRequest, createRequest}, account.requests())
 }
 
-// A concurrent client creates the webhook. After ErrUnconfirmed it cannot be distinguished from
-// the webhook of the caller.
+// A concurrent client creates the webhook. After ErrUnconfirmed the caller may
+// have created the webhook.
 func TestEnsureWebhook_concurrentCreate(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]bool{0: true, 1: false} {
@@ -271,7 +271,7 @@ func TestEnsureWebhook_concurrentCreate(t *testing.T) {
 	}
 }
 
-// The service is known to omit fields. A secret that is omitted is requested.
+// The service is known to omit fields. The client requests an omitted secret.
 func TestClient_omittedSecret(t *testing.T) {
 	t.Parallel()
 	const text = "sig_sec_0000000000000000000000"
@@ -434,7 +434,7 @@ func TestEnsureWebhook_fractionsOfASecond(t *testing.T) {
 	}
 }
 
-// A webhook without its URL or events cannot be compared.
+// A webhook without a URL or events cannot be compared.
 func TestClient_listWithoutURLOrEvents(t *testing.T) {
 	t.Parallel()
 	list := listJSON(1, 100, 2)

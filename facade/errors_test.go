@@ -25,7 +25,7 @@ var allSentinels = []error{
 	facade.ErrServer, facade.ErrWebhookLimitReached, facade.ErrInvalidArgument, facade.ErrUnexpectedResponse, facade.ErrUnconfirmed,
 }
 
-// getError returns the error of a get with this response.
+// getError returns the error of a get.
 func getError(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Error {
 	t.Helper()
 	wh, err := newClient(t, handler, opts...).GetWebhook(t.Context(), "w")

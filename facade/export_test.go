@@ -1,7 +1,7 @@
 package facade
 
-// SetLimits sets the limits of response bodies, so that a test does not need to
-// transfer megabytes.
+// SetLimits sets the limits of response bodies. Tests transfer kilobytes instead of
+// megabytes.
 func (c *Client) SetLimits(body, errorBody int64) {
 	c.transport.MaxBody, c.transport.MaxErrorBody = body, errorBody
 }

@@ -67,8 +67,8 @@ func newLosingSocket(t *testing.T, s *webhookCounter) http.RoundTripper {
 	return socket{newPipeTransport(t, s.losingCreates).DialContext}
 }
 
-// detached returns a transport that sends with a context of its own. It reports
-// nothing to the hooks in the context of the request.
+// detached returns a transport that sends with a new context. The transport
+// reports nothing to the hooks in the context of the request.
 func detached(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		return next.RoundTrip(r.Clone(context.Background()))
@@ -101,7 +101,7 @@ func (s socket) RoundTrip(r *http.Request) (*http.Response, error) {
 // A fallback sends a request the first way and, after an error, the second way.
 type fallback struct {
 	ways   [2]http.RoundTripper
-	reopen bool // call GetBody, if there is one, instead of reading the body first
+	reopen bool // call GetBody, if set, instead of reading the body first
 }
 
 func (f fallback) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -135,12 +135,12 @@ func (f fallback) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.Join(errs...)
 }
 
-// checkFallback checks that a create is sent once by a transport with two ways, of
-// which one loses the response.
+// checkFallback checks that a transport with two ways sends a create once. One of the ways
+// loses the response.
 func checkFallback(t *testing.T, server *webhookCounter, rt http.RoundTripper, warm bool) {
 	t.Helper()
 	client := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost"))
-	if warm { // so that the client knows that the server has HTTP/1
+	if warm { // the client learns that the server has HTTP/1
 		require.NoError(t, getWebhook(t.Context(), client))
 	}
 	before := server.requests.Load()
@@ -194,7 +194,7 @@ func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
 	}
 }
 
-// The connection that failed is not the one of the response.
+// The response belongs to another connection than the failure.
 func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
 	t.Parallel()
 	refused, server := newRefusedTransport(), newScript(unavailable)
@@ -207,7 +207,7 @@ func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
 	assert.Equal(t, 1, server.requests())
 }
 
-// The body of a request that a transport did not read was not sent.
+// A transport that did not read the body has sent nothing.
 func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 	t.Parallel()
 	wrappers := []struct {
@@ -243,7 +243,7 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 }
 
 // A transport may call the service itself with the context of a request, for example
-// to look for a webhook before it creates one.
+// to look for a webhook before a create.
 func TestRaw_nestedCall(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -25,17 +25,17 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// A fault is a response that is wrong, and its consequences.
+// A fault is a wrong response, with the consequences.
 type fault struct {
 	name    string
 	respond http.HandlerFunc
 	want    error // errAny: an error without a sentinel
 	retry   bool  // an idempotent request is retried
-	// safe means that a create was not processed, and certain that it was rejected.
-	// After any other fault a create is ErrUnconfirmed.
+	// safe means that a create was not processed and is retried. certain means a
+	// rejection. After any other fault a create is ErrUnconfirmed.
 	safe, certain bool
 	success       bool // the status is 2xx, which is sufficient for a delete
-	http1         bool // only HTTP/1 has these bytes
+	http1         bool // bytes of HTTP/1
 }
 
 // errAny stands for an error without a sentinel.
@@ -117,7 +117,7 @@ func faults() []fault {
 	unexpected := facade.ErrUnexpectedResponse
 	switching := hijack(func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
-		_, _ = io.Copy(io.Discard, conn) // until the client closes it
+		_, _ = io.Copy(io.Discard, conn) // until the client leaves
 	})
 	return []fault{
 		{name: "reset after the request", respond: reset, retry: true, want: errAny},

@@ -17,7 +17,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// newFuzzClient returns a client with this response to each request.
+// newFuzzClient returns a client. All requests have the same response.
 func newFuzzClient(t *testing.T, status int, header http.Header, body string) *facade.Client {
 	t.Helper()
 	return newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) { return newResponse(status, body, header), nil }))

@@ -59,8 +59,8 @@ var validParams = facade.CreateWebhookParams{
 	Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
 }
 
-// newFake returns a fake server and a client for it. All exchanges are checked
-// against openapi.yaml.
+// newFake returns a fake server and a client. All exchanges are checked against
+// openapi.yaml.
 func newFake(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, *facade.Client) {
 	t.Helper()
 	server := facadetest.NewServer(opts...)
@@ -69,8 +69,8 @@ func newFake(t *testing.T, opts ...facadetest.Option) (*facadetest.Server, *faca
 	return server, server.Client(facade.WithHTTPClient(&http.Client{Transport: transport}))
 }
 
-// newClientWith returns a client for production that sends through rt. It does not
-// retry, unless an option says so.
+// newClientWith returns a client for production that sends through rt. The default is a
+// client without retries.
 func newClientWith(t *testing.T, rt http.RoundTripper, opts ...facade.Option) *facade.Client {
 	t.Helper()
 	hc := &http.Client{Transport: counted(t, rt)}
@@ -135,7 +135,7 @@ func serveHTTP(handler http.Handler, w http.ResponseWriter, r *http.Request) (is
 	return false
 }
 
-// newTransport returns a transport with its own connections.
+// newTransport returns a transport with new connections.
 func newTransport(t *testing.T) *http.Transport {
 	t.Helper()
 	transport := &http.Transport{MaxResponseHeaderBytes: 256 << 10}
@@ -209,7 +209,7 @@ func unavailable(w http.ResponseWriter, r *http.Request) {
 	respond(http.StatusServiceUnavailable, `{"title":"Later."}`)(w, r)
 }
 
-// tooMany returns a handler that responds 429 with these headers.
+// tooMany returns a handler that responds 429 with headers.
 func tooMany(headers ...string) http.HandlerFunc {
 	return respondWith(http.StatusTooManyRequests, `{"title":"Too many requests."}`, headers...)
 }
@@ -217,8 +217,8 @@ func tooMany(headers ...string) http.HandlerFunc {
 // abort is a handler that closes the connection.
 func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// A script serves each request with the next handler, and with the last one from
-// then on. It records the requests.
+// A script serves each request with the next handler, and all later requests with the
+// last handler. The requests are recorded.
 type script struct {
 	handlers []http.HandlerFunc
 
@@ -408,7 +408,7 @@ func webhookJSON(n int) string {
 		`"url":"https://hooks.example.com/apivideo/%d","signatureSecret":"sig_sec_%022d"}`, n, n, n)
 }
 
-// pageJSON returns a page of a list with these webhooks.
+// pageJSON returns a page of a list.
 func pageJSON(webhooks string, number, size, pages, items any) string {
 	return fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%v,"pageSize":%v,"pagesTotal":%v,"itemsTotal":%v}}`, webhooks, number, size, pages, items)
 }

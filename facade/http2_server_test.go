@@ -35,8 +35,8 @@ import (
 // testHost is the host of testCertificate.
 const testHost = "api.example.com"
 
-// testCertificate returns a certificate and the pool that trusts it. It is valid in
-// a synctest bubble, too, where the year is 2000.
+// testCertificate returns a certificate and a pool with the certificate. The year in a
+// synctest bubble is 2000.
 var testCertificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,8 +65,8 @@ func clientTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: testHost}
 }
 
-// newHTTP2Server starts a server with net/http's HTTP/2 and returns its URL and a
-// transport for it.
+// newHTTP2Server starts a server with net/http's HTTP/2 and returns the URL and a
+// transport.
 func newHTTP2Server(t *testing.T, handler http.Handler) (string, *http.Transport) {
 	t.Helper()
 	certificate, _ := testCertificate()
@@ -91,7 +91,7 @@ type webhookCounter struct {
 
 	mu      sync.Mutex
 	created map[string]int // by URL
-	deleted bool           // the only webhook that there is to delete
+	deleted bool           // the only webhook
 }
 
 // perform does the work of a request and returns the response.
@@ -134,7 +134,7 @@ func (s *webhookCounter) webhooks(url string) int {
 	return s.created[url]
 }
 
-// checkCreate checks the result of a create against the webhooks that it made.
+// checkCreate checks the result of a create against the number of webhooks.
 func (s *webhookCounter) checkCreate(t *testing.T, url string, err error) {
 	t.Helper()
 	switch made := s.webhooks(url); {
@@ -147,18 +147,18 @@ func (s *webhookCounter) checkCreate(t *testing.T, url string, err error) {
 	}
 }
 
-// A frameServer is an HTTP/2 server that writes single frames, so that a test can
-// end a stream or a connection at any point.
+// A frameServer is an HTTP/2 server that writes single frames. A test can end
+// a stream or a connection at any point.
 type frameServer struct {
 	webhookCounter
 	// begin is called with the header block of a request. It returns false if the
 	// request must not be performed.
 	begin func(*frameConn, *frameRequest) bool
-	// end is called with a request that was performed. It writes the response.
+	// end is called with a request that was performed, to write the response.
 	end func(*frameConn, *frameRequest, *httptest.ResponseRecorder)
 	// maxStreams is the limit of concurrent streams on a connection. Zero means none.
 	maxStreams uint32
-	// http1 is the number of first connections that use HTTP/1.1, for one request each.
+	// http1 is the number of first connections with HTTP/1.1, for a single request.
 	http1 int64
 
 	conns atomic.Int64
@@ -167,13 +167,13 @@ type frameServer struct {
 // A frameRequest is a request on one stream.
 type frameRequest struct {
 	stream uint32
-	nth    int // on its connection, from 1
+	nth    int // on the connection, from 1
 	http   *http.Request
 	faulty bool // for begin and end
 }
 
-// A frameConn is a connection that a frameServer accepted. Its reader never writes
-// and its writer never reads, so that both sides can write at the same time.
+// A frameConn is a connection that a frameServer accepted. The reader never writes
+// and the writer never reads, because both sides may write at the same time.
 type frameConn struct {
 	framer *http2.Framer
 	raw    net.Conn
@@ -232,7 +232,7 @@ func (s *frameServer) serve(raw net.Conn) {
 	certificate, _ := testCertificate()
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"},
-		SessionTicketsDisabled: true,                      // the client does not read them before it writes
+		SessionTicketsDisabled: true,                      // the client does not read tickets before a write
 		CurvePreferences:       []tls.CurveID{tls.X25519}, // the fastest
 	}
 	if s.conns.Add(1) <= s.http1 {
@@ -339,7 +339,7 @@ func (s *frameServer) read(c *frameConn) {
 // write lets the writer call f. Errors mean that the client is gone.
 func (c *frameConn) write(f func() error) { c.queue <- func() { _ = f() } }
 
-// Write implements io.Writer for the framer, which passes one frame at a time.
+// Write implements io.Writer for the framer, with one frame at a time.
 func (c *frameConn) Write(frame []byte) (int, error) {
 	if c.cut != nil {
 		frame = frame[:c.cut(len(frame))]

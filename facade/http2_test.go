@@ -215,8 +215,8 @@ func checkFaultyCreate(t *testing.T, f frameFault, server *frameServer, sent int
 	}
 }
 
-// A client may report ErrUnconfirmed for a request that was not processed if it does
-// not know the protocol or the transport.
+// A client may report ErrUnconfirmed for a request that was not processed
+// if the protocol or the transport is unknown.
 func TestHTTP2Faults_otherClients(t *testing.T) {
 	t.Parallel()
 	for _, f := range frameFaults() {
@@ -285,7 +285,7 @@ func TestCreateWebhook_connectionRotation(t *testing.T) {
 		name       string
 		creates    int
 		each       int    // number of requests on a connection
-		announced  bool   // a first GOAWAY without a last stream, as Go and Envoy send it
+		announced  bool   // a first GOAWAY without a last stream, as in Go and Envoy
 		maxStreams uint32 // of a connection
 	}{
 		{"50 requests a connection", creates, 50, false, 0},
@@ -311,7 +311,7 @@ func TestCreateWebhook_connectionRotation(t *testing.T) {
 					if c.served >= test.each && !c.ended {
 						c.ended = true
 						if rotations.Add(1) == 1 {
-							c.pause() // so that requests are in flight
+							c.pause() // with requests in flight
 						}
 						if test.announced {
 							c.goAway(1<<31-1, http2.ErrCodeNo)
@@ -351,7 +351,7 @@ func TestCreateWebhook_idempotencyKey(t *testing.T) {
 	}{
 		{"Idempotency-Key", "Idempotency-Key", []string{"1"}},
 		{"X-Idempotency-Key", "X-Idempotency-Key", []string{"1"}},
-		{"Idempotency-Key without a value", "Idempotency-Key", []string{}}, // net/http does not send it
+		{"Idempotency-Key without a value", "Idempotency-Key", []string{}}, // not sent by net/http
 	}
 	for _, h := range headers {
 		t.Run("HTTP/1/"+h.name, func(t *testing.T) {
@@ -389,8 +389,8 @@ func (s *webhookCounter) losingCreates(w http.ResponseWriter, r *http.Request) {
 	raw("")(w, r)
 }
 
-// checkLostCreate checks that a create on a connection that was used before is sent
-// once if its response is lost.
+// checkLostCreate checks that a create with a lost response is sent once on a pooled
+// connection.
 func checkLostCreate(t *testing.T, server *webhookCounter, client *facade.Client) {
 	t.Helper()
 	require.NoError(t, getWebhook(t.Context(), client))

@@ -19,8 +19,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-// newLargeFake returns a fake without limits that has n webhooks, a client for it, and
-// the IDs.
+// newLargeFake returns a fake without limits that has n webhooks, a client, and the
+// IDs.
 func newLargeFake(t *testing.T, n int, opts ...facadetest.Option) (*facadetest.Server, *facade.Client, []string) {
 	t.Helper()
 	server := facadetest.NewServer(append(opts, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))...)
@@ -197,7 +197,7 @@ func TestWebhooks_bodyCreates(t *testing.T) {
 	}
 }
 
-// assertYielded checks that each webhook was yielded once, and ids among them.
+// assertYielded checks that each webhook was yielded once, and all ids.
 func assertYielded(t *testing.T, ids []string, yielded map[string]int) {
 	t.Helper()
 	for _, id := range ids {
@@ -355,7 +355,7 @@ func TestWebhooks_errorOnSecondPage(t *testing.T) {
 	server, client, ids := newLargeFake(t, 7)
 	server.Inject(facadetest.Fault{
 		Match:  func(r *http.Request) bool { return r.URL.Query().Get("currentPage") == "2" },
-		Times:  4 + 3, // all attempts of one call, and all but the last of another
+		Times:  4 + 3, // all attempts of a call, and three of the next call
 		Status: http.StatusInternalServerError,
 	})
 	webhooks := client.Webhooks(t.Context(), facade.ListOptions{PageSize: 3})

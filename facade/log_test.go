@@ -42,7 +42,7 @@ func (h *logRecorder) Handle(ctx context.Context, r slog.Record) error {
 
 type logValues map[string]any
 
-// logged returns the attributes of a record with its message and level.
+// logged returns the attributes, message and level of a record.
 func logged(t *testing.T, r slog.Record) logValues {
 	t.Helper()
 	all := logValues{"msg": r.Message, "level": r.Level}

@@ -150,7 +150,7 @@ func TestWithApplication_valid(t *testing.T) {
 }
 
 // waitForContext waits until the request is canceled, or for a day, which is longer than
-// the timeouts of these tests.
+// all timeouts here.
 func waitForContext(r *http.Request) error {
 	select {
 	case <-r.Context().Done():
@@ -160,7 +160,7 @@ func waitForContext(r *http.Request) error {
 	}
 }
 
-// stallWithin returns a transport whose body stalls after its first bytes.
+// stallWithin returns a transport whose body stalls after some bytes.
 func stallWithin(status int) roundTripper {
 	return func(r *http.Request) (*http.Response, error) {
 		resp := newResponse(status, "", nil)

@@ -21,8 +21,8 @@ import (
 )
 
 // A simulation is an account on which concurrent programs plan and apply the same desired
-// webhooks. It serves one request at a time, in an order that the test selects, and checks
-// the account after each request.
+// webhooks. The test selects the order of the requests. The account is checked after each
+// request.
 type simulation struct {
 	t       *testing.T
 	server  *facadetest.Server
@@ -41,7 +41,7 @@ type simulation struct {
 	requests []string              // for messages
 }
 
-// newSimulation returns s with these webhooks.
+// newSimulation returns s with webhooks.
 func newSimulation(t *testing.T, s simulation, held paramsList, opts ...facadetest.Option) *simulation {
 	t.Helper()
 	s.t = t
@@ -75,7 +75,7 @@ func (s *simulation) desiredNotifications() map[notification]bool {
 	return now
 }
 
-// A pendingRequest waits for its turn.
+// A pendingRequest waits for a turn.
 type pendingRequest struct {
 	program int
 	request *http.Request
@@ -163,8 +163,8 @@ func (s *simulation) String() string {
 	return fmt.Sprintf("desired: %v\nlimit: %d\n%s\nheld: %v", s.desired, s.limit, strings.Join(s.requests, "\n"), paramsOf(s.server.Webhooks()))
 }
 
-// isReached reports whether the account has each desired webhook once, and beside them
-// only foreign ones.
+// isReached reports whether the account has each desired webhook once, beside foreign
+// webhooks.
 func (s *simulation) isReached() bool {
 	var got []string
 	for _, wh := range s.server.Webhooks() {
@@ -216,8 +216,8 @@ func (s *simulation) planAndApply(ctx context.Context, client *facade.Client) (*
 
 func withoutFaults(*http.Request) (facadetest.Fault, bool) { return facadetest.Fault{}, false }
 
-// finish runs two programs one after the other, without faults. The first one reaches the
-// desired webhooks, and the second one has no changes.
+// finish runs two programs in sequence, without faults. The first program reaches the
+// desired webhooks, and the second program has no changes.
 func (s *simulation) finish() {
 	s.fault = withoutFaults
 	s.isFull = false
@@ -281,7 +281,7 @@ func TestApplyPlan_randomFaults(t *testing.T) {
 	}
 }
 
-// newRandomSimulation returns a simulation and its number of faults.
+// newRandomSimulation returns a simulation and the number of faults.
 func newRandomSimulation(t *testing.T, random *rand.Rand) (*simulation, *int) {
 	t.Helper()
 	const retired = "https://hooks.example.com/retired/"
@@ -343,8 +343,8 @@ func randomFault(random *rand.Rand, r *http.Request) facadetest.Fault {
 }
 
 // Two concurrent programs, in every order of their requests. If there is room, a second run
-// of each program reaches the desired webhooks, also if it begins before the first run of
-// the other program ends. In a full account the second runs follow one after the other.
+// of each program reaches the desired webhooks, also before the first run of the other program
+// ends. In a full account the second runs follow in sequence.
 func TestApplyPlan_everyOrder(t *testing.T) {
 	t.Parallel()
 	a, ab := newParams(hook, eventA), newParams(hook, eventA, eventB)

@@ -490,7 +490,7 @@ func TestApplyPlan_fullAccount(t *testing.T) {
 	}
 }
 
-// A webhook that does not exist frees no place, so that another one is deleted.
+// A webhook that does not exist frees no place, and another webhook is deleted.
 func TestApplyPlan_fullAccountAnd404(t *testing.T) {
 	t.Parallel()
 	account := newAccount(t, paramsList{newParams(hook, eventA), newParams(hook, eventB)}, facadetest.WithWebhookLimit(2))
@@ -526,7 +526,7 @@ func TestApplyPlan_undocumentedSuccess(t *testing.T) {
 	assert.Len(t, account.server.Webhooks(), 1)
 }
 
-// A notification is an event that a URL receives.
+// A notification is an event for a URL.
 type notification struct {
 	url   string
 	event facade.EventType

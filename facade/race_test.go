@@ -2,5 +2,5 @@
 
 package facade_test
 
-// raceEnabled means that a test with many cases runs a tenth of them.
+// raceEnabled means that a test with many cases runs a part, often a tenth.
 const raceEnabled = true

@@ -109,7 +109,7 @@ func TestClient_redirect(t *testing.T) {
 	}
 }
 
-// infinite is a body that never ends.
+// infinite is a body without an end.
 type infinite struct{}
 
 func (infinite) Read(p []byte) (int, error) {
@@ -180,8 +180,8 @@ func TestClient_defaultBodyLimits(t *testing.T) {
 	assert.Len(t, e.Body, errorLimit)
 }
 
-// The client echoes no credential in an error or a log. The service repeats each
-// credential that it has received or sent.
+// The client echoes no credential in an error or a log. The service repeats
+// all credentials.
 func TestClient_redactsCredentials(t *testing.T) {
 	t.Parallel()
 	credentials := []string{testKey, strings.TrimPrefix(basicKey, "Basic ")}

@@ -22,8 +22,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-// longBackoff cannot be confused with a delay that the service asks for. A random part
-// of it is below a second once in 36 million times.
+// longBackoff is longer than each delay that the service asks for. A random part of it
+// is below a second with a probability of 1 in 36 million.
 const longBackoff = 10_000 * time.Hour
 
 func TestClient_retries503(t *testing.T) {
@@ -215,7 +215,7 @@ func TestDeleteWebhook_404AfterAmbiguousAttempt(t *testing.T) {
 	}
 }
 
-// A refused connection does not make a call ambiguous. A call that is ambiguous stays so.
+// A refused connection does not make a call ambiguous. An ambiguous call stays ambiguous.
 func TestClient_retriesRefusedConnection(t *testing.T) {
 	t.Parallel()
 	newRefused := func(handler http.HandlerFunc, refused int) (*facade.Client, *script) {
@@ -245,7 +245,7 @@ func TestClient_retriesRefusedConnection(t *testing.T) {
 	assert.Equal(t, 1, server.requests())
 }
 
-// A brokenConn is a connection that fails to write once it is broken.
+// A brokenConn is a connection that can fail to write.
 type brokenConn struct {
 	net.Conn
 	broken *atomic.Bool
@@ -279,7 +279,7 @@ func TestCreateWebhook_brokenPooledConnection(t *testing.T) {
 	assert.Len(t, server.Webhooks(), 2)
 }
 
-// The body of a response is read before a retry, so that the connection is reused.
+// The body of a response is read before a retry, to reuse the connection.
 func TestClient_reusesConnection(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 100, 60 << 10} {
@@ -371,7 +371,7 @@ func testNeverDoubled(t *testing.T, major int) {
 	results := make(map[string]error)
 	ids := make(map[string]string)
 	createAll(t, client, creates, func(url, id string, err error) { results[url], ids[url] = err, id })
-	fake.Close() // and with it the late requests
+	fake.Close() // also ends the late requests
 	assert.Zero(t, otherMajor.Load())
 
 	held := make(map[string][]string)

@@ -91,7 +91,7 @@ func assertNoLeak(t *testing.T, name string, texts map[string]string, secrets ..
 	}
 }
 
-// The tests below find a string that is not a Secret.
+// The tests below find a plain string.
 func TestAssertNoLeak(t *testing.T) {
 	t.Parallel()
 	leak := leaks(markedSecret)
@@ -258,7 +258,7 @@ func TestSecret_maskedInMemory(t *testing.T) {
 	}
 }
 
-// stringsIn returns all strings in v, also those of unexported fields.
+// stringsIn returns all strings in v, also in unexported fields.
 func stringsIn(v reflect.Value) []string {
 	var all []string
 	switch v.Kind() {

@@ -19,8 +19,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
-// A tokenService is a service with token requests. It records them and the credentials
-// of all other requests.
+// A tokenService is a service with token requests. The token requests and the
+// credentials of all other requests are recorded.
 type tokenService struct {
 	mu          sync.Mutex
 	exchanges   []string // "key" or "refresh", and the body
@@ -386,8 +386,8 @@ func TestWithTokenExchange_errorsAreNotShared(t *testing.T) {
 	})
 }
 
-// A token request of the generated client has no Authorization header, and its 401 does
-// not reject the token of the client.
+// A token request of the generated client has no Authorization header. A 401 does not
+// reject the token of the client.
 func TestRaw_tokenRequest(t *testing.T) {
 	t.Parallel()
 	service := &tokenService{exchange: func(n int) (int, string) {

@@ -110,7 +110,7 @@ func TestClient_invalidParams(t *testing.T) {
 			[]facade.EventType{source, "video.encoding.completed"},
 			`unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)`,
 		},
-		{validParams.URL, []facade.EventType{"VIDEO.SOURCE.RECORDED"}, `did you mean "video.source.recorded"?`},
+		{validParams.URL, []facade.EventType{"VIDEO.SUMMARY.GENERATED"}, `did you mean "video.summary.generated"?`},
 		{validParams.URL, []facade.EventType{" video.caption.generated"}, `unknown event " video.caption.generated"; did you mean "video.caption.generated"?`},
 		{validParams.URL, []facade.EventType{"livestream.broadcast.end"}, `did you mean "live-stream.broadcast.ended"?`},
 		{validParams.URL, []facade.EventType{"video.sumary.generated"}, `did you mean "video.summary.generated"?`},

@@ -175,7 +175,7 @@ func TestTokenCache_error(t *testing.T) {
 	})
 }
 
-// A token request outlives the caller that has caused it.
+// A token request outlives the caller.
 func TestTokenCache_contextOfACaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

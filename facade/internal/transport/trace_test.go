@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watch returns a trace and its hooks for a request with a body.
+// watch returns a trace and hooks for a request with a body.
 func watch(t *testing.T, method string, rt http.RoundTripper, http1 bool) (*trace, *http.Request, *httptrace.ClientTrace) {
 	t.Helper()
 	req, err := http.NewRequest(method, "https://api.example.com/webhooks", strings.NewReader("{}")) //nolint:noctx // watch sets it
@@ -29,7 +29,7 @@ func TestTrace_GetBody(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		header []string // that were written
+		header []string // written before
 		refuse bool
 	}{
 		{"nothing written", nil, false},
