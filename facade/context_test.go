@@ -69,7 +69,7 @@ func TestClient_contextEnds(t *testing.T) {
 						})
 						switch phase.name {
 						case "while it dials":
-							transport.DialContext = func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
+							transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 								<-ctx.Done()
 								return nil, ctx.Err()
 							}

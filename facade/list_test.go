@@ -373,7 +373,7 @@ func TestWebhooks_lastPageForPageBeyondEnd(t *testing.T) {
 	t.Parallel()
 	for _, page := range []int{3, 9, math.MaxInt} {
 		full := webhookJSON(2) + "," + webhookJSON(3)
-		for _, body := range []string{listJSON(2, 2, 3), pageJSON(full, 2, 2, 2, 4), pageJSON(full, page, 2, 2, 4)} {
+		for _, body := range []string{listJSON(2, 2, 3), pageJSON(full, 1, 2, 9, 18), pageJSON(full, page, 2, 2, 4)} {
 			server := newScript(respond(http.StatusOK, body))
 			all, err := facade.Collect(newClient(t, server.ServeHTTP).Webhooks(t.Context(), facade.ListOptions{Page: page, PageSize: 2}))
 			require.NoError(t, err)
