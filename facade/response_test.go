@@ -112,12 +112,9 @@ func TestClient_redirect(t *testing.T) {
 // infinite is a body without an end.
 type infinite struct{}
 
-func (infinite) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
-}
+func (infinite) Read(p []byte) (int, error) { return copy(p, spaces), nil }
+
+var spaces = strings.Repeat(" ", 32<<10)
 
 // respondSize returns a transport whose body is padded to size bytes. A negative size
 // means an infinite body.
