@@ -3,6 +3,7 @@ package facade
 import (
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -51,15 +52,31 @@ func maskTo(b *strings.Builder, s string) Secret {
 		return Secret{}
 	}
 	start := b.Len()
-	var stream keystream
-	binary.BigEndian.PutUint64(stream.hash[:], maphash.String(hashSeed, s))
-	for _, c := range stream.hash[:hashLen] {
-		writeHex(b, c)
-	}
-	for i := range len(s) {
-		writeHex(b, s[i]^stream.at(i))
+	hash := maphash.String(hashSeed, s)
+	appendHex(b, hash, hashLen)
+	for i := 0; i < len(s); i += 8 {
+		var block [8]byte
+		n := copy(block[:], s[i:])
+		appendHex(b, binary.BigEndian.Uint64(block[:])^keystream(hash, i), n)
 	}
 	return Secret{b.String()[start:]}
+}
+
+// appendHex appends the first n of the eight bytes of v.
+func appendHex(b *strings.Builder, v uint64, n int) {
+	var bytes [8]byte
+	var digits [16]byte
+	binary.BigEndian.PutUint64(bytes[:], v)
+	hex.Encode(digits[:], bytes[:])
+	b.Write(digits[:2*n])
+}
+
+// keystream returns the eight bytes for the text at offset i.
+func keystream(hash uint64, i int) uint64 {
+	var input [16]byte
+	binary.BigEndian.PutUint64(input[:8], hash)
+	binary.BigEndian.PutUint64(input[8:], uint64(i)) //nolint:gosec // not negative
+	return maphash.Bytes(streamSeed, input[:])
 }
 
 // Reveal returns the text. The zero Secret returns "".
@@ -67,47 +84,12 @@ func (s Secret) Reveal() string {
 	if s.IsZero() {
 		return ""
 	}
-	var stream keystream
-	for i := range hashLen {
-		stream.hash[i] = s.byteAt(i)
-	}
-	text := make([]byte, len(s.masked)/2-hashLen)
+	masked, _ := hex.DecodeString(s.masked) // written by maskTo
+	hash, text := binary.BigEndian.Uint64(masked), masked[hashLen:]
 	for i := range text {
-		text[i] = s.byteAt(hashLen+i) ^ stream.at(i)
+		text[i] ^= byte(keystream(hash, i&^7) >> (56 - 8*(i%8)))
 	}
 	return string(text)
-}
-
-// A keystream is a sequence of bytes that a hash selects.
-type keystream struct {
-	hash  [hashLen + 8]byte // followed by the number of a block
-	block [8]byte
-}
-
-// at returns byte i. It must be called for each i from 0.
-func (k *keystream) at(i int) byte {
-	if i%len(k.block) == 0 {
-		binary.BigEndian.PutUint64(k.hash[hashLen:], uint64(i)) //nolint:gosec // not negative
-		binary.BigEndian.PutUint64(k.block[:], maphash.Bytes(streamSeed, k.hash[:]))
-	}
-	return k.block[i%len(k.block)]
-}
-
-func writeHex(b *strings.Builder, c byte) {
-	const digits = "0123456789abcdef"
-	b.WriteByte(digits[c>>4])
-	b.WriteByte(digits[c&0xf])
-}
-
-// byteAt returns byte i of the masked text.
-func (s Secret) byteAt(i int) byte { return fromHex(s.masked[2*i])<<4 | fromHex(s.masked[2*i+1]) }
-
-// fromHex returns the value of a digit of writeHex.
-func fromHex(c byte) byte {
-	if c >= 'a' {
-		return c - 'a' + 10
-	}
-	return c - '0'
 }
 
 // IsZero reports whether s holds no text.

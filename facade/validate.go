@@ -59,7 +59,9 @@ func (v validator) checkURL(rawURL string) error {
 	return nil
 }
 
-func isInvisible(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) }
+func isInvisible(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII && unicode.Is(unicode.Cf, r)
+}
 
 // checkHost returns the reason why the host or port of u is invalid, or nil. The
 // reason is a predicate. url.Parse accepts ports with any number of digits.
@@ -82,17 +84,20 @@ func checkHost(u *url.URL) error {
 // isName reports whether host is a host name, possibly internationalized. The last
 // label of a name has a letter: 127.1 and 0x7f000001 are addresses to some resolvers.
 func isName(host string) bool {
-	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
-	for _, label := range labels {
+	last := ""
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
 		if label == "" || strings.Trim(label, "-") != label || strings.ContainsFunc(label, isNoNameCharacter) {
 			return false
 		}
+		last = label
 	}
-	last := labels[len(labels)-1]
 	return !strings.HasPrefix(strings.ToLower(last), "0x") && strings.ContainsFunc(last, unicode.IsLetter)
 }
 
 func isNoNameCharacter(r rune) bool {
+	if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+		return false
+	}
 	return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && r != '-' && r != '_'
 }
 
