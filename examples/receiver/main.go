@@ -38,10 +38,7 @@ const maxAge = 5 * time.Minute
 
 // The timeouts of a notification. The work may take five seconds, as long as the claim
 // of the deduplicator.
-const (
-	readTimeout     = 5 * time.Second
-	shutdownTimeout = readTimeout + 5*time.Second
-)
+const readTimeout, shutdownTimeout = 5 * time.Second, 10 * time.Second
 
 func main() {
 	r := &receiver{out: os.Stdout, logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
