@@ -70,7 +70,7 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 
 // isService reports whether base is a server of api.video.
 func isService(base *url.URL) bool {
-	return slices.Contains([]string{productionURL, sandboxURL}, "https://"+strings.ToLower(base.Hostname()))
+	return slices.Contains([]string{productionURL, sandboxURL}, "https://"+strings.ToLower(strings.TrimSuffix(base.Hostname(), ".")))
 }
 
 // identification returns the headers of each request.

@@ -71,7 +71,7 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		{"https://1.example", ""},
 		{"https://हिन्दी.example", ""},
 	}
-	for _, environment := range []facade.Option{facade.WithBaseURL("https://WS.api.video"), facade.WithSandbox()} {
+	for _, environment := range []facade.Option{facade.WithBaseURL("https://WS.api.video."), facade.WithSandbox()} {
 		for _, test := range tests {
 			server := newScript(succeed)
 			client := newClientWith(t, inMemory(server), environment)

@@ -125,7 +125,7 @@ func (a *app) newClient() (*facade.Client, error) {
 	if key == "" {
 		return nil, usagef("%s is not set; export an API key of %s", envAPIKey, a.environment())
 	}
-	if u, err := url.Parse(a.baseURL); err == nil && strings.EqualFold(u.Hostname(), "ws.api.video") {
+	if u, err := url.Parse(a.baseURL); err == nil && strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "ws.api.video") {
 		return nil, usagef("--base-url is the server of production; use --production")
 	}
 	opts := []facade.Option{facade.WithApplication("apivideo-webhooks", applicationVersion())}

@@ -144,7 +144,7 @@ func (f *forwarder) print(line forwardedJSON) {
 	ok := line.Status >= 200 && line.Status < 300
 	text := line.Time.Local().Format(time.TimeOnly) + " " + paintStatus(ok, strconv.Itoa(line.Status))
 	if line.Verified {
-		text += " " + line.ID[:shortID] + " " + clean(string(line.Type))
+		text += " " + line.ID[:min(len(line.ID), shortID)] + " " + clean(string(line.Type))
 	}
 	if line.Error != "" {
 		text += " " + oneLine(line.Error)

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -215,6 +216,7 @@ func TestListen_ambiguousCreation(t *testing.T) {
 	case <-arrived:
 	case <-p.ended:
 	}
+	require.Eventually(t, func() bool { return len(server.Webhooks()) == 1 }, processTimeout, time.Millisecond)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	assert.Equal(t, exitSignal+int(syscall.SIGINT), p.wait(), p.errOut)
 	assert.Contains(t, p.errOut.String(), "Deleted ")
