@@ -46,10 +46,10 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil && a.out.err != nil {
-		err = fmt.Errorf("the output cannot be written: %w", a.out.err)
+	if err == nil && a.out.err() != nil {
+		err = fmt.Errorf("the output cannot be written: %w", a.out.err())
 	}
-	if err != nil && !a.started && a.out.err == nil {
+	if err != nil && !a.started && a.out.err() == nil {
 		err = usageError{err}
 	}
 	code := exitCode(ctx, err)

@@ -50,7 +50,7 @@ func (a *app) newApply() *cobra.Command {
 					return err
 				}
 			}
-			if a.out.err != nil {
+			if a.out.err() != nil {
 				return nil //nolint:nilerr // the user has not seen the plan, and execute returns the error
 			}
 			if secretsPath == "" {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 	"unicode"
@@ -16,18 +17,29 @@ import (
 )
 
 // output is stdout. It keeps the first error, so that a command fails if its output
-// is lost.
+// is lost. Handlers of requests in flight may write after the end of a command.
 type output struct {
-	w   io.Writer
-	err error
+	w io.Writer
+
+	mu    sync.Mutex
+	first error
+}
+
+// err returns the first error.
+func (o *output) err() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.first
 }
 
 func (o *output) Write(p []byte) (int, error) {
-	if o.err != nil {
-		return 0, o.err
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.first != nil {
+		return 0, o.first
 	}
 	n, err := o.w.Write(p)
-	o.err = err
+	o.first = err
 	return n, err
 }
 
