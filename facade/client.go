@@ -22,11 +22,12 @@ const (
 // key. A Client is safe for concurrent use. Create one and keep it to reuse
 // connections. There is no Close.
 type Client struct {
-	server    string // with a slash at the end
-	base      *url.URL
-	transport *transport.Client
-	rateLimit *latestRateLimit
-	validator validator
+	server      string // with a slash at the end
+	webhooksURL string // of the list, without a query
+	base        *url.URL
+	transport   *transport.Client
+	rateLimit   *latestRateLimit
+	validator   validator
 }
 
 // NewClient returns a client for production, unless an option selects another
@@ -62,6 +63,11 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 		Retry:  transport.Policy(cfg.retry),
 		Logger: cfg.logger,
 	}
+	list, err := gen.NewListWebhooksRequest(c.server, nil)
+	if err != nil {
+		return nil, redactor.Error(invalid(op, err))
+	}
+	c.webhooksURL = list.URL.String()
 	if cfg.tokens {
 		c.transport.Auth = newTokenCache(c.transport, c.server, NewSecret(apiKey))
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	maxPageSize = 100
+	defaultPageSize = 25 // of the service
+	maxPageSize     = 100
 	// maxScans limits the scans of Webhooks over a changing list. A loop body with
 	// a deletion of each webhook halves the list in each scan. Ten scans therefore
 	// suffice for 500 pages.
@@ -52,6 +53,8 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 		Data       []webhookModel `json:"data"`
 		Pagination gen.Pagination `json:"pagination"`
 	}
+	// An element without an ID remains if the response has no data.
+	model.Data = make([]webhookModel, 1, cmp.Or(opts.PageSize, defaultPageSize))
 	r, err := do(ctx, c.transport, op, &model, func() (*http.Request, error) {
 		return gen.NewListWebhooksRequest(c.server, &params)
 	})

@@ -8,8 +8,7 @@ import (
 )
 
 // EventType is the name of an event. The service adds events from time to time. A
-// response may therefore contain events unknown to this version. Valid reports
-// whether an event is known.
+// response may therefore contain events that EventTypes does not return.
 type EventType = gen.EventType
 
 // The events that this version knows.
@@ -72,12 +71,14 @@ type Page struct {
 	TotalPages, TotalItems int
 }
 
-// A webhookModel is a generated model whose date is decoded without an allocation
-// and without an error.
+// A webhookModel has the fields of gen.Webhook. The date is decoded without an
+// allocation and without an error.
 type webhookModel struct {
-	gen.Webhook
-
-	CreatedAt lenientTime `json:"createdAt"`
+	WebhookID       string      `json:"webhookId"`
+	CreatedAt       lenientTime `json:"createdAt"`
+	Events          []EventType `json:"events"`
+	URL             string      `json:"url"`
+	SignatureSecret string      `json:"signatureSecret"`
 }
 
 // A lenientTime is zero if the JSON is not an RFC 3339 time.

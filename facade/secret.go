@@ -51,32 +51,25 @@ func maskTo(b *strings.Builder, s string) Secret {
 	if s == "" {
 		return Secret{}
 	}
-	start := b.Len()
 	hash := maphash.String(hashSeed, s)
-	appendHex(b, hash, hashLen)
-	for i := 0; i < len(s); i += 8 {
-		var block [8]byte
-		n := copy(block[:], s[i:])
-		appendHex(b, binary.BigEndian.Uint64(block[:])^keystream(hash, i), n)
-	}
+	masked := make([]byte, 0, 256) // on the stack
+	masked = append(binary.BigEndian.AppendUint64(masked, hash), s...)
+	applyKeystream(masked[hashLen:], hash)
+	start := b.Len()
+	b.Write(hex.AppendEncode(masked, masked)[len(masked):])
 	return Secret{b.String()[start:]}
 }
 
-// appendHex appends the first n of the eight bytes of v.
-func appendHex(b *strings.Builder, v uint64, n int) {
-	var bytes [8]byte
-	var digits [16]byte
-	binary.BigEndian.PutUint64(bytes[:], v)
-	hex.Encode(digits[:], bytes[:])
-	b.Write(digits[:2*n])
-}
-
-// keystream returns the eight bytes for the text at offset i.
-func keystream(hash uint64, i int) uint64 {
-	var input [16]byte
+// applyKeystream masks text, or unmasks it. The hash of the text selects the keystream.
+func applyKeystream(text []byte, hash uint64) {
+	var input [16]byte // the hash and the offset
 	binary.BigEndian.PutUint64(input[:8], hash)
-	binary.BigEndian.PutUint64(input[8:], uint64(i)) //nolint:gosec // not negative
-	return maphash.Bytes(streamSeed, input[:])
+	for i := 0; i < len(text); i += 8 {
+		binary.BigEndian.PutUint64(input[8:], uint64(i))
+		var block [8]byte
+		binary.BigEndian.PutUint64(block[:], maphash.Bytes(streamSeed, input[:]))
+		subtle.XORBytes(text[i:], text[i:], block[:])
+	}
 }
 
 // Reveal returns the text. The zero Secret returns "".
@@ -85,11 +78,8 @@ func (s Secret) Reveal() string {
 		return ""
 	}
 	masked, _ := hex.DecodeString(s.masked) // written by maskTo
-	hash, text := binary.BigEndian.Uint64(masked), masked[hashLen:]
-	for i := range text {
-		text[i] ^= byte(keystream(hash, i&^7) >> (56 - 8*(i%8))) //nolint:gosec // one byte
-	}
-	return string(text)
+	applyKeystream(masked[hashLen:], binary.BigEndian.Uint64(masked))
+	return string(masked[hashLen:])
 }
 
 // IsZero reports whether s holds no text.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -60,22 +61,27 @@ func (v validator) checkURL(rawURL string) error {
 }
 
 func isInvisible(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII && unicode.Is(unicode.Cf, r)
+	if r <= unicode.MaxASCII {
+		return r <= ' ' || r == '\x7f'
+	}
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
 // checkHost returns the reason why the host or port of u is invalid, or nil. The
 // reason is a predicate. url.Parse accepts ports with any number of digits.
 func checkHost(u *url.URL) error {
 	host, port := u.Hostname(), u.Port()
-	n, err := strconv.ParseUint(port, 10, 16)
+	if port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("has the invalid port %s", port)
+		}
+	}
 	switch {
-	case port != "" && (err != nil || n == 0):
-		return fmt.Errorf("has the invalid port %s", port)
 	case host == "":
 		return errors.New("has no host")
 	case strings.HasSuffix(u.Host, ":"):
 		return errors.New("has an empty port")
-	case parseIP(host) == nil && !isName(host):
+	case !isName(host) && parseIP(host) == nil:
 		return fmt.Errorf("has the invalid host %q", host)
 	}
 	return nil
@@ -84,21 +90,24 @@ func checkHost(u *url.URL) error {
 // isName reports whether host is a host name, possibly internationalized. The last
 // label of a name has a letter: 127.1 and 0x7f000001 are addresses to some resolvers.
 func isName(host string) bool {
-	last := ""
-	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
-		if label == "" || strings.Trim(label, "-") != label || strings.ContainsFunc(label, isNoNameCharacter) {
+	rest, label, hasLetter, more := strings.TrimSuffix(host, "."), "", false, true
+	for more {
+		label, rest, more = strings.Cut(rest, ".")
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
-		last = label
+		hasLetter = false
+		for _, r := range label {
+			switch {
+			case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r > unicode.MaxASCII && unicode.IsLetter(r):
+				hasLetter = true
+			case '0' <= r && r <= '9', r == '-', r == '_', r > unicode.MaxASCII && unicode.In(r, unicode.M, unicode.Nd):
+			default:
+				return false
+			}
+		}
 	}
-	return !strings.HasPrefix(strings.ToLower(last), "0x") && strings.ContainsFunc(last, unicode.IsLetter)
-}
-
-func isNoNameCharacter(r rune) bool {
-	if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
-		return false
-	}
-	return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && r != '-' && r != '_'
+	return hasLetter && !strings.HasPrefix(label, "0x") && !strings.HasPrefix(label, "0X")
 }
 
 // isLoopback reports whether host is this machine.
@@ -121,7 +130,7 @@ func (v validator) checkEvent(e EventType) error {
 		return errors.New("an event is empty")
 	case !utf8.ValidString(string(e)):
 		return fmt.Errorf("the event %q is not UTF-8", string(e))
-	case e.Valid() || v.unknownEvents:
+	case v.unknownEvents || slices.Contains(EventTypes(), e):
 		return nil
 	}
 	nearest, least := EventType(""), 0

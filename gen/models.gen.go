@@ -20,26 +20,6 @@ const (
 	EventTypeVideoSummaryGenerated         EventType = "video.summary.generated"
 )
 
-// Valid indicates whether the value is a known member of the EventType enum.
-func (e EventType) Valid() bool {
-	switch e {
-	case EventTypeLiveStreamBroadcastEnded:
-		return true
-	case EventTypeLiveStreamBroadcastStarted:
-		return true
-	case EventTypeVideoCaptionGenerated:
-		return true
-	case EventTypeVideoEncodingQualityCompleted:
-		return true
-	case EventTypeVideoSourceRecorded:
-		return true
-	case EventTypeVideoSummaryGenerated:
-		return true
-	default:
-		return false
-	}
-}
-
 // AccessToken A pair of tokens.
 type AccessToken struct {
 	// AccessToken The token for the Authorization header.

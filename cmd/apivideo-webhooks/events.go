@@ -16,7 +16,7 @@ func (a *app) parseEvents(names []string) ([]facade.EventType, error) {
 	events := make([]facade.EventType, len(names))
 	for i, name := range names {
 		events[i] = facade.EventType(name)
-		if events[i].Valid() || a.unknownEvents && name != "" {
+		if slices.Contains(facade.EventTypes(), events[i]) || a.unknownEvents && name != "" {
 			continue
 		}
 		return nil, usagef("unknown event %q; did you mean %q? (--unknown-events allows unknown events)", name, nearestEvent(name))

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
@@ -67,7 +69,7 @@ func (h *fakeHandler) deliver(w http.ResponseWriter, r *http.Request) {
 		writeControlError(w, err)
 		return
 	}
-	if !n.Type.Valid() && !h.unknownEvents {
+	if !h.unknownEvents && !slices.Contains(facade.EventTypes(), n.Type) {
 		writeControlError(w, fmt.Errorf("unknown event %q; did you mean %q? (--unknown-events allows unknown events)", string(n.Type), nearestEvent(string(n.Type))))
 		return
 	}

@@ -2,9 +2,11 @@ package facadetest
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
@@ -57,7 +59,9 @@ func newConfig(opts []Option) config {
 }
 
 // accepts reports whether the server accepts an event.
-func (c config) accepts(event gen.EventType) bool { return c.unknownEvents || event.Valid() }
+func (c config) accepts(event gen.EventType) bool {
+	return c.unknownEvents || slices.Contains(facade.EventTypes(), event)
+}
 
 // WithAPIKey sets the API key that the server accepts. The default is a
 // random key. NewServer panics if the key is empty.
