@@ -19,7 +19,7 @@ import (
 // Limits after a signal: of the requests to the service, and of requests in flight.
 const (
 	endTimeout      = 10 * time.Second
-	shutdownTimeout = 3 * time.Second
+	shutdownTimeout = time.Second
 )
 
 // listenFlags are the flags of listen.

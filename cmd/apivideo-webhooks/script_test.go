@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,11 +26,31 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-// TestMain makes the test binary available as apivideo-webhooks. Each use is a
-// process of its own.
+// program is the name of the tool.
+const program = "apivideo-webhooks"
+
+// TestMain builds the tool. Tests run it as a process. Processes in the background are
+// the test binary itself, so that the race detector sees them.
 func TestMain(m *testing.M) {
-	_ = os.Setenv("GORACE", raceOptions) // the name is valid
-	testscript.Main(m, map[string]func(){"apivideo-webhooks": main})
+	if os.Args[0] == program {
+		main()
+	}
+	os.Exit(buildAndTest(m))
+}
+
+func buildAndTest(m *testing.M) int {
+	folder, err := os.MkdirTemp("", program)
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(folder)
+	if out, err := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", folder, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	_ = os.Setenv("PATH", folder+":"+os.Getenv("PATH")) // the name is valid
+	_ = os.Setenv("GORACE", raceOptions)                // the name is valid
+	_ = flag.Set("test.parallel", "8")                  // most tests wait for a process
+	return m.Run()
 }
 
 // raceOptions lets a process with the race detector end at once. By default it
@@ -197,7 +218,11 @@ type process struct {
 	ended       chan struct{}
 }
 
+// startProcess starts a command. The tool has the race detector if the tests have it.
 func startProcess(cmd *exec.Cmd) (*process, error) {
+	if cmd.Args[0] == program {
+		cmd.Path, _ = os.Executable() // the system knows the path
+	}
 	p := &process{cmd: cmd, out: newWatchedBuffer(), errOut: newWatchedBuffer(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.errOut
 	if err := cmd.Start(); err != nil {
