@@ -46,10 +46,11 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil && a.out.err() != nil {
-		err = fmt.Errorf("the output cannot be written: %w", a.out.err())
-	}
-	if err != nil && !a.started && a.out.err() == nil {
+	lost := a.out.err()
+	switch {
+	case lost != nil && (err == nil || !a.started):
+		err = fmt.Errorf("%w: %w", errOutputLost, lost)
+	case err != nil && !a.started:
 		err = usageError{err}
 	}
 	code := exitCode(ctx, err)
@@ -112,7 +113,7 @@ func (a *app) checkFlagsBefore(cmd *cobra.Command) {
 func (a *app) environment() string {
 	switch {
 	case a.baseURL != "":
-		return a.baseURL
+		return redactURL(a.baseURL)
 	case a.production:
 		return "production"
 	}

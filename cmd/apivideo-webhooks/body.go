@@ -1,8 +1,6 @@
 package main
 
-import (
-	"strings"
-)
+import "strings"
 
 // readBody returns the bytes of --body: @file, - for stdin, or the text itself.
 func (a *app) readBody(flag string) ([]byte, error) {

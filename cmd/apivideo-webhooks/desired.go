@@ -43,13 +43,15 @@ func (d *desiredFlags) plan(ctx context.Context, a *app, client *facade.Client) 
 	if err != nil {
 		return nil, err
 	}
-	if d.owns != "" {
-		want.Owns = d.owns
-	}
 	var opts facade.PlanOptions
 	if want.Owns != "" {
 		if opts.Owns, err = ownerOf(want.Owns); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: owns %w", d.file, err)
+		}
+	}
+	if d.owns != "" {
+		if opts.Owns, err = ownerOf(d.owns); err != nil {
+			return nil, usagef("--owns %w", err)
 		}
 	}
 	params := make([]facade.CreateWebhookParams, len(want.Webhooks))
@@ -106,7 +108,7 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 // https://example.com/shop does not own https://example.com/shopping.
 func ownerOf(prefix string) (func(*facade.Webhook) bool, error) {
 	if u, err := url.Parse(prefix); err != nil || u.Scheme == "" || u.Host == "" {
-		return nil, usagef("--owns %q is invalid; use an absolute URL such as https://hooks.example.com/shop/", redactURL(prefix))
+		return nil, fmt.Errorf("%q is invalid; use an absolute URL such as https://hooks.example.com/shop/", redactURL(prefix))
 	}
 	return func(wh *facade.Webhook) bool {
 		rest, ok := strings.CutPrefix(wh.URL, prefix)

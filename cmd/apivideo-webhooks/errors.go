@@ -27,6 +27,9 @@ const (
 // errPending means that a plan has changes. execute does not print it.
 var errPending = errors.New("the plan has changes")
 
+// errOutputLost means that stdout is closed or full.
+var errOutputLost = errors.New("the output cannot be written")
+
 // usageError is an invalid command line.
 type usageError struct{ error }
 
@@ -39,6 +42,17 @@ type signalError struct{ os.Signal }
 
 func (e signalError) Error() string { return e.String() }
 
+// join returns both errors in one line. Each may be nil.
+func join(x, y error) error {
+	switch {
+	case x == nil:
+		return y
+	case y == nil:
+		return x
+	}
+	return fmt.Errorf("%w; %w", x, y)
+}
+
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	var sig signalError
@@ -49,6 +63,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitPending
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, errOutputLost):
+		return exitError
 	case errors.As(context.Cause(ctx), &sig):
 		if number, ok := sig.Signal.(syscall.Signal); ok {
 			return exitSignal + int(number)
@@ -70,6 +86,8 @@ func (a *app) message(ctx context.Context, cmd *cobra.Command, err error) string
 	switch {
 	case errors.As(err, &usage):
 		return fmt.Sprintf(`%s; see "%s --help"`, oneLine(text), cmd.CommandPath())
+	case errors.Is(err, errOutputLost):
+		return text
 	case errors.As(context.Cause(ctx), &sig):
 		return fmt.Sprintf("%s (%s); run the command again", text, sig)
 	case errors.Is(err, facade.ErrUnauthorized):
@@ -78,8 +96,10 @@ func (a *app) message(ctx context.Context, cmd *cobra.Command, err error) string
 		return fmt.Sprintf("%s; run the command again in %s", text, e.RetryAfter.Round(time.Second))
 	case errors.Is(err, facade.ErrWebhookLimitReached):
 		return text + `; delete a webhook first, see "apivideo-webhooks list"`
-	case errors.Is(err, facade.ErrUnconfirmed):
+	case errors.Is(err, facade.ErrUnconfirmed) && cmd.Name() == "create":
 		return text + `; the webhook may exist, see "apivideo-webhooks list", or use ensure instead of create`
+	case errors.Is(err, facade.ErrUnconfirmed):
+		return text + "; the webhook may exist; run the command again, which creates no duplicate"
 	case errors.Is(err, facade.ErrServer), errors.As(err, &e) && e.StatusCode == 0:
 		return fmt.Sprintf("%s; check that %s is available and run the command again", text, a.environment())
 	}

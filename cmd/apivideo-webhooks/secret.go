@@ -63,7 +63,10 @@ func (s *secretInput) read() (facade.Secret, error) {
 	}
 	secrets, err := readSecrets(s.path)
 	if err != nil {
-		return facade.Secret{}, err
+		return facade.Secret{}, fmt.Errorf("%w; use a file by create or apply", err)
+	}
+	if s.webhookID == "" {
+		return facade.Secret{}, usagef("%s has a secret for each webhook ID; use --webhook-id", s.path)
 	}
 	if secret, ok := secrets.find(s.webhookID); ok {
 		return secret, nil
