@@ -41,9 +41,9 @@ The tunnel leads from PUBLIC_URL to --port on this machine. listen creates a
 temporary webhook and deletes it at the end. After a crash the next run on this
 machine deletes it. The query parameter ` + marker + ` marks the webhook.
 
-If the output is closed, listen goes on until a signal.
 Requests without a valid signature get 401. The status of the receiver is passed
-back: 502 if it cannot be reached, 504 after --forward-timeout.`,
+back: 502 if it cannot be reached, 504 after --forward-timeout. If the output is
+closed, listen continues until a signal.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.listen(cmd.Context(), flags)
@@ -80,7 +80,7 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 		if rec, err = openRecorder(flags.record); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, rec.close()) }()
+		defer func() { err = join(err, rec.close()) }()
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(flags.port)))
 	if err != nil {
@@ -91,18 +91,18 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 		return err
 	}
 
-	r, err := startRun()
+	r, err := startRun(a.account())
 	if err != nil {
 		return err
 	}
 	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.publicURL), Events: events})
 	if errors.Is(err, facade.ErrUnconfirmed) && wh == nil {
-		return errors.Join(err, a.removeUnconfirmed(ctx, client, r))
+		return join(err, a.removeUnconfirmed(ctx, client, r))
 	}
 	if wh == nil {
-		return errors.Join(err, r.end())
+		return join(err, r.end())
 	}
-	defer func() { err = errors.Join(err, a.endRun(ctx, client, r, wh)) }()
+	defer func() { err = join(err, a.endRun(ctx, client, r, wh)) }()
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,11 @@ func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 	if len(flags.events) == 0 {
 		return facade.EventTypes(), nil
 	}
-	return a.parseEvents(flags.events)
+	events, err := a.parseEvents(flags.events)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return events, nil
 }
 
 // removeUnconfirmed looks for the webhook of an unconfirmed creation and deletes it,

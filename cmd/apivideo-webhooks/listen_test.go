@@ -165,7 +165,8 @@ func TestListen_killed(t *testing.T) {
 	foreign := len(server.Webhooks())
 	here, there := t.TempDir(), t.TempDir()
 	start := func(config string) *process {
-		p := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+		// An empty marker does not hide the marker of the run.
+		p := startListen(t, server, config, "https://tunnel.example.com/hook?"+marker+"=", "http://127.0.0.1:1/")
 		_, err := p.url()
 		require.NoError(t, err)
 		return p
@@ -193,6 +194,59 @@ func TestListen_killed(t *testing.T) {
 	files, err := os.ReadDir(filepath.Join(here, "apivideo-webhooks", "listen"))
 	require.NoError(t, err)
 	assert.Empty(t, files)
+}
+
+// The files of runs whose webhooks do not exist are removed after an hour, except those
+// of running processes and of other accounts.
+func TestListen_staleRunFiles(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer()
+	t.Cleanup(server.Close)
+	config := t.TempDir()
+	folder := filepath.Join(config, "apivideo-webhooks", "listen")
+	files := func() (names []string) {
+		entries, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	start := func() *process {
+		p := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+		_, err := p.url()
+		require.NoError(t, err)
+		return p
+	}
+	age := func() {
+		old := time.Now().Add(-staleAge)
+		for _, name := range files() {
+			require.NoError(t, os.Chtimes(filepath.Join(folder, name), old, old))
+		}
+	}
+
+	killed := start()
+	crashed := files()
+	killed.kill()
+	require.NoError(t, server.Client().DeleteWebhook(t.Context(), server.Webhooks()[0].ID)) // by hand
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "A"), []byte("another account"), 0o600))
+	running := start()
+	require.Len(t, files(), 3, "the file of the crash is young")
+	require.Subset(t, files(), crashed)
+
+	age()
+	account, err := os.ReadFile(filepath.Join(folder, crashed[0]))
+	require.NoError(t, err)
+	require.NoError(t, removeStale(folder, string(account), map[string]bool{crashed[0]: true}))
+	require.Subset(t, files(), crashed, "the webhook exists")
+	next := start()
+	require.Len(t, files(), 3)
+	assert.NotSubset(t, files(), crashed)
+	for _, p := range []*process{running, next} {
+		require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+		require.Equal(t, exitOK, p.wait(), p.errOut)
+	}
+	assert.Equal(t, []string{"A"}, files())
 }
 
 // A creation without a response may have created the webhook.
@@ -291,4 +345,18 @@ func TestRecord_bytes(t *testing.T) {
 		require.Len(t, records, 1)
 		assert.Equal(t, body, string(records[0].bytes()))
 	}
+}
+
+// A device keeps its mode, also for root.
+func TestOpenRecorder_device(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(name, 0o640))
+	rec, err := openRecorder(name)
+	require.NoError(t, err)
+	require.NoError(t, rec.add(record{}))
+	require.NoError(t, rec.close())
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o640), info.Mode().Perm())
 }

@@ -43,7 +43,7 @@ func buildAndTest(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	if out, err := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", folder, ".").CombinedOutput(); err != nil {
 		panic(string(out))
 	}
