@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -282,27 +281,4 @@ func TestApply_outputLost(t *testing.T) {
 	assert.Equal(t, exitError, cmd.ProcessState.ExitCode())
 	assert.Contains(t, errOut.String(), "Error: the output cannot be written: ")
 	assert.Equal(t, before, server.Webhooks())
-}
-
-// A delivery of 30 seconds does not outlast a signal.
-func TestSend_signal(t *testing.T) {
-	t.Parallel()
-	server := facadetest.NewServer()
-	t.Cleanup(server.Close)
-	arrived := make(chan struct{})
-	server.Inject(facadetest.Fault{Match: matchNth(1, func() { close(arrived) }), Process: true, Delay: processTimeout})
-	cmd := newCommand(t, server, "send", "video.source.recorded", "--to", server.URL, "--timeout", "1m")
-	cmd.Env = append(cmd.Env, "APIVIDEO_WEBHOOK_SECRET=sig_sec_1")
-	start := time.Now()
-	p, err := startProcess(cmd)
-	require.NoError(t, err)
-	t.Cleanup(p.kill)
-	select {
-	case <-arrived:
-	case <-p.ended:
-	}
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	assert.Equal(t, exitSignal+int(syscall.SIGTERM), p.wait(), p.errOut)
-	assert.Equal(t, "Error: the delivery was interrupted (terminated); run the command again\n", p.errOut.String())
-	assert.Less(t, time.Since(start), processTimeout)
 }

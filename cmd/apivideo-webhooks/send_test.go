@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+)
+
+// A signal ends send although the receiver hangs.
+func TestSend_signal(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		prefix  string
+		signals []os.Signal
+		want    int
+		text    string
+	}{
+		{"SIGHUP", "", []os.Signal{syscall.SIGHUP}, 129, "hangup"},
+		{"SIGINT", "", []os.Signal{syscall.SIGINT}, 130, "interrupt"},
+		{"SIGTERM", "", []os.Signal{syscall.SIGTERM}, 143, "terminated"},
+		{"SIGHUP with nohup", "trap '' HUP; ", []os.Signal{syscall.SIGHUP, syscall.SIGINT}, 130, "interrupt"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server := facadetest.NewServer()
+			t.Cleanup(server.Close)
+			arrived := make(chan struct{})
+			server.Inject(facadetest.Fault{Match: matchNth(1, func() { close(arrived) }), Process: true, Delay: processTimeout})
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", test.prefix+"exec apivideo-webhooks send video.source.recorded --timeout 1m --to "+server.URL)
+			cmd.Env = append(os.Environ(), "APIVIDEO_WEBHOOK_SECRET=sig_sec_1")
+			p, err := startProcess(cmd)
+			require.NoError(t, err)
+			t.Cleanup(p.kill)
+			select {
+			case <-arrived:
+			case <-p.ended:
+			}
+			for _, s := range test.signals {
+				require.NoError(t, p.cmd.Process.Signal(s))
+			}
+			assert.Equal(t, test.want, p.wait(), p.errOut)
+			assert.Equal(t, "Error: the delivery was interrupted ("+test.text+"); run the command again\n", p.errOut.String())
+		})
+	}
+}
