@@ -21,6 +21,11 @@ type fakeFlags struct {
 	interval     time.Duration
 }
 
+// servingJSON is the output of fake.
+type servingJSON struct {
+	URL string `json:"url"`
+}
+
 func (a *app) newFake() *cobra.Command {
 	var flags fakeFlags
 	cmd := &cobra.Command{
@@ -49,7 +54,7 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 			defer server.Close()
 			url := "http://" + listener.Addr().String()
 			if a.jsonOutput() {
-				a.printJSON(map[string]string{"url": url})
+				a.printJSON(servingJSON{url})
 			} else {
 				a.printf("Serving a fake api.video on %s", url)
 			}

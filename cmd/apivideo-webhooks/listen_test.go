@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -351,7 +352,7 @@ func TestRecord_bytes(t *testing.T) {
 func TestOpenRecorder_device(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "pipe")
-	require.NoError(t, syscall.Mkfifo(name, 0o640))
+	require.NoError(t, exec.CommandContext(t.Context(), "mkfifo", "-m", "640", name).Run())
 	rec, err := openRecorder(name)
 	require.NoError(t, err)
 	require.NoError(t, rec.add(record{}))
