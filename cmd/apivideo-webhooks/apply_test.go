@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -49,14 +47,6 @@ func newAccount(t *testing.T, opts ...facadetest.Option) *facadetest.Server {
 		require.NoError(t, err)
 	}
 	return server
-}
-
-// newCommand returns the tool as a process for a server.
-func newCommand(t *testing.T, server *facadetest.Server, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "apivideo-webhooks", append([]string{"--base-url", server.URL}, args...)...)
-	cmd.Env = append(os.Environ(), "APIVIDEO_API_KEY="+server.APIKey)
-	return cmd
 }
 
 // apply runs apply to its end.
@@ -103,20 +93,6 @@ func readSecretsFile(t *testing.T, folder string) map[string]string {
 	}
 	require.Len(t, secrets, len(content.Webhooks))
 	return secrets
-}
-
-// matchNth matches the request with a number, counted from 1, after the start.
-func matchNth(n int, then func()) func(*http.Request) bool {
-	var count atomic.Int32
-	return func(*http.Request) bool {
-		if int(count.Add(1)) != n {
-			return false
-		}
-		if then != nil {
-			then()
-		}
-		return true
-	}
 }
 
 func TestApply_interruptedAtEveryRequest(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,14 +93,6 @@ func (d *desiredFlags) read(stdin io.Reader) (desired, error) {
 		return want, fmt.Errorf("%s: the file has more than one document", d.file)
 	}
 	return want, nil
-}
-
-// readFile reads a file, or stdin for "-".
-func readFile(name string, stdin io.Reader) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(stdin)
-	}
-	return os.ReadFile(name) //nolint:gosec // the user names the file
 }
 
 // ownerOf reports whether the URL of a webhook is prefix or below it. The prefix

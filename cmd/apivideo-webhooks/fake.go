@@ -61,7 +61,7 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 			if flags.apiKey == fakeAPIKey {
 				a.notef("The API key is %s", fakeAPIKey)
 			}
-			return a.serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents), 0)
+			return serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents), 0)
 		},
 	}
 	f := cmd.Flags()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -116,7 +115,7 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	} else {
 		a.notef("Listening on http://%s", listener.Addr())
 	}
-	return a.serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
+	return serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
 }
 
 func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
@@ -167,23 +166,4 @@ func (a *app) endRun(ctx context.Context, client *facade.Client, r *tempRun, wh 
 	}
 	a.notef("Deleted %s", clean(wh.ID))
 	return r.end()
-}
-
-// serve serves HTTP until a signal, which is not an error. Requests in flight may take
-// the time of grace.
-func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if server.Shutdown(ctx) != nil { // requests are in flight
-		return server.Close()
-	}
-	return nil
 }

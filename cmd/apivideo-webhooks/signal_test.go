@@ -50,3 +50,23 @@ func TestSend_signal(t *testing.T) {
 		})
 	}
 }
+
+// After an interrupted creation the message does not advise a second one.
+func TestCreate_signal(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer()
+	t.Cleanup(server.Close)
+	arrived := make(chan struct{})
+	server.Inject(facadetest.Fault{Match: matchNth(1, func() { close(arrived) }), Process: true, Delay: processTimeout})
+	p, err := startProcess(newCommand(t, server, "create", "--url", "https://hooks.example.com/", "--event", "video.source.recorded"))
+	require.NoError(t, err)
+	t.Cleanup(p.kill)
+	select {
+	case <-arrived:
+	case <-p.ended:
+	}
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	assert.Equal(t, 130, p.wait(), p.errOut)
+	assert.Contains(t, p.errOut.String(), `; the webhook may exist, see "apivideo-webhooks list", or use ensure instead of create`)
+	assert.NotContains(t, p.errOut.String(), "run the command again")
+}
