@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,9 +43,9 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 			if err != nil {
 				return err
 			}
-			listener, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", flags.addr)
+			listener, err := listenOn(cmd.Context(), "--addr", flags.addr)
 			if err != nil {
-				return fmt.Errorf("%w; choose another --addr", err)
+				return err
 			}
 			defer listener.Close()
 			server := facadetest.NewServer(opts...)

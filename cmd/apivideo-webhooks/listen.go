@@ -81,9 +81,9 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 		}
 		defer func() { err = join(err, rec.close()) }()
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(flags.port)))
+	listener, err := listenOn(ctx, "--port", net.JoinHostPort("127.0.0.1", strconv.Itoa(flags.port)))
 	if err != nil {
-		return fmt.Errorf("%w; choose another --port", err)
+		return err
 	}
 	defer listener.Close()
 	if err := a.removeLeftovers(ctx, client); err != nil {

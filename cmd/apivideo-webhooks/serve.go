@@ -2,10 +2,25 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
 )
+
+// listenOn opens the address of a flag.
+func listenOn(ctx context.Context, flag, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	var invalid *net.AddrError
+	switch {
+	case errors.As(err, &invalid):
+		return nil, usagef("%s: %w", flag, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w; choose another %s", err, flag)
+	}
+	return listener, nil
+}
 
 // serve serves HTTP until a signal, which is not an error. Requests in flight may take
 // the time of grace.
