@@ -17,7 +17,7 @@ import (
 // request.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	const sandbox, production = "sandbox.api.video:443", "ws.api.video:443"
+	const sandbox, production = "CONNECT sandbox.api.video:443", "CONNECT ws.api.video:443"
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "none.yaml"), []byte("webhooks: []\n"), 0o600))
 	commands := map[string]string{
@@ -25,6 +25,7 @@ func TestEnvironment(t *testing.T) {
 		"list --sandbox":          sandbox,
 		"list --production=false": sandbox,
 		"list --production":       production,
+		"list --plain-http --base-url http://fake.example.com": "GET fake.example.com",
 	}
 	for _, writing := range []string{
 		"create --url https://hooks.example.com/ --event video.source.recorded",
@@ -47,13 +48,13 @@ func TestEnvironment(t *testing.T) {
 			t.Cleanup(proxy.Close)
 			cmd := exec.CommandContext(t.Context(), "apivideo-webhooks", strings.Fields(command)...)
 			cmd.Dir = folder
-			cmd.Env = append(os.Environ(), "APIVIDEO_API_KEY=key", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "XDG_CONFIG_HOME="+folder)
+			cmd.Env = append(os.Environ(), "APIVIDEO_API_KEY=key", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "XDG_CONFIG_HOME="+folder)
 			p, err := startProcess(cmd)
 			require.NoError(t, err)
 			t.Cleanup(p.kill)
 			select {
 			case host := <-hosts:
-				assert.Equal(t, "CONNECT "+want, host)
+				assert.Equal(t, want, host)
 			case <-p.ended:
 				require.Fail(t, "no request", p.errOut)
 			}

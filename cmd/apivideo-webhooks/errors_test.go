@@ -64,6 +64,13 @@ func TestJoin(t *testing.T) {
 	require.ErrorIs(t, err, y)
 }
 
+// The hint of a 401 names the other environment.
+func TestApp_unauthorized(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "the sandbox rejects the API key in APIVIDEO_API_KEY (401); use a key of the sandbox, or --production with a key of production", new(app).unauthorized())
+	assert.Equal(t, "production rejects the API key in APIVIDEO_API_KEY (401); use a key of production, or --sandbox with a key of the sandbox", (&app{production: true}).unauthorized())
+}
+
 // A signal ends the question of apply.
 func TestConfirm_signal(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -276,6 +277,36 @@ func TestListen_ambiguousCreation(t *testing.T) {
 	assert.Equal(t, exitSignal+int(syscall.SIGINT), p.wait(), p.errOut)
 	assert.Contains(t, p.errOut.String(), "Deleted ")
 	assert.Empty(t, server.Webhooks())
+}
+
+// Without a response and a list the next run removes the webhook.
+func TestListen_ambiguousCreationWithoutList(t *testing.T) {
+	t.Parallel()
+	for _, created := range []bool{true, false} {
+		t.Run(strconv.FormatBool(created), func(t *testing.T) {
+			t.Parallel()
+			server := facadetest.NewServer()
+			t.Cleanup(server.Close)
+			var posted atomic.Bool
+			server.Inject(
+				facadetest.Fault{
+					Match:   func(r *http.Request) bool { return r.Method == http.MethodPost && !posted.Swap(true) },
+					Process: created, Status: http.StatusInternalServerError,
+				},
+				facadetest.Fault{Match: func(*http.Request) bool { return posted.Load() && created }, Status: http.StatusForbidden, Times: 2},
+			)
+			config := t.TempDir()
+			p := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+			require.Equal(t, exitError, p.wait())
+			require.Equal(t, created, strings.Contains(p.errOut.String(), "; the temporary webhook may exist, and the next listen deletes it: "), p.errOut)
+
+			next := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+			_, err := next.url()
+			require.NoError(t, err)
+			require.Equal(t, created, strings.Contains(next.errOut.String(), "Removed "), next.errOut)
+			require.Len(t, server.Webhooks(), 1)
+		})
+	}
 }
 
 // The second signal ends listen although the deletion hangs.

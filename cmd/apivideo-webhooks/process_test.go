@@ -52,7 +52,7 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-var servesOn = regexp.MustCompile(`(?m)^(?:Serving .* on|Forwarding from|Listening on) (http://\S+)`)
+var servesOn = regexp.MustCompile(`(?m)^(?:Serving .* on |Forwarding from |Listening on |\{"url":")(http://[^\s"]+)`)
 
 // url waits until the process serves and returns the URL.
 func (p *process) url() (string, error) {

@@ -131,6 +131,7 @@ func receiverCommand(ts *testscript.TestScript, neg bool, statuses []string) {
 			return
 		}
 		code, _ := strconv.Atoi(status)
+		w.Header().Set("Location", "/") // of a redirect
 		w.WriteHeader(code)
 		_, _ = fmt.Fprintf(w, "response %s\n", n)
 	}))

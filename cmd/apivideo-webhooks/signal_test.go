@@ -51,6 +51,22 @@ func TestSend_signal(t *testing.T) {
 	}
 }
 
+// A signal ends the wait before a retry.
+func TestSend_signalBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer() // 404
+	t.Cleanup(server.Close)
+	cmd := newCommand(t, server, "send", "video.source.recorded", "--to", server.URL, "--retries", "1", "--retry-interval", "1h")
+	cmd.Env = append(cmd.Env, "APIVIDEO_WEBHOOK_SECRET=sig_sec_1")
+	p, err := startProcess(cmd)
+	require.NoError(t, err)
+	t.Cleanup(p.kill)
+	p.waitFor(t, "attempt 1: 404")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	assert.Equal(t, 130, p.wait(), p.errOut)
+	assert.NotContains(t, p.out.String(), "attempt 2")
+}
+
 // After an interrupted creation the message does not advise a second one.
 func TestCreate_signal(t *testing.T) {
 	t.Parallel()
