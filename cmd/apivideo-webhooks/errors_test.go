@@ -64,11 +64,11 @@ func TestJoin(t *testing.T) {
 	require.ErrorIs(t, err, y)
 }
 
-// The hint of a 401 names the other environment.
-func TestApp_unauthorized(t *testing.T) {
+// The hint after a 401 names the environment and the other one.
+func TestApp_keyHint(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, "the sandbox rejects the API key in APIVIDEO_API_KEY (401); use a key of the sandbox, or --production with a key of production", new(app).unauthorized())
-	assert.Equal(t, "production rejects the API key in APIVIDEO_API_KEY (401); use a key of production, or --sandbox with a key of the sandbox", (&app{production: true}).unauthorized())
+	assert.Equal(t, "use an API key of the sandbox in APIVIDEO_API_KEY, or --production with a key of production", new(app).keyHint())
+	assert.Equal(t, "use an API key of production in APIVIDEO_API_KEY, or --sandbox with a key of the sandbox", (&app{production: true}).keyHint())
 }
 
 // A signal ends the question of apply.

@@ -29,7 +29,7 @@ func (a *app) message(ctx context.Context, cmd *cobra.Command, err error) string
 	case errors.As(context.Cause(ctx), &sig):
 		return fmt.Sprintf("%s (%s); run the command again", text, sig)
 	case errors.Is(err, facade.ErrUnauthorized):
-		return a.unauthorized()
+		return text + "; " + a.keyHint()
 	case errors.Is(err, facade.ErrTooManyRequests) && errors.As(err, &e) && e.RetryAfter > 0:
 		return fmt.Sprintf("%s; run the command again in %s", text, e.RetryAfter.Round(time.Second))
 	case errors.Is(err, facade.ErrWebhookLimitReached):
@@ -42,14 +42,14 @@ func (a *app) message(ctx context.Context, cmd *cobra.Command, err error) string
 	return text
 }
 
-// unauthorized names the environment, because a key belongs to a single environment.
-func (a *app) unauthorized() string {
-	text := fmt.Sprintf("%s rejects the API key in %s (401); use a key of %[1]s", a.environment(), envAPIKey)
+// keyHint names the environment, because a key belongs to a single environment.
+func (a *app) keyHint() string {
+	hint := fmt.Sprintf("use an API key of %s in %s", a.environment(), envAPIKey)
 	switch {
 	case a.baseURL != "":
-		return text
+		return hint
 	case a.production:
-		return text + ", or --sandbox with a key of the sandbox"
+		return hint + ", or --sandbox with a key of the sandbox"
 	}
-	return text + ", or --production with a key of production"
+	return hint + ", or --production with a key of production"
 }
