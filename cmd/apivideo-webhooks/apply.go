@@ -72,7 +72,7 @@ func (a *app) newApply() *cobra.Command {
 func (a *app) applyWithSecrets(ctx context.Context, client *facade.Client, plan *facade.Plan, path string) error {
 	secrets, err := readSecrets(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; choose another name", err)
 	}
 	secrets.add(plan.Keep)
 	if err := secrets.write(path); err != nil {
@@ -84,7 +84,7 @@ func (a *app) applyWithSecrets(ctx context.Context, client *facade.Client, plan 
 	if err == nil {
 		err = secrets.complete(ctx, client, applied.Remaining.Keep)
 	}
-	err = errors.Join(err, secrets.write(path)) // before the output, which may be closed
+	err = join(err, secrets.write(path)) // before the output, which may be closed
 	a.printApplied(plan, applied, applyErr)
 	return err
 }

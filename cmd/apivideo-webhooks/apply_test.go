@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -50,14 +47,6 @@ func newAccount(t *testing.T, opts ...facadetest.Option) *facadetest.Server {
 		require.NoError(t, err)
 	}
 	return server
-}
-
-// newCommand returns the tool as a process for a server.
-func newCommand(t *testing.T, server *facadetest.Server, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "apivideo-webhooks", append([]string{"--base-url", server.URL}, args...)...)
-	cmd.Env = append(os.Environ(), "APIVIDEO_API_KEY="+server.APIKey)
-	return cmd
 }
 
 // apply runs apply to its end.
@@ -104,20 +93,6 @@ func readSecretsFile(t *testing.T, folder string) map[string]string {
 	}
 	require.Len(t, secrets, len(content.Webhooks))
 	return secrets
-}
-
-// matchNth matches the request with a number, counted from 1, after the start.
-func matchNth(n int, then func()) func(*http.Request) bool {
-	var count atomic.Int32
-	return func(*http.Request) bool {
-		if int(count.Add(1)) != n {
-			return false
-		}
-		if then != nil {
-			then()
-		}
-		return true
-	}
 }
 
 func TestApply_interruptedAtEveryRequest(t *testing.T) {
@@ -282,27 +257,4 @@ func TestApply_outputLost(t *testing.T) {
 	assert.Equal(t, exitError, cmd.ProcessState.ExitCode())
 	assert.Contains(t, errOut.String(), "Error: the output cannot be written: ")
 	assert.Equal(t, before, server.Webhooks())
-}
-
-// A delivery of 30 seconds does not outlast a signal.
-func TestSend_signal(t *testing.T) {
-	t.Parallel()
-	server := facadetest.NewServer()
-	t.Cleanup(server.Close)
-	arrived := make(chan struct{})
-	server.Inject(facadetest.Fault{Match: matchNth(1, func() { close(arrived) }), Process: true, Delay: processTimeout})
-	cmd := newCommand(t, server, "send", "video.source.recorded", "--to", server.URL, "--timeout", "1m")
-	cmd.Env = append(cmd.Env, "APIVIDEO_WEBHOOK_SECRET=sig_sec_1")
-	start := time.Now()
-	p, err := startProcess(cmd)
-	require.NoError(t, err)
-	t.Cleanup(p.kill)
-	select {
-	case <-arrived:
-	case <-p.ended:
-	}
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	assert.Equal(t, exitSignal+int(syscall.SIGTERM), p.wait(), p.errOut)
-	assert.Equal(t, "Error: the delivery was interrupted (terminated); run the command again\n", p.errOut.String())
-	assert.Less(t, time.Since(start), processTimeout)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"os"
 	"strings"
 )
 
@@ -13,4 +15,12 @@ func (a *app) readBody(flag string) ([]byte, error) {
 		return readFile("-", a.in)
 	}
 	return []byte(flag), nil
+}
+
+// readFile reads a file, or stdin for "-".
+func readFile(name string, stdin io.Reader) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(stdin)
+	}
+	return os.ReadFile(name) //nolint:gosec // the user names the file
 }

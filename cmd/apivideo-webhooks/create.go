@@ -32,7 +32,7 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 			}
 			events, err := a.parseEvents(names)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			client, err := a.newClient()
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,26 +18,35 @@ func (a *app) newDelete() *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete ID...",
 		Short: "Delete webhooks",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  cobra.MatchAll(cobra.MinimumNArgs(1), checkIDs),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			client, err := a.newClient()
 			if err != nil {
 				return err
 			}
-			var failed error
+			var unknown []string
 			for _, id := range ids {
 				switch err := client.DeleteWebhook(cmd.Context(), id); {
 				case errors.Is(err, facade.ErrNotFound):
-					failed = errors.Join(failed, a.unknownWebhook(id))
+					unknown = append(unknown, id)
 				case err != nil:
-					return errors.Join(failed, err)
+					return join(a.unknownWebhooks(unknown...), err)
 				case a.jsonOutput():
 					a.printJSON(deletedJSON{id, true})
 				default:
 					a.printf("Deleted %s", clean(id))
 				}
 			}
-			return failed
+			return a.unknownWebhooks(unknown...)
 		},
 	}
+}
+
+// checkIDs refuses an empty ID, for example of an unset variable, before the first
+// deletion.
+func checkIDs(_ *cobra.Command, ids []string) error {
+	if slices.Contains(ids, "") {
+		return errors.New("a webhook ID is empty")
+	}
+	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,13 +42,15 @@ func (d *desiredFlags) plan(ctx context.Context, a *app, client *facade.Client) 
 	if err != nil {
 		return nil, err
 	}
-	if d.owns != "" {
-		want.Owns = d.owns
-	}
 	var opts facade.PlanOptions
 	if want.Owns != "" {
 		if opts.Owns, err = ownerOf(want.Owns); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: owns %w", d.file, err)
+		}
+	}
+	if d.owns != "" {
+		if opts.Owns, err = ownerOf(d.owns); err != nil {
+			return nil, usagef("--owns %w", err)
 		}
 	}
 	params := make([]facade.CreateWebhookParams, len(want.Webhooks))
@@ -94,19 +95,11 @@ func (d *desiredFlags) read(stdin io.Reader) (desired, error) {
 	return want, nil
 }
 
-// readFile reads a file, or stdin for "-".
-func readFile(name string, stdin io.Reader) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(stdin)
-	}
-	return os.ReadFile(name) //nolint:gosec // the user names the file
-}
-
 // ownerOf reports whether the URL of a webhook is prefix or below it. The prefix
 // https://example.com/shop does not own https://example.com/shopping.
 func ownerOf(prefix string) (func(*facade.Webhook) bool, error) {
 	if u, err := url.Parse(prefix); err != nil || u.Scheme == "" || u.Host == "" {
-		return nil, usagef("--owns %q is invalid; use an absolute URL such as https://hooks.example.com/shop/", redactURL(prefix))
+		return nil, fmt.Errorf("%q is invalid; use an absolute URL such as https://hooks.example.com/shop/", redactURL(prefix))
 	}
 	return func(wh *facade.Webhook) bool {
 		rest, ok := strings.CutPrefix(wh.URL, prefix)

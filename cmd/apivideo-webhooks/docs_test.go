@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -197,4 +199,86 @@ func updateDocs(t *testing.T, page []byte, shell *docsShell, examples []*example
 		return b.Bytes()
 	})
 	require.NoError(t, os.WriteFile(cliPage, page, 0o600))
+}
+
+// fieldTable is a table with the fields of a JSON object, and fieldRow a row of it.
+var (
+	fieldTable = regexp.MustCompile("(?m)^\\| (.+) \\| type \\| meaning \\|\n\\| --- \\| --- \\| --- \\|\n((?:\\|.*\n)+)")
+	fieldRow   = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (.+?) \\| .+ \\|$")
+)
+
+// docs/cli.md has all fields of the JSON output and their types.
+func TestDocs_fields(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(cliPage)
+	require.NoError(t, err)
+	got := map[string][]string{}
+	for _, table := range fieldTable.FindAllStringSubmatch(string(page), -1) {
+		for _, row := range fieldRow.FindAllStringSubmatch(table[2], -1) {
+			got[table[1]] = append(got[table[1]], row[1]+": "+row[2])
+		}
+	}
+	want := map[string][]string{}
+	for name, value := range map[string]any{
+		"`create`, `ensure`, `get`, `list`": webhookJSON{},
+		"`delete`":                          deletedJSON{},
+		"`plan`":                            planJSON{},
+		"desired webhook":                   plannedJSON{},
+		"`apply`":                           appliedJSON{},
+		"secret":                            secretEntry{},
+		"`send`, `replay`":                  attemptJSON{},
+		"`verify`":                          verdict{},
+		"`listen`":                          forwardedJSON{},
+		"record":                            record{},
+		"`fake`":                            servingJSON{},
+		"delivery":                          deliveryJSON{},
+		"attempt":                           deliveryTry{},
+		"request":                           requestJSON{},
+		"fault":                             faultJSON{},
+		"`version`":                         versionJSON{},
+	} {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(value)) {
+			tag, omitted, _ := strings.Cut(field.Tag.Get("json"), ",")
+			text := tag + ": " + jsonType(field.Type)
+			if omitted != "" {
+				text += ", optional"
+			}
+			want[name] = append(want[name], text)
+		}
+	}
+	assert.Equal(t, want, got)
+}
+
+// jsonType returns the name of a type in docs/cli.md.
+func jsonType(goType reflect.Type) string {
+	names := map[reflect.Type]string{
+		reflect.TypeFor[time.Time]():   "time",
+		reflect.TypeFor[[]byte]():      "string",
+		reflect.TypeFor[planJSON]():    "plan",
+		reflect.TypeFor[webhookJSON](): "webhook",
+		reflect.TypeFor[plannedJSON](): "desired webhook",
+		reflect.TypeFor[deliveryTry](): "attempt",
+	}
+	if name, ok := names[goType]; ok {
+		return name
+	}
+	switch goType.Kind() {
+	case reflect.Pointer:
+		return jsonType(goType.Elem())
+	case reflect.Slice:
+		return "array of " + jsonType(goType.Elem()) + "s"
+	case reflect.Map:
+		if goType.Elem().Kind() == reflect.Slice {
+			return "object of arrays of strings"
+		}
+		return "object of strings"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int:
+		return "integer"
+	case reflect.Float64:
+		return "number"
+	default:
+		return goType.Kind().String()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,16 +17,28 @@ import (
 // request.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	const sandbox, production = "sandbox.api.video:443", "ws.api.video:443"
-	for flags, want := range map[string]string{
-		"list":                          sandbox,
-		"list --sandbox":                sandbox,
-		"list --production=false":       sandbox,
-		"list --production":             production,
-		"delete webhook_1":              sandbox,
-		"delete webhook_1 --production": production,
+	const sandbox, production = "CONNECT sandbox.api.video:443", "CONNECT ws.api.video:443"
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "none.yaml"), []byte("webhooks: []\n"), 0o600))
+	commands := map[string]string{
+		"list":                    sandbox,
+		"list --sandbox":          sandbox,
+		"list --production=false": sandbox,
+		"list --production":       production,
+		"list --plain-http --base-url http://fake.example.com": "GET fake.example.com",
+	}
+	for _, writing := range []string{
+		"create --url https://hooks.example.com/ --event video.source.recorded",
+		"ensure --url https://hooks.example.com/ --event video.source.recorded",
+		"delete webhook_1",
+		"apply -f none.yaml --yes",
+		"listen --url https://tunnel.example.com/ --port 0",
 	} {
-		t.Run(flags, func(t *testing.T) {
+		commands[writing] = sandbox
+		commands[writing+" --production"] = production
+	}
+	for command, want := range commands {
+		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			hosts := make(chan string, 10)
 			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,14 +46,15 @@ func TestEnvironment(t *testing.T) {
 				w.WriteHeader(http.StatusBadGateway)
 			}))
 			t.Cleanup(proxy.Close)
-			cmd := exec.CommandContext(t.Context(), "apivideo-webhooks", strings.Fields(flags)...)
-			cmd.Env = append(os.Environ(), "APIVIDEO_API_KEY=key", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=")
+			cmd := exec.CommandContext(t.Context(), "apivideo-webhooks", strings.Fields(command)...)
+			cmd.Dir = folder
+			cmd.Env = append(os.Environ(), "APIVIDEO_API_KEY=key", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "XDG_CONFIG_HOME="+folder)
 			p, err := startProcess(cmd)
 			require.NoError(t, err)
 			t.Cleanup(p.kill)
 			select {
 			case host := <-hosts:
-				assert.Equal(t, "CONNECT "+want, host)
+				assert.Equal(t, want, host)
 			case <-p.ended:
 				require.Fail(t, "no request", p.errOut)
 			}

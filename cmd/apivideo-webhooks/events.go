@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,23 +12,24 @@ import (
 )
 
 // parseEvents checks the names of events. An unknown event never causes a
-// notification, so the error names the nearest known event.
+// notification.
 func (a *app) parseEvents(names []string) ([]facade.EventType, error) {
 	events := make([]facade.EventType, len(names))
 	for i, name := range names {
 		events[i] = facade.EventType(name)
-		if slices.Contains(facade.EventTypes(), events[i]) || a.unknownEvents && name != "" {
-			continue
+		if !slices.Contains(facade.EventTypes(), events[i]) && (!a.unknownEvents || name == "") {
+			return nil, unknownEvent(name)
 		}
-		return nil, usagef("unknown event %q; did you mean %q? (--unknown-events allows unknown events)", name, nearestEvent(name))
 	}
 	return events, nil
 }
 
-func nearestEvent(name string) facade.EventType {
-	name = strings.ToLower(name[:min(len(name), 100)])
-	distance := func(e facade.EventType) int { return levenshtein.ComputeDistance(name, string(e)) }
-	return slices.MinFunc(facade.EventTypes(), func(x, y facade.EventType) int { return distance(x) - distance(y) })
+// unknownEvent returns an error that names the nearest known event.
+func unknownEvent(name string) error {
+	lower := strings.ToLower(name[:min(len(name), 100)])
+	distance := func(e facade.EventType) int { return levenshtein.ComputeDistance(lower, string(e)) }
+	nearest := slices.MinFunc(facade.EventTypes(), func(x, y facade.EventType) int { return distance(x) - distance(y) })
+	return fmt.Errorf("unknown event %q; did you mean %q? (--unknown-events allows unknown events)", name, nearest)
 }
 
 // sampleFields are the fields of each event beside type and emittedAt.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +17,11 @@ type fakeFlags struct {
 	limit        int
 	rate         []int
 	interval     time.Duration
+}
+
+// servingJSON is the output of fake.
+type servingJSON struct {
+	URL string `json:"url"`
 }
 
 func (a *app) newFake() *cobra.Command {
@@ -40,23 +43,23 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 			if err != nil {
 				return err
 			}
-			listener, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", flags.addr)
+			listener, err := listenOn(cmd.Context(), "--addr", flags.addr)
 			if err != nil {
-				return fmt.Errorf("%w; choose another --addr", err)
+				return err
 			}
 			defer listener.Close()
 			server := facadetest.NewServer(opts...)
 			defer server.Close()
 			url := "http://" + listener.Addr().String()
 			if a.jsonOutput() {
-				a.printJSON(map[string]string{"url": url})
+				a.printJSON(servingJSON{url})
 			} else {
 				a.printf("Serving a fake api.video on %s", url)
 			}
 			if flags.apiKey == fakeAPIKey {
 				a.notef("The API key is %s", fakeAPIKey)
 			}
-			return a.serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents), 0)
+			return serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents), 0)
 		},
 	}
 	f := cmd.Flags()

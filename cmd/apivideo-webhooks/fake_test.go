@@ -4,9 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
 // The official client for Node works with the fake. make test/cmd/apivideo-webhooks installs
@@ -25,6 +29,41 @@ func TestFake_nodeClient(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Equal(t, "ok\n", string(out))
+}
+
+// A signal ends fake although a fault delays a response.
+func TestFake_signal(t *testing.T) {
+	t.Parallel()
+	p, err := startProcess(exec.CommandContext(t.Context(), "apivideo-webhooks", "fake", "--addr", "127.0.0.1:0", "--api-key", "key"))
+	require.NoError(t, err)
+	t.Cleanup(p.kill)
+	url, err := p.url()
+	require.NoError(t, err)
+	fault := `{"method":"POST","process":true,"delay":"1h"}`
+	require.NoError(t, exec.CommandContext(t.Context(), "curl", "-sSf", "-d", fault, url+"/_fake/faults").Run())
+	client, err := facade.NewClient("key", facade.WithBaseURL(url))
+	require.NoError(t, err)
+	created := make(chan error)
+	go func() {
+		_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: "https://hooks.example.com/", Events: facade.EventTypes()})
+		created <- err
+	}()
+	require.Eventually(t, func() bool {
+		webhooks, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{}))
+		return err == nil && len(webhooks) == 1
+	}, processTimeout, 10*time.Millisecond, "the request is in flight")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	assert.Equal(t, exitOK, p.wait(), p.errOut)
+	require.ErrorIs(t, <-created, facade.ErrUnconfirmed)
+}
+
+// Only an invalid fault is an error of the request.
+func TestInject_panic(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer()
+	t.Cleanup(server.Close)
+	require.EqualError(t, inject(server, facadetest.Fault{Status: 99}), "Fault.Status must be between 200 and 999, not 99")
+	assert.Panics(t, func() { _ = inject(nil, facadetest.Fault{}) })
 }
 
 func TestDemo(t *testing.T) {

@@ -70,7 +70,7 @@ func (h *fakeHandler) deliver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !h.unknownEvents && !slices.Contains(facade.EventTypes(), n.Type) {
-		writeControlError(w, fmt.Errorf("unknown event %q; did you mean %q? (--unknown-events allows unknown events)", string(n.Type), nearestEvent(string(n.Type))))
+		writeControlError(w, unknownEvent(string(n.Type)))
 		return
 	}
 	deliveries := []deliveryJSON{}
@@ -157,8 +157,12 @@ func (h *fakeHandler) addFault(w http.ResponseWriter, r *http.Request) {
 // inject adds a fault. For an invalid fault it returns the text of the panic.
 func inject(server *facadetest.Server, fault facadetest.Fault) (err error) {
 	defer func() {
-		if text, ok := recover().(string); ok {
-			err = errors.New(strings.TrimPrefix(text, "facadetest: "))
+		switch p := recover().(type) {
+		case nil:
+		case string:
+			err = errors.New(strings.TrimPrefix(p, "facadetest: "))
+		default:
+			panic(p)
 		}
 	}()
 	server.Inject(fault)

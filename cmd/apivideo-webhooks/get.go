@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,12 +37,23 @@ func (a *app) newGet() *cobra.Command {
 // getWebhook returns a webhook. Its error names the environment if there is none.
 func (a *app) getWebhook(ctx context.Context, client *facade.Client, id string) (*facade.Webhook, error) {
 	wh, err := client.GetWebhook(ctx, id)
-	if errors.Is(err, facade.ErrNotFound) {
-		return nil, a.unknownWebhook(id)
+	switch {
+	case errors.Is(err, facade.ErrNotFound):
+		return nil, a.unknownWebhooks(id)
+	case errors.Is(err, facade.ErrInvalidArgument):
+		return nil, usageError{err}
 	}
 	return wh, err
 }
 
-func (a *app) unknownWebhook(id string) error {
-	return fmt.Errorf(`%s has no webhook %q; see "apivideo-webhooks list"`, a.environment(), id)
+// unknownWebhooks returns an error that names the IDs, or nil without any.
+func (a *app) unknownWebhooks(ids ...string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	quoted := make([]string, len(ids))
+	for i, id := range ids {
+		quoted[i] = strconv.Quote(id)
+	}
+	return fmt.Errorf(`%s has no webhook %s; see "apivideo-webhooks list"`, a.environment(), strings.Join(quoted, ", "))
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -36,7 +39,8 @@ func runFolder() (string, error) {
 	return filepath.Join(base, "apivideo-webhooks", "listen"), nil
 }
 
-func startRun() (*tempRun, error) {
+// startRun creates the file of a run, which has the account as its content.
+func startRun(account string) (*tempRun, error) {
 	folder, err := runFolder()
 	if err != nil {
 		return nil, err
@@ -44,10 +48,14 @@ func startRun() (*tempRun, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	r := &tempRun{id: rand.Text()}
-	r.lock = flock.New(filepath.Join(folder, r.id), flock.SetPermissions(0o600))
+	id := rand.Text()
+	path := filepath.Join(folder, id)
+	if err := os.WriteFile(path, []byte(account), 0o600); err != nil {
+		return nil, err
+	}
+	r := &tempRun{id, flock.New(path)}
 	if err := r.lock.Lock(); err != nil {
-		return nil, fmt.Errorf("%s cannot be locked; check the folder: %w", r.lock.Path(), err)
+		return nil, fmt.Errorf("%s cannot be locked; check the folder: %w", path, err)
 	}
 	return r, nil
 }
@@ -68,23 +76,33 @@ func (r *tempRun) mark(rawURL string) string {
 
 // end removes the file of the run. Its webhook must not exist any more.
 func (r *tempRun) end() error {
-	return errors.Join(r.lock.Close(), os.Remove(r.lock.Path())) // Windows removes closed files only
+	return join(r.lock.Close(), os.Remove(r.lock.Path())) // Windows removes closed files only
 }
 
 // abandon unlocks the file, so that the next run removes the webhook.
 func (r *tempRun) abandon() { _ = r.lock.Close() }
 
-// removeLeftovers deletes the webhooks of crashed runs on this machine.
+// account identifies the API key and the environment.
+func (a *app) account() string {
+	sum := sha256.Sum256([]byte(a.environment() + " " + a.env(envAPIKey)))
+	return hex.EncodeToString(sum[:])
+}
+
+// removeLeftovers deletes the webhooks of crashed runs on this machine, and the files
+// of runs whose webhooks do not exist.
 func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error {
 	folder, err := runFolder()
 	if err != nil {
 		return err
 	}
+	marked := map[string]bool{}
 	for wh, err := range client.Webhooks(ctx, facade.ListOptions{}) {
 		if err != nil {
 			return err
 		}
-		crashed := crashedRun(folder, wh)
+		id := markedRun(wh.URL)
+		marked[id] = true
+		crashed := crashedRun(folder, id)
 		if crashed == nil {
 			continue
 		}
@@ -95,6 +113,35 @@ func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error 
 		a.notef("Removed %s, a leftover of an earlier run", clean(wh.ID))
 		if err := crashed.end(); err != nil {
 			return err
+		}
+	}
+	return removeStale(folder, a.account(), marked)
+}
+
+// staleAge is the age of the files that removeStale removes. The lock of a younger
+// file may be pending.
+const staleAge = time.Hour
+
+// removeStale removes the files of crashed runs in an account, except those of the
+// marked webhooks.
+func removeStale(folder, account string, marked map[string]bool) error {
+	files, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil || marked[file.Name()] || time.Since(info.ModTime()) < staleAge {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(folder, file.Name())) //nolint:gosec // a file of this tool
+		if err != nil || string(content) != account {
+			continue // another account may have the webhook
+		}
+		if crashed := crashedRun(folder, file.Name()); crashed != nil {
+			if err := crashed.end(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -113,10 +160,8 @@ func markedRun(rawURL string) string {
 	return values[len(values)-1]
 }
 
-// crashedRun returns the run of a leftover with its lock, or nil for every other
-// webhook.
-func crashedRun(folder string, wh *facade.Webhook) *tempRun {
-	id := markedRun(wh.URL)
+// crashedRun returns a run that ended without removing its file, with its lock, or nil.
+func crashedRun(folder, id string) *tempRun {
 	if id == "" || id != filepath.Base(id) || id == "." || id == ".." {
 		return nil
 	}

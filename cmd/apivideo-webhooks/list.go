@@ -17,7 +17,7 @@ func (a *app) newList() *cobra.Command {
 			if event != "" {
 				events, err := a.parseEvents([]string{event})
 				if err != nil {
-					return err
+					return usageError{err}
 				}
 				opts.Event = events[0]
 			}

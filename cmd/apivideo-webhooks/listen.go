@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -19,7 +18,7 @@ import (
 // Limits after a signal: of the requests to the service, and of requests in flight.
 const (
 	endTimeout      = 10 * time.Second
-	shutdownTimeout = 3 * time.Second
+	shutdownTimeout = time.Second
 )
 
 // listenFlags are the flags of listen.
@@ -41,9 +40,9 @@ The tunnel leads from PUBLIC_URL to --port on this machine. listen creates a
 temporary webhook and deletes it at the end. After a crash the next run on this
 machine deletes it. The query parameter ` + marker + ` marks the webhook.
 
-If the output is closed, listen goes on until a signal.
 Requests without a valid signature get 401. The status of the receiver is passed
-back: 502 if it cannot be reached, 504 after --forward-timeout.`,
+back: 502 if it cannot be reached, 504 after --forward-timeout. If the output is
+closed, listen continues until a signal.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.listen(cmd.Context(), flags)
@@ -80,29 +79,29 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 		if rec, err = openRecorder(flags.record); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, rec.close()) }()
+		defer func() { err = join(err, rec.close()) }()
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(flags.port)))
+	listener, err := listenOn(ctx, "--port", net.JoinHostPort("127.0.0.1", strconv.Itoa(flags.port)))
 	if err != nil {
-		return fmt.Errorf("%w; choose another --port", err)
+		return err
 	}
 	defer listener.Close()
 	if err := a.removeLeftovers(ctx, client); err != nil {
 		return err
 	}
 
-	r, err := startRun()
+	r, err := startRun(a.account())
 	if err != nil {
 		return err
 	}
 	wh, _, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{URL: r.mark(flags.publicURL), Events: events})
 	if errors.Is(err, facade.ErrUnconfirmed) && wh == nil {
-		return errors.Join(err, a.removeUnconfirmed(ctx, client, r))
+		return join(err, a.removeUnconfirmed(ctx, client, r))
 	}
 	if wh == nil {
-		return errors.Join(err, r.end())
+		return join(err, r.end())
 	}
-	defer func() { err = errors.Join(err, a.endRun(ctx, client, r, wh)) }()
+	defer func() { err = join(err, a.endRun(ctx, client, r, wh)) }()
 	if err != nil {
 		return err
 	}
@@ -116,7 +115,7 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	} else {
 		a.notef("Listening on http://%s", listener.Addr())
 	}
-	return a.serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
+	return serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
 }
 
 func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
@@ -132,7 +131,11 @@ func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 	if len(flags.events) == 0 {
 		return facade.EventTypes(), nil
 	}
-	return a.parseEvents(flags.events)
+	events, err := a.parseEvents(flags.events)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return events, nil
 }
 
 // removeUnconfirmed looks for the webhook of an unconfirmed creation and deletes it,
@@ -163,23 +166,4 @@ func (a *app) endRun(ctx context.Context, client *facade.Client, r *tempRun, wh 
 	}
 	a.notef("Deleted %s", clean(wh.ID))
 	return r.end()
-}
-
-// serve serves HTTP until a signal, which is not an error. Requests in flight may take
-// the time of grace.
-func (a *app) serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if server.Shutdown(ctx) != nil { // requests are in flight
-		return server.Close()
-	}
-	return nil
 }

@@ -11,10 +11,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -165,7 +167,8 @@ func TestListen_killed(t *testing.T) {
 	foreign := len(server.Webhooks())
 	here, there := t.TempDir(), t.TempDir()
 	start := func(config string) *process {
-		p := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+		// An empty marker does not hide the marker of the run.
+		p := startListen(t, server, config, "https://tunnel.example.com/hook?"+marker+"=", "http://127.0.0.1:1/")
 		_, err := p.url()
 		require.NoError(t, err)
 		return p
@@ -195,6 +198,59 @@ func TestListen_killed(t *testing.T) {
 	assert.Empty(t, files)
 }
 
+// The files of runs whose webhooks do not exist are removed after an hour, except those
+// of running processes and of other accounts.
+func TestListen_staleRunFiles(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer()
+	t.Cleanup(server.Close)
+	config := t.TempDir()
+	folder := filepath.Join(config, "apivideo-webhooks", "listen")
+	files := func() (names []string) {
+		entries, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	start := func() *process {
+		p := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+		_, err := p.url()
+		require.NoError(t, err)
+		return p
+	}
+	age := func() {
+		old := time.Now().Add(-staleAge)
+		for _, name := range files() {
+			require.NoError(t, os.Chtimes(filepath.Join(folder, name), old, old))
+		}
+	}
+
+	killed := start()
+	crashed := files()
+	killed.kill()
+	require.NoError(t, server.Client().DeleteWebhook(t.Context(), server.Webhooks()[0].ID)) // by hand
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "A"), []byte("another account"), 0o600))
+	running := start()
+	require.Len(t, files(), 3, "the file of the crash is young")
+	require.Subset(t, files(), crashed)
+
+	age()
+	account, err := os.ReadFile(filepath.Join(folder, crashed[0]))
+	require.NoError(t, err)
+	require.NoError(t, removeStale(folder, string(account), map[string]bool{crashed[0]: true}))
+	require.Subset(t, files(), crashed, "the webhook exists")
+	next := start()
+	require.Len(t, files(), 3)
+	assert.NotSubset(t, files(), crashed)
+	for _, p := range []*process{running, next} {
+		require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+		require.Equal(t, exitOK, p.wait(), p.errOut)
+	}
+	assert.Equal(t, []string{"A"}, files())
+}
+
 // A creation without a response may have created the webhook.
 func TestListen_ambiguousCreation(t *testing.T) {
 	t.Parallel()
@@ -221,6 +277,36 @@ func TestListen_ambiguousCreation(t *testing.T) {
 	assert.Equal(t, exitSignal+int(syscall.SIGINT), p.wait(), p.errOut)
 	assert.Contains(t, p.errOut.String(), "Deleted ")
 	assert.Empty(t, server.Webhooks())
+}
+
+// Without a response and a list the next run removes the webhook.
+func TestListen_ambiguousCreationWithoutList(t *testing.T) {
+	t.Parallel()
+	for _, created := range []bool{true, false} {
+		t.Run(strconv.FormatBool(created), func(t *testing.T) {
+			t.Parallel()
+			server := facadetest.NewServer()
+			t.Cleanup(server.Close)
+			var posted atomic.Bool
+			server.Inject(
+				facadetest.Fault{
+					Match:   func(r *http.Request) bool { return r.Method == http.MethodPost && !posted.Swap(true) },
+					Process: created, Status: http.StatusInternalServerError,
+				},
+				facadetest.Fault{Match: func(*http.Request) bool { return posted.Load() && created }, Status: http.StatusForbidden, Times: 2},
+			)
+			config := t.TempDir()
+			p := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+			require.Equal(t, exitError, p.wait())
+			require.Equal(t, created, strings.Contains(p.errOut.String(), "; the temporary webhook may exist, and the next listen deletes it: "), p.errOut)
+
+			next := startListen(t, server, config, "https://tunnel.example.com/hook", "http://127.0.0.1:1/")
+			_, err := next.url()
+			require.NoError(t, err)
+			require.Equal(t, created, strings.Contains(next.errOut.String(), "Removed "), next.errOut)
+			require.Len(t, server.Webhooks(), 1)
+		})
+	}
 }
 
 // The second signal ends listen although the deletion hangs.
@@ -291,4 +377,18 @@ func TestRecord_bytes(t *testing.T) {
 		require.Len(t, records, 1)
 		assert.Equal(t, body, string(records[0].bytes()))
 	}
+}
+
+// A device keeps its mode, also for root.
+func TestOpenRecorder_device(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, exec.CommandContext(t.Context(), "mkfifo", "-m", "640", name).Run())
+	rec, err := openRecorder(name)
+	require.NoError(t, err)
+	require.NoError(t, rec.add(record{}))
+	require.NoError(t, rec.close())
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o640), info.Mode().Perm())
 }

@@ -3,45 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/url"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/fatih/color"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
-
-// output is stdout. It keeps the first error, so that a command fails if its output
-// is lost. Handlers of requests in flight may write after the end of a command.
-type output struct {
-	w io.Writer
-
-	mu    sync.Mutex
-	first error
-}
-
-// err returns the first error.
-func (o *output) err() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.first
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.first != nil {
-		return 0, o.first
-	}
-	n, err := o.w.Write(p)
-	o.first = err
-	return n, err
-}
 
 // printf writes a line to stdout.
 func (a *app) printf(format string, args ...any) {
@@ -121,6 +90,14 @@ func (a *app) printWebhook(wh webhookJSON) {
 	a.table(nil, rows)
 }
 
+// paintStatus colors a text: green for a success, red otherwise.
+func paintStatus(ok bool, text string) string {
+	if ok {
+		return color.GreenString("%s", text)
+	}
+	return color.RedString("%s", text)
+}
+
 func joinEvents(events []facade.EventType) string {
 	names := make([]string, len(events))
 	for i, e := range events {
@@ -134,39 +111,4 @@ func formatTime(t time.Time) string {
 		return "-"
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// redactURL removes the password of a URL, which may be malformed.
-func redactURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	if i := strings.LastIndexByte(raw, '@'); i >= 0 && (err != nil || u.Opaque != "" || u.Host == "") {
-		return "…" + raw[i:]
-	}
-	return raw
-}
-
-// clean replaces control characters, which could change the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
-// paintStatus colors a text: green for a success, red otherwise.
-func paintStatus(ok bool, text string) string {
-	if ok {
-		return color.GreenString("%s", text)
-	}
-	return color.RedString("%s", text)
-}
-
-// milliseconds rounds a duration to microseconds.
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Microseconds()) / 1000
 }

@@ -53,16 +53,19 @@ func openRecorder(name string) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(file.Chmod(0o600), endLine(file)); err != nil {
-		return nil, errors.Join(err, file.Close())
+	if err := prepare(file); err != nil {
+		return nil, join(err, file.Close())
 	}
 	return &recorder{file: file}, nil
 }
 
-// endLine ends the last line of a file, which a crash may have truncated.
-func endLine(file *os.File) error {
+// prepare sets the mode of a regular file, and ends a line that a crash has truncated.
+func prepare(file *os.File) error {
 	info, err := file.Stat()
-	if err != nil || info.Size() == 0 {
+	if err != nil || !info.Mode().IsRegular() { // for example /dev/stdout
+		return err
+	}
+	if err := file.Chmod(0o600); err != nil || info.Size() == 0 {
 		return err
 	}
 	last := make([]byte, 1)
@@ -82,7 +85,14 @@ func (r *recorder) add(rec record) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, err := r.file.Write(line.Bytes())
+	info, err := r.file.Stat()
+	if err != nil {
+		return err
+	}
+	n, err := r.file.Write(line.Bytes())
+	if err != nil && n > 0 { // for example a full disk
+		err = join(err, r.file.Truncate(info.Size()))
+	}
 	return err
 }
 
@@ -104,8 +114,12 @@ func readRecords(name string, stdin io.Reader) ([]record, error) {
 			continue
 		}
 		var r record
-		if err := json.Unmarshal(line, &r); err != nil || r.ID == "" || r.Header == nil {
-			return nil, errors.Join(fmt.Errorf("%s:%d: the line is not a record by listen --record; remove it", name, number), err)
+		err := json.Unmarshal(line, &r)
+		if err == nil && (r.ID == "" || r.Header == nil) {
+			err = errors.New("id or header is missing")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: the line is not a record by listen --record; remove the line: %w", name, number, err)
 		}
 		if !seen[r.ID] {
 			seen[r.ID] = true

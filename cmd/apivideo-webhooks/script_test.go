@@ -11,33 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
-
-// TestMain makes the test binary available as apivideo-webhooks. Each use is a
-// process of its own.
-func TestMain(m *testing.M) {
-	_ = os.Setenv("GORACE", raceOptions) // the name is valid
-	testscript.Main(m, map[string]func(){"apivideo-webhooks": main})
-}
-
-// raceOptions lets a process with the race detector end at once. By default it
-// sleeps for a second.
-const raceOptions = "atexit_sleep_ms=0"
-
-// processTimeout limits each wait for a process.
-const processTimeout = 30 * time.Second
 
 // TestScripts runs testdata/script. Each script has a fake server at $FAKE and the
 // commands of this file beside those of testscript.
@@ -148,6 +131,7 @@ func receiverCommand(ts *testscript.TestScript, neg bool, statuses []string) {
 			return
 		}
 		code, _ := strconv.Atoi(status)
+		w.Header().Set("Location", "/") // of a redirect
 		w.WriteHeader(code)
 		_, _ = fmt.Fprintf(w, "response %s\n", n)
 	}))
@@ -188,109 +172,4 @@ func endCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(code) != args[2] {
 		ts.Fatalf("exit code %d instead of %s\n%s%s", code, args[2], p.out, p.errOut)
 	}
-}
-
-// process is a command in the background.
-type process struct {
-	cmd         *exec.Cmd
-	out, errOut *watchedBuffer
-	ended       chan struct{}
-}
-
-func startProcess(cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, out: newWatchedBuffer(), errOut: newWatchedBuffer(), ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.out, p.errOut
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(p.ended)
-		_ = cmd.Wait() // ProcessState has the result
-	}()
-	return p, nil
-}
-
-var servesOn = regexp.MustCompile(`(?m)^(?:Serving .* on|Forwarding from|Listening on) (http://\S+)`)
-
-// url waits until the process serves and returns the URL.
-func (p *process) url() (string, error) {
-	deadline := time.After(processTimeout)
-	for {
-		out, changed := p.out.state()
-		errOut, errChanged := p.errOut.state()
-		if m := servesOn.FindStringSubmatch(out + errOut); m != nil {
-			return m[1], nil
-		}
-		select {
-		case <-changed:
-		case <-errChanged:
-		case <-p.ended:
-			return "", fmt.Errorf("the process has ended: %s%s", p.out, p.errOut)
-		case <-deadline:
-			return "", fmt.Errorf("the process does not serve: %s%s", p.out, p.errOut)
-		}
-	}
-}
-
-// waitFor waits until stdout matches a pattern.
-func (p *process) waitFor(t *testing.T, pattern string) {
-	t.Helper()
-	deadline := time.After(processTimeout)
-	for {
-		out, changed := p.out.state()
-		if regexp.MustCompile(pattern).MatchString(out) {
-			return
-		}
-		select {
-		case <-changed:
-		case <-p.ended:
-			require.Regexp(t, pattern, p.out.String(), "the process has ended: %s", p.errOut)
-		case <-deadline:
-			require.Fail(t, "timeout", "%s\n%s%s", pattern, p.out, p.errOut)
-		}
-	}
-}
-
-// wait returns the exit code, or -1 after a signal that ended the process.
-func (p *process) wait() int {
-	select {
-	case <-p.ended:
-	case <-time.After(processTimeout):
-		p.kill()
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.ended
-}
-
-// watchedBuffer is a buffer with a notice of each change.
-type watchedBuffer struct {
-	mu      sync.Mutex
-	text    strings.Builder
-	changed chan struct{}
-}
-
-func newWatchedBuffer() *watchedBuffer { return &watchedBuffer{changed: make(chan struct{})} }
-
-func (b *watchedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.changed)
-	b.changed = make(chan struct{})
-	return b.text.Write(p)
-}
-
-// state returns the text, and a channel that is closed at the next change.
-func (b *watchedBuffer) state() (string, <-chan struct{}) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String(), b.changed
-}
-
-func (b *watchedBuffer) String() string {
-	text, _ := b.state()
-	return text
 }

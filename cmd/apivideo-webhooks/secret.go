@@ -28,8 +28,12 @@ func (s *secretInput) find(ctx context.Context, a *app) (facade.Secret, error) {
 	if s.path != "" {
 		return s.read()
 	}
-	if secret := a.env(envSecret); secret != "" {
-		return facade.NewSecret(secret), nil
+	if text := a.env(envSecret); text != "" {
+		secret, err := parseSecret(envSecret, text)
+		if err != nil {
+			return facade.Secret{}, usageError{err}
+		}
+		return secret, nil
 	}
 	if s.webhookID == "" {
 		return facade.Secret{}, usagef("the signature secret is missing; use --secret-file, %s, or --webhook-id with %s", envSecret, envAPIKey)
@@ -55,18 +59,26 @@ func (s *secretInput) read() (facade.Secret, error) {
 		return facade.Secret{}, err
 	}
 	if !bytes.HasPrefix(data, []byte("{")) {
-		text := strings.TrimSpace(string(data))
-		if text == "" || len(strings.Fields(text)) > 1 {
-			return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", s.path)
-		}
-		return facade.NewSecret(text), nil
+		return parseSecret(s.path, string(data))
 	}
 	secrets, err := readSecrets(s.path)
 	if err != nil {
-		return facade.Secret{}, err
+		return facade.Secret{}, fmt.Errorf("%w; use a file by create or apply", err)
+	}
+	if s.webhookID == "" {
+		return facade.Secret{}, usagef("%s has a secret for each webhook ID; use --webhook-id", s.path)
 	}
 	if secret, ok := secrets.find(s.webhookID); ok {
 		return secret, nil
 	}
 	return facade.Secret{}, fmt.Errorf("%s has no webhook %q; use --webhook-id with an ID in the file", s.path, s.webhookID)
+}
+
+// parseSecret returns the secret in a text, which may have a newline at its end.
+func parseSecret(source, text string) (facade.Secret, error) {
+	words := strings.Fields(text)
+	if len(words) != 1 {
+		return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", source)
+	}
+	return facade.NewSecret(words[0]), nil
 }

@@ -92,11 +92,11 @@ func (f *privateFile) commit(content []byte) error {
 	if err == nil {
 		err = f.temp.Sync()
 	}
-	if err = errors.Join(err, f.temp.Close()); err == nil {
+	if err = join(err, f.temp.Close()); err == nil {
 		err = os.Rename(f.temp.Name(), f.target)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("%s cannot be written: %w", f.target, err), os.Remove(f.temp.Name()))
+		return join(fmt.Errorf("%s cannot be written: %w", f.target, err), os.Remove(f.temp.Name()))
 	}
 	return nil
 }

@@ -35,8 +35,13 @@ func readSecrets(path string) (*secretsFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, s); err != nil || s.Webhooks == nil {
-		return nil, fmt.Errorf("%s is not a file by --secrets-file; choose another name", path)
+	err = json.Unmarshal(data, s)
+	incomplete := func(e secretEntry) bool { return e.ID == "" || e.Secret == "" }
+	if err == nil && (s.Webhooks == nil || slices.ContainsFunc(s.Webhooks, incomplete)) {
+		err = errors.New("a webhookId or signatureSecret is missing") // for example the file of -f
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a file by apply --secrets-file: %w", path, err)
 	}
 	return s, nil
 }
@@ -66,6 +71,7 @@ func (s *secretsFile) complete(ctx context.Context, client *facade.Client, webho
 		return !slices.ContainsFunc(webhooks, func(wh *facade.Webhook) bool { return wh.ID == e.ID })
 	})
 	var failed error
+	var omitted []string
 	for _, wh := range webhooks {
 		if _, ok := s.find(wh.ID); ok {
 			continue
@@ -73,12 +79,15 @@ func (s *secretsFile) complete(ctx context.Context, client *facade.Client, webho
 		full, err := client.GetWebhook(ctx, wh.ID)
 		switch {
 		case err != nil:
-			failed = errors.Join(failed, err)
+			failed = join(failed, err)
 		case full.SignatureSecret.IsZero():
-			failed = errors.Join(failed, fmt.Errorf("the service omits the signature secret of %s; run apply again later", wh.ID))
+			omitted = append(omitted, wh.ID)
 		default:
 			s.add([]*facade.Webhook{full})
 		}
+	}
+	if len(omitted) > 0 {
+		failed = join(failed, fmt.Errorf("the service omits the signature secret of %s; run apply again later", strings.Join(omitted, ", ")))
 	}
 	return failed
 }

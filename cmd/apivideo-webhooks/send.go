@@ -75,7 +75,7 @@ func (a *app) sendBody(args, settings []string, given bool, flag string) ([]byte
 	}
 	events, err := a.parseEvents(args)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	return newEventBody(events[0], settings, time.Now())
 }

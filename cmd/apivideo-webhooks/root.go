@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// execute runs a command line and returns the exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := a.newRoot() //nolint:contextcheck // each command gets the context of cobra
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
+	cmd, err := root.ExecuteContextC(ctx)
+	lost := a.out.err()
+	switch {
+	case lost != nil && (err == nil || !a.started):
+		err = fmt.Errorf("%w: %w", errOutputLost, lost)
+	case err != nil && !a.started:
+		err = usageError{err}
+	}
+	code := exitCode(ctx, err)
+	if err != nil && !errors.Is(err, errPending) {
+		a.notef("Error: %s", oneLine(a.message(ctx, cmd, err)))
+	}
+	return code
+}
+
+func (a *app) newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "apivideo-webhooks",
+		Short: "Manage, send, receive and fake the webhooks of api.video",
+		Long: `apivideo-webhooks manages, sends, receives and fakes the webhooks of api.video.
+
+The API key is in the environment variable APIVIDEO_API_KEY. Commands use the
+sandbox by default and production with --production.
+
+Exit codes: 0 success, 1 error, 2 plan has changes, 64 invalid command line or
+environment, 129 terminal closed, 130 interrupted by Ctrl-C, 143 terminated by
+SIGTERM.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.sandbox, "sandbox", false, "use the sandbox (the default)")
+	flags.BoolVar(&a.production, "production", false, "use production")
+	flags.StringVar(&a.baseURL, "base-url", "", "use another server, for example a fake at `URL`")
+	flags.BoolVar(&a.plainHTTP, "plain-http", false, "allow http to another machine in --base-url")
+	flags.BoolVar(&a.unknownEvents, "unknown-events", false, "allow events that this version does not know")
+	flags.StringVarP(&a.format, "output", "o", "table", "print table or json")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to stderr")
+	root.MarkFlagsMutuallyExclusive("sandbox", "production", "base-url")
+	root.AddCommand(
+		a.newList(), a.newGet(), a.newCreate(), a.newEnsure(), a.newDelete(),
+		a.newPlan(), a.newApply(),
+		a.newSend(), a.newVerify(), a.newListen(), a.newReplay(), a.newFake(),
+		a.newVersion(),
+	)
+	for _, cmd := range root.Commands() {
+		a.checkFlagsBefore(cmd)
+	}
+	return root
+}
+
+// checkFlagsBefore makes a command check the global flags first. All errors before
+// are errors of the command line.
+func (a *app) checkFlagsBefore(cmd *cobra.Command) {
+	runE := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if a.format != "table" && a.format != "json" {
+			return fmt.Errorf("--output %q is unknown; use table or json", a.format)
+		}
+		a.started = true
+		return runE(cmd, args)
+	}
+}
