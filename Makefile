@@ -6,7 +6,7 @@ OASDIFF_VERSION     := v1.36.0
 EXP_VERSION         := v0.0.0-20261113113407-e3970619a1a4
 
 # Settings, for example `make test MODULES=.` or `make bench BENCH_COUNT=3`.
-MODULES      := . bench cmd/apivideo-webhooks internal/consumer examples/deduplicator examples/ingest examples/recipes
+MODULES      := . bench cmd/apivideo-webhooks internal/consumer examples/deduplicator examples/ingest examples/queue examples/recipes
 DEMOS        := quickstart receiver cli
 BASE         ?= $(or $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null),HEAD)
 BENCH_COUNT  ?= 10
@@ -27,7 +27,7 @@ BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
 
 .NOTPARALLEL:
-.PHONY: help demo test $(TESTS) test-nginx test-variants fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
+.PHONY: help demo test $(TESTS) test-ingest test-queue test-nginx test-variants fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
 help:
 	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 ## Use
@@ -41,7 +41,11 @@ test: $(TESTS) ## run the tests of all modules, or with test/MODULE those of one
 $(TESTS): test/%:
 	$(WITH) go -C $* test $(RACE) -shuffle=on -timeout 10m ./...
 test/cmd/apivideo-webhooks: $(NODE_CLIENT)
-test/examples/deduplicator: WITH = scripts/with-postgres
+test/examples/deduplicator test/examples/queue: WITH = scripts/with-postgres
+test/examples/queue: RACE = -parallel 8 # SQLite in Go is ten times slower with the race detector
+test/examples/ingest: RACE += -parallel 8
+test-ingest: test/examples/ingest ## run the tests of examples/ingest
+test-queue: test/examples/queue ## run the tests of examples/queue, with a temporary PostgreSQL
 test-nginx:
 	PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { apt-get update && apt-get install -y nginx-light; }
 	go test $(RACE) -shuffle=on -timeout 10m -tags nginx -run '^TestNginx_' ./facade

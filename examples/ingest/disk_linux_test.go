@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inNamespace tells the test that it runs where it may mount.
+// inNamespace is set in the namespace.
 const inNamespace = "INGEST_TEST_IN_NAMESPACE"
 
-// TestReceiveAnswers503WhenTheDiskIsFull fills a disk of 4 MiB. Only root can make
-// one, which everybody is in a namespace of their own: there the test runs again.
-func TestReceiveAnswers503WhenTheDiskIsFull(t *testing.T) {
+// TestReceiver_fullDisk fills a disk of 4 MiB. The test runs again in a user namespace,
+// where it can mount.
+func TestReceiver_fullDisk(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(inNamespace) == "" {
 		again(t)
@@ -36,10 +36,10 @@ func TestReceiveAnswers503WhenTheDiskIsFull(t *testing.T) {
 	fillUp(t, s, 1000)
 }
 
-// noMount is the exit code of a test that isn't let mount in its own namespace.
+// noMount is the exit code of a test that cannot mount in its namespace.
 const noMount = 77
 
-// again runs the test as root of a namespace. Some systems let nobody have one.
+// again runs the test as root of a namespace. Some systems forbid namespaces.
 func again(t *testing.T) {
 	t.Helper()
 	run := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")

@@ -2,6 +2,5 @@
 
 package main
 
-// lock does nothing: here it is up to you that no two processes store in a
-// directory.
+// lock does nothing: the user keeps other processes out of the directory.
 func lock(string) (unlock func(), err error) { return func() {}, nil }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
@@ -25,10 +30,10 @@ const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29
 func serve(tb testing.TB, r *receiver) (address string, run *running) {
 	tb.Helper()
 	l := listen(tb, "127.0.0.1:0")
-	return l.Addr().String(), start(tb, func(ctx context.Context) error { return r.serve(ctx, l) })
+	return l.Addr().String(), start(tb, func(ctx context.Context) error { return r.run(ctx, l) })
 }
 
-// send posts a notification and returns how it was answered.
+// send posts a notification and returns the status.
 func send(tb testing.TB, address, webhookID, body string, secret facade.Secret) int {
 	tb.Helper()
 	status, err := post(tb.Context(), &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+address+"/apivideo", webhookID, []byte(body), secret)
@@ -48,7 +53,7 @@ func get(tb testing.TB, address, path string) int {
 	return resp.StatusCode
 }
 
-func TestReceiveStoresOnce(t *testing.T) {
+func TestReceiver_storesOnce(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -68,10 +73,10 @@ func TestReceiveStoresOnce(t *testing.T) {
 	assert.Equal(t, wh.ID, m.Header.Get(headerWebhookID))
 	assert.Equal(t, "video.encoding.quality.completed", m.Header.Get(headerType))
 	assert.Equal(t, "2021-01-29T15:46:25.217Z", m.Header.Get(headerEmittedAt))
-	assert.Equal(t, idOf(wh.ID, []byte(body)), m.Header.Get(jetstream.MsgIDHeader))
+	assert.Equal(t, testID(wh.ID, body), m.Header.Get(jetstream.MsgIDHeader))
 }
 
-func TestReceiveStoresTheSameAtOnceOnce(t *testing.T) {
+func TestReceiver_concurrentDuplicates(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -86,7 +91,7 @@ func TestReceiveStoresTheSameAtOnceOnce(t *testing.T) {
 	assert.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").LastSeq)
 }
 
-func TestReceiveRefuses(t *testing.T) {
+func TestReceiver_rejections(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -98,17 +103,17 @@ func TestReceiveRefuses(t *testing.T) {
 		secret   facade.Secret
 		status   int
 	}{
-		"forged":          {wh.ID, body, guess, http.StatusUnauthorized},
-		"unknown webhook": {"webhook_unknown", body, wh.SignatureSecret, http.StatusUnauthorized},
-		"too large":       {wh.ID, large, wh.SignatureSecret, http.StatusRequestEntityTooLarge},
-		"not JSON":        {wh.ID, "hello", wh.SignatureSecret, http.StatusBadRequest},
+		"forged":             {wh.ID, body, guess, http.StatusUnauthorized},
+		"unknown webhook":    {"webhook_unknown", body, wh.SignatureSecret, http.StatusUnauthorized},
+		"too large":          {wh.ID, large, wh.SignatureSecret, http.StatusRequestEntityTooLarge},
+		"unsigned, not JSON": {wh.ID, "hello", guess, http.StatusUnauthorized},
 	} {
 		assert.Equal(t, test.status, send(t, address, test.id, test.body, test.secret), name)
 	}
 	assert.Zero(t, stateOf(t, s, "APIVIDEO").LastSeq)
 }
 
-func TestReceiveStoresWhatIsUnknown(t *testing.T) {
+func TestReceiver_unknownTypes(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -132,12 +137,12 @@ func TestReceiveStoresWhatIsUnknown(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, test.subject, m.Subject)
 		assert.Equal(t, test.body, string(m.Data))
-		assert.Equal(t, []string{idOf(wh.ID, []byte(test.body))}, m.Header[jetstream.MsgIDHeader])
-		assert.LessOrEqual(t, len(m.Header.Get(headerType)), maxReason+len("…"))
+		assert.Equal(t, []string{testID(wh.ID, test.body)}, m.Header[jetstream.MsgIDHeader])
+		assert.LessOrEqual(t, len(m.Header.Get(headerType)), maxText+len("…"))
 	}
 }
 
-func TestReceiveAnswers503WhenTheStreamIsFull(t *testing.T) {
+func TestReceiver_fullStream(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func(t *testing.T) *streams{
 		"its own bound": func(t *testing.T) *streams {
@@ -161,9 +166,8 @@ func TestReceiveAnswers503WhenTheStreamIsFull(t *testing.T) {
 	}
 }
 
-// fillUp sends until a receiver answers 503, which has to come, and checks that
-// what it answered 202 is stored and nothing else. Then it makes room and the
-// receiver takes again.
+// fillUp sends until a receiver responds with 503. Only notifications with a 202 are
+// stored. After a worker has made room, the receiver responds with 202 again.
 func fillUp(t *testing.T, s *streams, most int) {
 	t.Helper()
 	wh, secrets := subscribe(t)
@@ -187,7 +191,7 @@ func fillUp(t *testing.T, s *streams, most int) {
 	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
 }
 
-func TestReceiveAnswers503WithoutQuorum(t *testing.T) {
+func TestReceiver_noQuorum(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t)
 	for _, n := range nodes {
@@ -215,7 +219,7 @@ func TestReceiveAnswers503WithoutQuorum(t *testing.T) {
 	assert.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusOK }, 30*time.Second, 100*time.Millisecond)
 }
 
-// held is a source of secrets that holds a request until it is let go.
+// held is a source of secrets that blocks until release is closed.
 type held struct {
 	secretSource
 	entered, release chan struct{}
@@ -228,7 +232,7 @@ func (h *held) Secrets(ctx context.Context, id string) ([]facade.Secret, error) 
 	return h.secretSource.Secrets(context.WithoutCancel(ctx), id)
 }
 
-func TestReceiveFinishesWhatItAcceptedWhenItStops(t *testing.T) {
+func TestReceiver_stopFinishesRequests(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -253,7 +257,7 @@ func TestReceiveFinishesWhatItAcceptedWhenItStops(t *testing.T) {
 	assert.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").Msgs)
 }
 
-func TestReceiveIsUnreadyBeforeItStops(t *testing.T) {
+func TestReceiver_unreadyBeforeStop(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -276,7 +280,7 @@ func TestReceiveIsUnreadyBeforeItStops(t *testing.T) {
 	group.Wait()
 }
 
-// late is a source that can't list at first.
+// late is a source whose first listings fail.
 type late struct {
 	secretSource
 	failures atomic.Int64
@@ -296,7 +300,7 @@ func (l *late) Refresh(ctx context.Context) error {
 	return l.secretSource.Refresh(ctx)
 }
 
-func TestReceiveIsUnreadyWithoutSecrets(t *testing.T) {
+func TestReceiver_unreadyWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -309,7 +313,7 @@ func TestReceiveIsUnreadyWithoutSecrets(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
 }
 
-func TestReceiveRefusesWhatIsTooOldIfAsked(t *testing.T) {
+func TestReceiver_maxAge(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -321,7 +325,7 @@ func TestReceiveRefusesWhatIsTooOldIfAsked(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, now, wh.SignatureSecret))
 }
 
-func TestReceiveStoresForASenderThatLeft(t *testing.T) {
+func TestReceiver_disconnectedSender(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
@@ -338,4 +342,56 @@ func TestReceiveStoresForASenderThatLeft(t *testing.T) {
 	group.Wait()
 	close(source.release)
 	assert.Eventually(t, func() bool { return stateOf(t, s, "APIVIDEO").Msgs == 1 }, 10*time.Second, 10*time.Millisecond)
+}
+
+// An authentic body without a type is stored as a dead letter, once.
+func TestReceiver_malformed(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	wh, secrets := subscribe(t)
+	address, _ := serve(t, testReceiver(t, s, secrets))
+	for range 2 {
+		assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, "hello", wh.SignatureSecret))
+	}
+	m := letter(t, s)
+	assert.Equal(t, "hello", string(m.Data))
+	assert.Equal(t, "apivideo-dead.other", m.Subject)
+	assert.Equal(t, "apivideo.other", m.Header.Get(headerDeadSubject))
+	assert.Equal(t, wh.ID, m.Header.Get(headerWebhookID))
+	assert.Equal(t, testID(wh.ID, "hello"), m.Header.Get(headerDeadID))
+	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: ")
+	assert.Zero(t, stateOf(t, s, s.events()).LastSeq)
+}
+
+// The metrics have the same size after requests with many Host headers.
+func TestReceiver_hostFlood(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	s := newStreams(t)
+	_, secrets := subscribe(t)
+	r := testReceiver(t, s, secrets)
+	r.telemetry = &telemetry{meters: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), tracers: nooptrace.NewTracerProvider()}
+	require.NoError(t, r.telemetry.instrument())
+	handler, err := r.handler()
+	require.NoError(t, err)
+	for i := range 500 {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, r.path, http.NoBody)
+		req.Host = fmt.Sprintf("host-%d.example.com:%d", i, 1000+i)
+		handler.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	found := false
+	for _, scope := range got.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if h, ok := m.Data.(metricdata.Histogram[float64]); ok && m.Name == "http.server.request.duration" {
+				found = true
+				require.Len(t, h.DataPoints, 1)
+				assert.Equal(t, uint64(500), h.DataPoints[0].Count)
+				status, _ := h.DataPoints[0].Attributes.Value("http.response.status_code")
+				assert.Equal(t, int64(http.StatusUnauthorized), status.AsInt64())
+			}
+		}
+	}
+	assert.True(t, found)
 }
