@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -67,7 +68,8 @@ func (c *config) run(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if c.command = f.Arg(0); f.NArg() != 1 || c.workers < 1 || c.maxAttempts < 1 || min(c.backoff, c.timeout, c.grace) <= 0 {
+	known := slices.Contains([]string{"receive", "work", "all", "dead", "retry"}, f.Arg(0))
+	if c.command = f.Arg(0); !known || f.NArg() != 1 || c.workers < 1 || c.maxAttempts < 1 || min(c.backoff, c.timeout, c.grace) <= 0 {
 		f.Usage()
 		return errors.New("one command is required, and positive numbers and durations")
 	}
@@ -97,7 +99,7 @@ func (c *config) receive(ctx context.Context, store func(context.Context, *notif
 	}
 	secrets := notification.ClientSecrets(client)
 	verifier, err := notification.NewVerifier(secrets)
-	if err = errors.Join(err, secrets.Refresh(ctx)); err != nil {
+	if err := errors.Join(err, secrets.Refresh(ctx)); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()

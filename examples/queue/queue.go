@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -29,29 +31,29 @@ type job struct {
 
 func (job) Kind() string { return "notification" }
 
-// InsertOpts makes a job unique in every state, also after it is dead.
-func (job) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: rivertype.JobStates()}}
-}
-
-// everything is the weight of a job that runs with nothing beside it.
-const everything = 1 << 20
-
 type worker struct {
 	river.WorkerDefaults[job]
 	config  *config
 	running *semaphore.Weighted
+	suspect sync.Mutex // of the job that runs with nothing beside it
 }
 
 func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	weight := int64(1)
 	if n := len(j.Errors); n > 0 && strings.Contains(j.Errors[n-1].Error, "rescued") {
-		weight = everything // the job may have killed its process
+		if !w.suspect.TryLock() { // the job may have killed its process
+			return river.JobSnooze(rand.N(5 * time.Second)) //nolint:gosec // a delay is no secret
+		}
+		defer w.suspect.Unlock()
+		weight = math.MaxInt64 // all of it
 	}
 	if err := w.running.Acquire(ctx, weight); err != nil {
 		return err
 	}
 	defer w.running.Release(weight)
+	if weight > 1 {
+		<-time.After(time.Second) // River stores the results of other jobs in batches
+	}
 	n, err := notification.Decode(j.Args.WebhookID, j.Args.Body)
 	if err != nil {
 		return river.JobCancel(err)
@@ -65,10 +67,7 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 
 // NextRetry has a wide spread, because all jobs of a process that died are retried.
 func (w *worker) NextRetry(j *river.Job[job]) time.Time {
-	mean := w.config.backoff
-	for range j.Attempt - 1 {
-		mean = min(2*mean, time.Hour)
-	}
+	mean := min(min(w.config.backoff, time.Hour)<<min(j.Attempt-1, 16), time.Hour)
 	return time.Now().Add(rand.N(2 * mean)) //nolint:gosec // a delay is no secret
 }
 
@@ -81,7 +80,7 @@ func (c *config) exit(reason string) {
 // riverConfig returns the configuration of a client.
 func (c *config) riverConfig() *river.Config {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{config: c, running: semaphore.NewWeighted(everything)})
+	river.AddWorker(workers, &worker{config: c, running: semaphore.NewWeighted(math.MaxInt64)})
 	return &river.Config{
 		Logger: c.logger, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.workers}},
 		FetchCooldown: 10 * time.Millisecond, // the default limits the throughput
@@ -115,9 +114,10 @@ func runCommand[TTx any](ctx context.Context, c *config, driver riverdriver.Driv
 	if err != nil {
 		return err
 	}
+	unique := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: rivertype.JobStates()}} // also after it is dead
 	store := func(ctx context.Context, n *notification.Notification) error {
 		return retry(context.WithoutCancel(ctx), 5*time.Second, func(ctx context.Context) error {
-			if _, err := client.Insert(ctx, job{ID: n.ID(), WebhookID: n.WebhookID, Body: n.Raw}, nil); err != nil {
+			if _, err := client.Insert(ctx, job{ID: n.ID(), WebhookID: n.WebhookID, Body: n.Raw}, unique); err != nil {
 				return fmt.Errorf("%w: %w", notification.ErrUnavailable, err)
 			}
 			return nil
@@ -138,9 +138,6 @@ func runCommand[TTx any](ctx context.Context, c *config, driver riverdriver.Driv
 		return err
 	case "receive":
 		return c.receive(ctx, store)
-	case "work", "all":
-	default:
-		return fmt.Errorf("unknown command %q", c.command)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
