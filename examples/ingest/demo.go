@@ -15,6 +15,8 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
+const demoEvents = 100
+
 // demo sends events of a fake api.video to a receiver and a worker. Every
 // event is delivered twice, and the first one fails until it is a dead letter.
 func (a *app) demo(ctx context.Context) (err error) {
@@ -43,18 +45,19 @@ func (a *app) demo(ctx context.Context) (err error) {
 		return nil
 	}
 	a.natsURL, a.receiver.drain, a.worker.backoff = "", 0, []time.Duration{100 * time.Millisecond, 100 * time.Millisecond}
-	a.receiver.secrets, a.logger = notification.ClientSecrets(fake.Client()), slog.New(slog.DiscardHandler)
+	secrets := notification.ClientSecrets(fake.Client())
+	a.receiver.secrets, a.receiver.refresh, a.logger = secrets, secrets.Refresh, slog.New(slog.DiscardHandler)
 	ctx, stop := context.WithCancel(ctx)
 	send := func(ctx context.Context) error {
 		defer stop()
 		accepted := [2]int{}
-		for i := range 2 * a.events {
+		for i := range 2 * demoEvents {
 			body := fmt.Appendf(nil, `{"type":"video.encoding.quality.completed","videoId":"vi%d"}`, i/2)
 			if fake.Deliver(ctx, body)[0].OK() {
 				accepted[i%2]++
 			}
 		}
-		for dead := uint64(0); dead == 0 || int(handled.Load()) < a.events-1; {
+		for dead := uint64(0); dead == 0 || int(handled.Load()) < demoEvents-1; {
 			stream, err := a.js.Stream(ctx, a.dead())
 			if err != nil || !wait(ctx, 50*time.Millisecond) {
 				return errors.Join(err, ctx.Err())
@@ -64,5 +67,5 @@ func (a *app) demo(ctx context.Context) (err error) {
 		fmt.Fprintf(a.out, "accepted %d, and %d duplicates\nhandled %d\ndead letters 1\n", accepted[0], accepted[1], handled.Load())
 		return nil
 	}
-	return a.connected(ctx, true, send, a.worker.run, func(ctx context.Context) error { return a.receiver.run(ctx, listener) })
+	return a.connected(ctx, send, a.worker.run, func(ctx context.Context) error { return a.receiver.run(ctx, listener) })
 }

@@ -2,52 +2,43 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// embedded is a NATS server in this process.
-type embedded struct {
-	*server.Server
-
-	unlock func()
-}
-
-// startEmbedded starts a server that stores in a directory, has no port and logs to a
-// file. It syncs each message before it acknowledges, because there is no replica.
-// Two servers in one directory lose messages, so the second one is an error.
-func startEmbedded(dir string) (*embedded, error) {
+// startEmbedded starts a NATS server in this process. It stores in a directory, has no
+// port and logs to a file. It syncs each message before it acknowledges, because there
+// is no replica. Two servers in one directory lose messages, so the second one fails.
+func startEmbedded(dir string) (s *server.Server, stop func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	unlock, err := lock(dir)
-	if err != nil {
-		return nil, err
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if locked, err := lock.TryLock(); err != nil || !locked {
+		return nil, nil, errors.Join(fmt.Errorf("directory %s: another process uses it", dir), err)
 	}
-	s, err := server.NewServer(&server.Options{
+	s, err = server.NewServer(&server.Options{
 		ServerName: "ingest", DontListen: true, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true,
 		LogFile: filepath.Join(dir, "nats-server.log"),
 	})
 	if err != nil {
-		unlock()
-		return nil, err
+		return nil, nil, errors.Join(err, lock.Unlock())
 	}
 	s.ConfigureLogger()
 	s.Start()
-	e := &embedded{s, unlock}
-	if !s.ReadyForConnections(10 * time.Second) {
-		e.stop()
-		return nil, errors.New("the server in the process does not start: see nats-server.log")
+	stop = func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		_ = lock.Unlock()
 	}
-	return e, nil
-}
-
-// stop ends the server and unlocks its directory.
-func (e *embedded) stop() {
-	e.Shutdown()
-	e.WaitForShutdown()
-	e.unlock()
+	if !s.ReadyForConnections(10 * time.Second) {
+		stop()
+		return nil, nil, errors.New("the server in the process does not start: see nats-server.log")
+	}
+	return s, stop, nil
 }

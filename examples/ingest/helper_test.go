@@ -32,7 +32,7 @@ const (
 )
 
 // subscribe returns a webhook of a fake api.video and the source of its secret.
-func subscribe(tb testing.TB) (*facade.Webhook, secretSource) {
+func subscribe(tb testing.TB) (*facade.Webhook, *notification.CachedSecrets) {
 	tb.Helper()
 	fake := facadetest.NewServer()
 	tb.Cleanup(fake.Close)
@@ -159,22 +159,24 @@ func listen(tb testing.TB, address string) net.Listener {
 
 func testWorker(tb testing.TB, s *streams, handle func(context.Context, event) error) *worker {
 	tb.Helper()
-	return &worker{
-		core: testCore(tb, s), handle: handle, concurrency: 4,
+	w := &worker{
+		core: testCore(tb, s), handle: handle,
 		backoff: []time.Duration{50 * time.Millisecond, 50 * time.Millisecond},
 		ackWait: 10 * time.Second, timeout: time.Minute, grace: 10 * time.Second,
 	}
+	w.concurrency = 4
+	return w
 }
 
-func testReceiver(tb testing.TB, s *streams, secrets secretSource) *receiver {
+func testReceiver(tb testing.TB, s *streams, secrets *notification.CachedSecrets) *receiver {
 	tb.Helper()
-	return &receiver{core: testCore(tb, s), secrets: secrets, path: "/apivideo"}
+	return &receiver{core: testCore(tb, s), secrets: secrets, refresh: secrets.Refresh, path: "/apivideo"}
 }
 
 func testCore(tb testing.TB, s *streams) *core {
 	tb.Helper()
 	tel := &telemetry{meters: noopmetric.NewMeterProvider(), tracers: nooptrace.NewTracerProvider()}
-	require.NoError(tb, tel.instrument())
+	tel.instrument()
 	return &core{streams: s, telemetry: tel, logger: testLogger()}
 }
 

@@ -17,6 +17,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,9 +43,10 @@ func main() {
 type core struct {
 	*streams
 
-	telemetry    *telemetry
-	logger       *slog.Logger
-	alive, ready []check // of the worker
+	telemetry   *telemetry
+	logger      *slog.Logger
+	concurrency int          // of the worker
+	hangs       atomic.Int64 // functions that ignore the end of their context
 }
 
 type app struct {
@@ -58,7 +60,6 @@ type app struct {
 	addr, dir, requeueType string
 	sandbox                bool
 	connectTimeout         time.Duration
-	events                 int // of the demo
 }
 
 func newApp(out, logs io.Writer, client ...facade.Option) *app {
@@ -96,10 +97,7 @@ func (a *app) run(ctx context.Context, args []string) (err error) {
 	if command == "demo" {
 		return a.demo(ctx)
 	}
-	if command == "work" || command == "all" {
-		a.alive, a.ready = []check{a.worker.isAlive}, []check{a.worker.isReady}
-	}
-	return a.connected(ctx, command == "all", parts...)
+	return a.connected(ctx, parts...)
 }
 
 // parse reads the flags and checks them.
@@ -117,39 +115,30 @@ func (a *app) parse(command string, args []string) error {
 	f.DurationVar(&a.maxAge, "max-age", 0, "reject events that are older, or that far in the future; 0 accepts any age")
 	f.BoolVar(&a.sandbox, "sandbox", false, "APIVIDEO_API_KEY is a key of the sandbox")
 	f.DurationVar(&r.drain, "drain", 5*time.Second, "time between the end of readiness and the stop")
-	f.IntVar(&w.concurrency, "concurrency", 16, "`events` that a worker handles at once")
+	f.IntVar(&a.concurrency, "concurrency", 16, "`events` that a worker handles at once")
 	f.Func("backoff", "`delays` after failures (default "+defaultBackoff+")", w.setBackoff)
 	f.DurationVar(&w.ackWait, "ack-wait", 30*time.Second, "time without a sign of a worker, of a new consumer")
 	f.DurationVar(&w.timeout, "timeout", 15*time.Minute, "time to handle one event")
 	f.DurationVar(&w.grace, "grace", 10*time.Second, "time to finish after a stop, and again after the end of the context")
 	f.StringVar(&a.dir, "dir", "ingest-data", "`directory` of the server in the process, for all")
-	f.IntVar(&a.events, "events", 300, "`number` of events of the demo")
 	f.StringVar(&a.requeueType, "type", "", "`type` of the events to requeue; empty is all")
 	_ = w.setBackoff(defaultBackoff)
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	clean := r.path == "/" || path.Clean(r.path) == strings.TrimSuffix(r.path, "/")
-	for text, wrong := range map[string]bool{
+	return reject(errors.New("invalid flags"), map[string]bool{
 		"arguments after the flags":                                f.NArg() > 0,
 		"-name has to be one token of a subject":                   !plainType.MatchString(a.name) || strings.Contains(a.name, "."),
-		"-replicas and -concurrency are at least 1":                a.replicas < 1 || w.concurrency < 1,
+		"-replicas and -concurrency are at least 1":                a.replicas < 1 || a.concurrency < 1,
 		"-duplicates has to be at least 2m":                        a.duplicates < minDuplicates,
 		"-path has to be clean, without {} and space":              !clean || r.path[0] != '/' || strings.ContainsAny(r.path, "{} "),
 		"-max-age is positive, at most half of -duplicates":        a.maxAge < 0 || 2*a.maxAge > a.duplicates,
 		"-drain, -grace and -connect-timeout must not be negative": min(r.drain, w.grace, a.connectTimeout) < 0,
 		"-ack-wait has to be at least 1s":                          w.ackWait < minAckWait,
 		"-timeout has to be positive":                              w.timeout <= 0,
-		"-events has to be at least 2":                             a.events < 2,
-	} {
-		if wrong {
-			return errors.New(text)
-		}
-	}
-	if a.natsURL == "" && command != "all" && command != "demo" {
-		return errors.New("NATS_URL is not set")
-	}
-	return nil
+		"NATS_URL is not set":                                      a.natsURL == "" && command != "all" && command != "demo",
+	})
 }
 
 func (a *app) requeue(ctx context.Context) error {
@@ -168,7 +157,8 @@ func (a *app) receive(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("APIVIDEO_API_KEY: %w", err)
 	}
-	a.receiver.secrets = notification.ClientSecrets(client)
+	secrets := notification.ClientSecrets(client)
+	a.receiver.secrets, a.receiver.refresh = secrets, secrets.Refresh
 	return a.listen(ctx, a.receiver.run)
 }
 
@@ -176,7 +166,7 @@ func (a *app) receive(ctx context.Context) error {
 func (a *app) health(ctx context.Context) error {
 	return a.listen(ctx, func(ctx context.Context, listener net.Listener) error {
 		mux := http.NewServeMux()
-		a.handleHealth(mux)
+		a.handleHealth(mux, a.worker.isReady)
 		a.logger.Info("health", slog.String("address", listener.Addr().String()))
 		return serveHTTP(ctx, listener, mux, func(*http.Server) {})
 	})
@@ -190,24 +180,22 @@ func (a *app) listen(ctx context.Context, serve func(context.Context, net.Listen
 	return serve(ctx, listener)
 }
 
-var errClosed = errors.New("the connection to NATS is closed")
-
-// connected connects to NATS, or to a server in this process if allowed and NATS_URL
-// is unset. It ensures the streams and runs the parts. If one part or the connection
-// ends with an error, the others stop.
-func (a *app) connected(ctx context.Context, embed bool, parts ...func(context.Context) error) error {
+// connected connects to NATS, or to a server in this process without NATS_URL. It
+// ensures the streams and runs the parts. If one part or the connection ends with an
+// error, the others stop.
+func (a *app) connected(ctx context.Context, parts ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	opts := append(natsOptions(a.logger), nats.ClosedHandler(func(conn *nats.Conn) {
 		if ctx.Err() == nil {
-			group.Go(func() error { return errors.Join(errClosed, conn.LastError()) })
+			group.Go(func() error { return errors.Join(nats.ErrConnectionClosed, conn.LastError()) })
 		}
 	}))
-	if a.natsURL == "" && embed {
-		server, err := startEmbedded(a.dir)
+	if a.natsURL == "" {
+		server, stop, err := startEmbedded(a.dir)
 		if err != nil {
 			return err
 		}
-		defer server.stop()
+		defer stop()
 		opts, a.replicas = append(opts, nats.InProcessServer(server)), 1
 		a.logger.Info("NATS_URL is not set: the server in this process stores", slog.String("directory", a.dir))
 	} else if file := os.Getenv("NATS_CREDS"); file != "" {

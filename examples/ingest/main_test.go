@@ -54,7 +54,6 @@ func TestApp_invalidArguments(t *testing.T) {
 		{"setup", "NATS_URL is not set"},
 		{"work", "NATS_URL is not set"},
 		{"all -addr 127.0.0.1:0 -dir " + t.TempDir(), "APIVIDEO_API_KEY"},
-		{"demo -events 1", "-events"},
 	} {
 		require.ErrorContains(t, newApp(io.Discard, io.Discard).run(t.Context(), strings.Fields(test.args)), test.want, test.args)
 	}
@@ -161,12 +160,12 @@ func TestApp_closedConnection(t *testing.T) {
 	a := newApp(io.Discard, io.Discard)
 	require.NoError(t, a.parse("demo", []string{"-dir", t.TempDir()}))
 	a.natsURL = ""
-	err := a.connected(t.Context(), true, func(ctx context.Context) error {
+	err := a.connected(t.Context(), func(ctx context.Context) error {
 		a.js.Conn().Close()
 		<-ctx.Done()
 		return nil
 	})
-	require.ErrorIs(t, err, errClosed)
+	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }
 
 // Credentials that are refused now may be valid soon.
@@ -208,8 +207,8 @@ func TestApp_refusedCredentials(t *testing.T) {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"demo", "-events", "60"}))
-	assert.Equal(t, "accepted 60, and 60 duplicates\nhandled 59\ndead letters 1\n", out.String())
+	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"demo"}))
+	assert.Equal(t, "accepted 100, and 100 duplicates\nhandled 99\ndead letters 1\n", out.String())
 }
 
 // A server that is not ready yet is no error.

@@ -157,14 +157,20 @@ func freePorts(tb testing.TB, count int) []int {
 	return ports
 }
 
-// newEmbedded returns the server of `ingest all`.
+// embedded is the server of "ingest all".
+type embedded struct {
+	*server.Server
+
+	stop func()
+}
+
 func newEmbedded(tb testing.TB, dir string) *embedded {
 	tb.Helper()
-	s, err := startEmbedded(dir)
+	s, stop, err := startEmbedded(dir)
 	require.NoError(tb, err)
-	s.unlock = sync.OnceFunc(s.unlock)
-	tb.Cleanup(s.stop)
-	return s
+	e := &embedded{s, sync.OnceFunc(stop)}
+	tb.Cleanup(e.stop)
+	return e
 }
 
 // newServer returns a running server.

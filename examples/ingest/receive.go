@@ -28,19 +28,14 @@ const (
 	writeTimeout = readTimeout + 2*storeLimit // the request, a listing and the storing
 )
 
-// secretSource is a *notification.CachedSecrets.
-type secretSource interface {
-	notification.SecretSource
-	Refresh(ctx context.Context) error
-}
-
 // receiver verifies and stores.
 type receiver struct {
 	*core
 
-	secrets secretSource
-	path    string        // of the URL of the webhook
-	drain   time.Duration // between the end of readiness and the stop
+	secrets notification.SecretSource
+	refresh func(context.Context) error // of the secrets
+	path    string                      // of the URL of the webhook
+	drain   time.Duration               // between the end of readiness and the stop
 
 	listed, stopping atomic.Bool
 }
@@ -52,18 +47,17 @@ func (r *receiver) run(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	err = r.secrets.Refresh(ctx)
+	err = r.refresh(ctx)
 	if errors.Is(err, facade.ErrUnauthorized) || errors.Is(err, facade.ErrForbidden) {
 		return fmt.Errorf("APIVIDEO_API_KEY is invalid: %w", err)
 	}
 	r.listed.Store(err == nil)
 	go func() {
-		for !r.listed.Load() && ctx.Err() == nil {
+		for ; err != nil && ctx.Err() == nil; err = r.refresh(ctx) {
 			r.logger.Error("webhooks not listed: no notification can be verified", slog.Any("error", err))
 			wait(ctx, 5*time.Second)
-			err = r.secrets.Refresh(ctx)
-			r.listed.Store(err == nil)
 		}
+		r.listed.Store(err == nil)
 	}()
 	r.logger.Info("receiving", slog.String("address", listener.Addr().String()), slog.String("path", r.path))
 	defer r.logger.Info("the receiver stopped")
@@ -103,13 +97,14 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *n
 	n, err := verifier.VerifyRequest(req)
 	switch {
 	case err == nil:
-		err = r.store(req.Context(), newMessage(r.name, n), r.events())
+		err = r.store(req.Context(), newMessage(subjectOf(r.name, n.Type), n.WebhookID, n.ID(), n.Raw), r.events())
 	case errors.Is(err, notification.ErrMalformed):
-		m := &nats.Msg{Subject: subjectOf(r.name, ""), Header: nats.Header{}, Data: body.Bytes()}
-		m.Header.Set(headerWebhookID, req.Header.Get(notification.HeaderWebhookID))
+		id := req.Header.Get(notification.HeaderWebhookID)
+		m := newMessage(subjectOf(r.name+"-dead", ""), id, idOf(id, body.Bytes()), body.Bytes())
+		m.Header.Set(headerDeadReason, deadMalformed+": "+oneLine(err.Error()))
 		r.logger.Error("dead letter", slog.Any("reason", err))
 		r.telemetry.dead.Add(req.Context(), 1, metric.WithAttributes(attribute.String("reason", deadMalformed)))
-		err = r.store(req.Context(), deadLetter(r.name, m, idOf(m), deadMalformed+": "+oneLine(err.Error())), r.dead())
+		err = r.store(req.Context(), m, r.dead())
 	}
 	status := notification.StatusCode(err)
 	if err != nil {
@@ -140,4 +135,41 @@ func (r *receiver) isReady(ctx context.Context) error {
 		return errors.New("the receiver is stopping, or the webhooks are not listed yet")
 	}
 	return r.leads(ctx)
+}
+
+// handleHealth adds /healthz, which fails if a restart helps, and /readyz.
+func (c *core) handleHealth(mux *http.ServeMux, isReady func(context.Context) error) {
+	for path, check := range map[string]func(context.Context) error{"GET /healthz": c.isAlive, "GET /readyz": isReady} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+			defer cancel()
+			if err := check(ctx); err != nil {
+				c.logger.WarnContext(ctx, "a health check failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+	}
+}
+
+// isAlive fails if as many functions hang as the worker calls at once.
+func (c *core) isAlive(context.Context) error {
+	if n := c.hangs.Load(); n > 0 && n >= int64(c.concurrency) {
+		return fmt.Errorf("%w: %d", errHangs, n)
+	}
+	return nil
+}
+
+// serveHTTP serves until ctx is done and drain has returned, and then finishes the
+// requests in flight. The limits are for attackers that send slowly.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, drain func(*http.Server)) error {
+	server := &http.Server{Handler: handler, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: 16 << 10}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		drain(server)
+		return server.Shutdown(context.WithoutCancel(ctx)) // writeTimeout is its limit
+	}
 }

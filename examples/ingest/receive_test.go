@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
 const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi1","encoding":"hls","quality":"720p"}`
@@ -71,8 +74,6 @@ func TestReceiver_storesOnce(t *testing.T) {
 	assert.Equal(t, "apivideo.video.encoding.quality.completed", m.Subject)
 	assert.Equal(t, body, string(m.Data))
 	assert.Equal(t, wh.ID, m.Header.Get(headerWebhookID))
-	assert.Equal(t, "video.encoding.quality.completed", m.Header.Get(headerType))
-	assert.Equal(t, "2021-01-29T15:46:25.217Z", m.Header.Get(headerEmittedAt))
 	assert.Equal(t, testID(wh.ID, body), m.Header.Get(jetstream.MsgIDHeader))
 }
 
@@ -108,7 +109,12 @@ func TestReceiver_rejections(t *testing.T) {
 		"too large":          {wh.ID, large, wh.SignatureSecret, http.StatusRequestEntityTooLarge},
 		"unsigned, not JSON": {wh.ID, "hello", guess, http.StatusUnauthorized},
 	} {
-		assert.Equal(t, test.status, send(t, address, test.id, test.body, test.secret), name)
+		status, err := post(t.Context(), new(http.Client), "http://"+address+"/apivideo", test.id, []byte(test.body), test.secret)
+		if name == "too large" && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+			continue // the receiver responds and closes before the sender has sent everything
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, test.status, status, name)
 	}
 	assert.Zero(t, stateOf(t, s, "APIVIDEO").LastSeq)
 }
@@ -138,7 +144,6 @@ func TestReceiver_unknownTypes(t *testing.T) {
 		assert.Equal(t, test.subject, m.Subject)
 		assert.Equal(t, test.body, string(m.Data))
 		assert.Equal(t, []string{testID(wh.ID, test.body)}, m.Header[jetstream.MsgIDHeader])
-		assert.LessOrEqual(t, len(m.Header.Get(headerType)), maxText+len("…"))
 	}
 }
 
@@ -221,7 +226,7 @@ func TestReceiver_noQuorum(t *testing.T) {
 
 // held is a source of secrets that blocks until release is closed.
 type held struct {
-	secretSource
+	notification.SecretSource
 	entered, release chan struct{}
 	once             sync.Once
 }
@@ -229,15 +234,17 @@ type held struct {
 func (h *held) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
 	h.once.Do(func() { close(h.entered) })
 	<-h.release
-	return h.secretSource.Secrets(context.WithoutCancel(ctx), id)
+	return h.SecretSource.Secrets(context.WithoutCancel(ctx), id)
 }
 
 func TestReceiver_stopFinishesRequests(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &held{secretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
-	address, run := serve(t, testReceiver(t, s, source))
+	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	r := testReceiver(t, s, secrets)
+	r.secrets = source
+	address, run := serve(t, r)
 
 	var status atomic.Int64
 	var group sync.WaitGroup
@@ -282,7 +289,7 @@ func TestReceiver_unreadyBeforeStop(t *testing.T) {
 
 // late is a source whose first listings fail.
 type late struct {
-	secretSource
+	*notification.CachedSecrets
 	failures atomic.Int64
 }
 
@@ -290,23 +297,25 @@ func (l *late) Secrets(ctx context.Context, id string) ([]facade.Secret, error) 
 	if l.failures.Add(-1) >= 0 {
 		return nil, facade.ErrServer
 	}
-	return l.secretSource.Secrets(ctx, id)
+	return l.CachedSecrets.Secrets(ctx, id)
 }
 
 func (l *late) Refresh(ctx context.Context) error {
 	if l.failures.Add(-1) >= 0 {
 		return facade.ErrServer
 	}
-	return l.secretSource.Refresh(ctx)
+	return l.CachedSecrets.Refresh(ctx)
 }
 
 func TestReceiver_unreadyWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &late{secretSource: secrets}
+	source := &late{CachedSecrets: secrets}
 	source.failures.Store(2) // at the start and at the request below
-	address, _ := serve(t, testReceiver(t, s, source))
+	r := testReceiver(t, s, secrets)
+	r.secrets, r.refresh = source, source.Refresh
+	address, _ := serve(t, r)
 	assert.Equal(t, http.StatusServiceUnavailable, send(t, address, wh.ID, body, wh.SignatureSecret))
 	assert.Equal(t, http.StatusServiceUnavailable, get(t, address, "/readyz"))
 	require.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusOK }, 20*time.Second, 50*time.Millisecond)
@@ -329,8 +338,10 @@ func TestReceiver_disconnectedSender(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &held{secretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
-	address, _ := serve(t, testReceiver(t, s, source))
+	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	r := testReceiver(t, s, secrets)
+	r.secrets = source
+	address, _ := serve(t, r)
 	ctx, leave := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -356,9 +367,8 @@ func TestReceiver_malformed(t *testing.T) {
 	m := letter(t, s)
 	assert.Equal(t, "hello", string(m.Data))
 	assert.Equal(t, "apivideo-dead.other", m.Subject)
-	assert.Equal(t, "apivideo.other", m.Header.Get(headerDeadSubject))
 	assert.Equal(t, wh.ID, m.Header.Get(headerWebhookID))
-	assert.Equal(t, testID(wh.ID, "hello"), m.Header.Get(headerDeadID))
+	assert.Equal(t, testID(wh.ID, "hello"), m.Header.Get(jetstream.MsgIDHeader))
 	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: ")
 	assert.Zero(t, stateOf(t, s, s.events()).LastSeq)
 }
@@ -371,7 +381,7 @@ func TestReceiver_hostFlood(t *testing.T) {
 	_, secrets := subscribe(t)
 	r := testReceiver(t, s, secrets)
 	r.telemetry = &telemetry{meters: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), tracers: nooptrace.NewTracerProvider()}
-	require.NoError(t, r.telemetry.instrument())
+	r.telemetry.instrument()
 	handler, err := r.handler()
 	require.NoError(t, err)
 	for i := range 500 {

@@ -39,7 +39,6 @@ type streams struct {
 
 func (s *streams) events() string { return strings.ToUpper(s.name) }
 func (s *streams) dead() string   { return s.events() + "_DEAD" }
-func (s *streams) bucket() string { return s.events() + "_HISTORY" }
 
 // configs returns the streams that ensure creates.
 func (s *streams) configs() (events, dead jetstream.StreamConfig) {
@@ -61,31 +60,29 @@ var errLoses = errors.New("this configuration loses events")
 // streams.
 func (s *streams) ensure(ctx context.Context) error {
 	events, dead := s.configs()
-	_, err := s.histories(ctx)
-	for _, want := range []jetstream.StreamConfig{events, dead} {
-		err = errors.Join(err, retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
-			stream, err := s.js.Stream(ctx, want.Name)
-			if errors.Is(err, jetstream.ErrStreamNotFound) {
-				stream, err = s.js.CreateStream(ctx, want)
-			}
-			if err != nil {
-				return fmt.Errorf("stream %s: %w", want.Name, err)
-			}
-			return s.check(stream.CachedInfo().Config, want)
-		}))
+	return retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
+		_, err := s.histories(ctx)
+		return errors.Join(err, s.ensureStream(ctx, events), s.ensureStream(ctx, dead))
+	})
+}
+
+func (s *streams) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
+	stream, err := s.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = s.js.CreateStream(ctx, want)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", want.Name, err)
+	}
+	return s.check(stream.CachedInfo().Config, want)
 }
 
 // histories returns the bucket, and creates it if it is missing.
-func (s *streams) histories(ctx context.Context) (bucket jetstream.KeyValue, err error) {
-	err = retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
-		bucket, err = s.js.KeyValue(ctx, s.bucket())
-		if errors.Is(err, jetstream.ErrBucketNotFound) {
-			bucket, err = s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: s.bucket(), TTL: maxHistoryAge, Replicas: s.replicas})
-		}
-		return err
-	})
+func (s *streams) histories(ctx context.Context) (jetstream.KeyValue, error) {
+	bucket, err := s.js.KeyValue(ctx, s.events()+"_HISTORY")
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: s.events() + "_HISTORY", TTL: maxHistoryAge, Replicas: s.replicas})
+	}
 	return bucket, err
 }
 
@@ -99,25 +96,20 @@ func refused(err error) bool {
 	return disconnected(err) || errors.Is(err, errLoses) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
 }
 
-// loses returns an error with the faults of a configuration.
-func loses(what string, faults map[string]bool) error {
-	text := ""
-	for _, fault := range slices.Sorted(maps.Keys(faults)) {
-		if faults[fault] {
-			text += "\n- " + fault
-		}
-	}
-	if text == "" {
+// reject adds the faults that are true to an error, and returns nil without any.
+func reject(err error, faults map[string]bool) error {
+	maps.DeleteFunc(faults, func(_ string, found bool) bool { return !found })
+	if len(faults) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %w:%s", what, errLoses, text)
+	return fmt.Errorf("%w:\n- %s", err, strings.Join(slices.Sorted(maps.Keys(faults)), "\n- "))
 }
 
 func (s *streams) check(have, want jetstream.StreamConfig) error {
 	rejects := have.Discard == jetstream.DiscardNew
 	limited := have.MaxBytes > 0 || have.MaxMsgs > 0 || have.MaxMsgsPerSubject > 0
 	duplicates := max(minDuplicates, 2*s.maxAge)
-	return loses("stream "+want.Name, map[string]bool{
+	return reject(fmt.Errorf("stream %s: %w", want.Name, errLoses), map[string]bool{
 		"the storage has to be file: a restart loses memory":                            have.Storage != jetstream.FileStorage,
 		fmt.Sprintf("%d replicas instead of %d", have.Replicas, want.Replicas):          have.Replicas < want.Replicas,
 		fmt.Sprintf("the duplicate window has to be at least %v", duplicates):           have.Duplicates < duplicates,
@@ -159,7 +151,7 @@ func (s *streams) consumer(ctx context.Context, ackWait time.Duration) (info *je
 }
 
 func checkConsumer(have jetstream.ConsumerConfig) error {
-	return loses("consumer "+consumerName, map[string]bool{
+	return reject(fmt.Errorf("consumer %s: %w", consumerName, errLoses), map[string]bool{
 		"the ack policy has to be explicit":           have.AckPolicy != jetstream.AckExplicitPolicy,
 		"max deliver has to be unlimited":             have.MaxDeliver > 0,
 		"backoff replaces the ack wait: use -backoff": len(have.BackOff) > 0,

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,11 +33,9 @@ type worker struct {
 	*core
 
 	handle                  func(context.Context, event) error
-	concurrency             int
 	backoff                 []time.Duration // after the first failure, the second and so on
 	ackWait, timeout, grace time.Duration   // see the flags
 	alone                   sync.RWMutex
-	hangs                   atomic.Int64 // functions that ignore the end of their context
 }
 
 // run works until ctx is done. Then it takes no event and finishes the events in
@@ -107,12 +105,12 @@ type attempt struct {
 	*worker
 	history
 
-	m        *nats.Msg
-	bucket   jetstream.KeyValue
-	key      string // of the history
-	meta     *nats.MsgMetadata
-	delivery uint64
-	log      *slog.Logger
+	m              *nats.Msg
+	bucket         jetstream.KeyValue
+	webhookID, key string // the key is of the history
+	meta           *nats.MsgMetadata
+	delivery       uint64
+	log            *slog.Logger
 }
 
 // process settles a message: acknowledged, returned to the stream or a dead letter.
@@ -122,16 +120,23 @@ func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Dur
 	if a.meta, err = a.m.Metadata(); err != nil {
 		return err
 	}
-	defer keepAlive(a.m, ackWait)()
+	alive, stopAlive := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAlive()
+	go func() {
+		for wait(alive, ackWait/3) {
+			_ = a.m.InProgress() // extends the ack wait
+		}
+	}()
 	ctx = propagator.Extract(ctx, propagation.HeaderCarrier(a.m.Header))
-	a.delivery, a.key = a.meta.NumDelivered, fmt.Sprintf("%d.%s", a.meta.Sequence.Stream, idOf(a.m))
+	a.webhookID = a.m.Header.Get(headerWebhookID)
+	a.delivery, a.key = a.meta.NumDelivered, fmt.Sprintf("%d.%s", a.meta.Sequence.Stream, idOf(a.webhookID, a.m.Data))
 	a.log = w.logger.With(slog.String("event", a.key), slog.Uint64("delivery", a.delivery))
 	if a.delivery > 1 {
 		if err := a.load(ctx, a.bucket, a.key); err != nil {
 			return errors.Join(err, a.m.NakWithDelay(time.Second))
 		}
 	}
-	n, err := notification.Decode(a.m.Header.Get(headerWebhookID), a.m.Data)
+	n, err := notification.Decode(a.webhookID, a.m.Data)
 	switch {
 	case err != nil:
 		return a.bury(ctx, deadMalformed+": "+oneLine(err.Error()))
@@ -187,22 +192,22 @@ func (a *attempt) run(stop, ctx context.Context, n *notification.Notification) e
 func (a *attempt) call(ctx context.Context, e event) error {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	done := make(chan error, 1)
+	err := errors.New("the function called runtime.Goexit")
+	done := make(chan struct{})
 	go func() {
-		err := errors.New("the function called runtime.Goexit")
+		defer close(done)
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("panic: %v", p)
 				a.log.Error("panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			}
-			done <- err
 		}()
 		err = a.handle(ctx, e)
 	}()
 	hangs := make(chan struct{})
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(a.grace, func() { close(hangs) }) })()
 	select {
-	case err := <-done:
+	case <-done:
 		return err
 	case <-hangs:
 	}
@@ -231,7 +236,8 @@ func (a *attempt) fail(ctx context.Context, kind string, cause error) error {
 
 // bury stores a dead letter and then removes the event.
 func (a *attempt) bury(ctx context.Context, reason string) error {
-	letter := deadLetter(a.name, a.m, a.events()+"-"+a.key, reason)
+	letter := newMessage(a.name+"-dead"+strings.TrimPrefix(a.m.Subject, a.name), a.webhookID, a.events()+"-"+a.key, a.m.Data)
+	letter.Header.Set(headerDeadReason, reason)
 	err := retry(context.WithoutCancel(ctx), settleLimit, disconnected, func(ctx context.Context) error {
 		_, err := a.publish(ctx, letter, a.dead())
 		return err
@@ -246,17 +252,6 @@ func (a *attempt) bury(ctx context.Context, reason string) error {
 	return a.m.Term() // if it is lost, the event gets here again
 }
 
-// keepAlive extends the ack wait until stop is called.
-func keepAlive(m *nats.Msg, ackWait time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		for wait(ctx, ackWait/3) {
-			_ = m.InProgress()
-		}
-	}()
-	return cancel
-}
-
 func (w *worker) setBackoff(text string) error {
 	w.backoff = nil
 	for each := range strings.SplitSeq(text, ",") {
@@ -269,21 +264,54 @@ func (w *worker) setBackoff(text string) error {
 	return nil
 }
 
-// isAlive fails if as many functions hang as the worker calls at once.
-func (w *worker) isAlive(context.Context) error {
-	if n := w.hangs.Load(); n >= int64(w.concurrency) {
-		return fmt.Errorf("%w: %d", errHangs, n)
+func (w *worker) isReady(ctx context.Context) error {
+	info, err := w.consumer(ctx, w.ackWait)
+	if err == nil && info.Paused {
+		err = fmt.Errorf("the consumer is paused for %v", info.PauseRemaining)
 	}
-	return nil
+	return errors.Join(err, w.leads(ctx))
 }
 
-func (w *worker) isReady(ctx context.Context) error {
-	consumer, err := w.js.Consumer(ctx, w.events(), consumerName)
-	if err != nil {
+// history is the state of an event that was delivered before. The server counts
+// deliveries, and a delivery without a result is mostly no fault of the event: its
+// worker was lost, or another event killed the process.
+type history struct {
+	Failures int    `json:"failures"`
+	Reason   string `json:"reason"`  // of the last failure
+	Settled  uint64 `json:"settled"` // the last delivery with a result
+	// Alone is a delivery that was processed with nothing beside it. Zero means
+	// that the function has returned since.
+	Alone uint64 `json:"alone"`
+}
+
+// suspect reports whether the event may kill its process.
+func (h *history) suspect(delivery uint64) bool {
+	return h.Alone > 0 || delivery > 1 && h.Settled != delivery-1
+}
+
+// killed reports whether the process died in the delivery before, with nothing
+// beside the event.
+func (h *history) killed(delivery uint64) bool {
+	return h.Alone > 0 && h.Alone == delivery-1 && h.Settled != delivery-1
+}
+
+func (h *history) load(ctx context.Context, bucket jetstream.KeyValue, key string) error {
+	return retry(ctx, settleLimit, disconnected, func(ctx context.Context) error {
+		entry, err := bucket.Get(ctx, key)
+		if err == nil {
+			return json.Unmarshal(entry.Value(), h)
+		}
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil
+		}
 		return err
-	}
-	if info := consumer.CachedInfo(); info.Paused {
-		return fmt.Errorf("the consumer is paused for %v", info.PauseRemaining)
-	}
-	return errors.Join(w.leads(ctx), checkConsumer(consumer.CachedInfo().Config))
+	})
+}
+
+func (h *history) save(ctx context.Context, bucket jetstream.KeyValue, key string) error {
+	value, _ := json.Marshal(h) // numbers and a text
+	return retry(context.WithoutCancel(ctx), settleLimit, disconnected, func(ctx context.Context) error {
+		_, err := bucket.Put(ctx, key, value)
+		return err
+	})
 }

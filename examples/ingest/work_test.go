@@ -25,13 +25,11 @@ func put(tb testing.TB, s *streams, webhookID, body string) {
 	tb.Helper()
 	n, err := notification.Decode(webhookID, []byte(body))
 	require.NoError(tb, err)
-	_, err = s.publish(tb.Context(), newMessage(s.name, n), s.events())
+	_, err = s.publish(tb.Context(), newMessage(subjectOf(s.name, n.Type), n.WebhookID, n.ID(), n.Raw), s.events())
 	require.NoError(tb, err)
 }
 
-func testID(webhookID, body string) string {
-	return (&notification.Notification{WebhookID: webhookID, Raw: []byte(body)}).ID()
-}
+func testID(webhookID, body string) string { return idOf(webhookID, []byte(body)) }
 
 // eventuallyEmpty waits for the end of the last event.
 func eventuallyEmpty(tb testing.TB, s *streams) {
@@ -147,9 +145,7 @@ func TestWorker_deadLetter(t *testing.T) {
 	assert.Equal(t, "apivideo-dead.video.encoding.quality.completed", m.Subject)
 	assert.Equal(t, body, string(m.Data))
 	assert.Equal(t, "webhook_1", m.Header.Get(headerWebhookID))
-	assert.Equal(t, "video.encoding.quality.completed", m.Header.Get(headerType))
-	assert.Equal(t, "apivideo.video.encoding.quality.completed", m.Header.Get(headerDeadSubject))
-	assert.Equal(t, testID("webhook_1", body), m.Header.Get(headerDeadID))
+	assert.Equal(t, "APIVIDEO-1."+testID("webhook_1", body), m.Header.Get(jetstream.MsgIDHeader))
 	reason := m.Header.Get(headerDeadReason)
 	assert.True(t, strings.HasPrefix(reason, "failed: unknown video: xxx"), reason)
 	assert.Less(t, len(reason), maxText+20)
