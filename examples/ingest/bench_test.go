@@ -15,10 +15,9 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// BenchmarkReceive measures the time from a request to its 202, with one sender
-// and with many: a handler that stores nothing, a receiver with a server in the
-// process that syncs each message, and a receiver with a cluster of three in the
-// process. There is no worker.
+// BenchmarkReceive measures the time from a request to the 202, without a worker. The
+// handler stores nothing. The embedded server syncs each message. The cluster has
+// three servers in the process.
 func BenchmarkReceive(b *testing.B) {
 	for _, via := range []struct {
 		name    string

@@ -40,8 +40,8 @@ func TestCluster_noLoss(t *testing.T) {
 	admin := connect(t, "apivideo", urls(nodes))
 	require.NoError(t, admin.ensure(t.Context()))
 
-	// Two workers that record their events. Once armed is set, the next worker with an
-	// event loses its connection: its events in flight are handled and not acknowledged.
+	// Two workers record their events. After armed is set, the next worker with an event
+	// loses the connection. Its events in flight are handled and not acknowledged.
 	book := newBook()
 	var armed atomic.Bool
 	killed := make(chan int, 1)
@@ -84,28 +84,28 @@ func TestCluster_noLoss(t *testing.T) {
 	var lost int // which of the workers
 	steps := []struct {
 		percent int
-		what    string
+		name    string
 		do      func()
 	}{
 		{15, "kill a server, the leader", func() { lead(t, admin, victim); victim.kill() }},
 		{30, "stop a receiver", func() { runningReceivers[0].stop() }},
-		{40, "start the receiver again", func() {
-			again := testReceiver(t, connect(t, "apivideo", urls(nodes)), secrets)
+		{40, "restart the receiver", func() {
+			restarted := testReceiver(t, connect(t, "apivideo", urls(nodes)), secrets)
 			l := listen(t, addresses[0])
-			runningReceivers[0] = start(t, func(ctx context.Context) error { return again.run(ctx, l) })
+			runningReceivers[0] = start(t, func(ctx context.Context) error { return restarted.run(ctx, l) })
 		}},
-		{50, "start the server again", func() { victim.startOutside(t) }},
-		{60, "kill a worker, after it has handled and before it acknowledges", func() {
+		{50, "restart the server", func() { victim.startOutside(t) }},
+		{60, "kill a worker before an acknowledgement", func() {
 			armed.Store(true)
 			lost = <-killed
 			victimWorker = workers[lost]
 			runningWorkers[lost].stop()
 		}},
-		{70, "start the worker again", func() { runningWorkers[lost] = start(t, newTestWorker(lost).run) }},
+		{70, "restart the worker", func() { runningWorkers[lost] = start(t, newTestWorker(lost).run) }},
 		{85, "the rest", func() {}},
 	}
 
-	// One in fifty is forged, and one in ten is a duplicate of a concurrent delivery.
+	// One delivery in fifty is forged, and one in ten duplicates a concurrent delivery.
 	begin := time.Now()
 	authentic := map[string]bool{}
 	var mu sync.Mutex
@@ -152,23 +152,23 @@ func TestCluster_noLoss(t *testing.T) {
 	}()
 	for _, step := range steps {
 		<-due
-		t.Logf("%d%% sent, %d handled: %s", step.percent, book.len(), step.what)
+		t.Logf("%d%% sent, %d handled: %s", step.percent, book.len(), step.name)
 		step.do()
 	}
 	senders.Wait()
 	took := time.Since(begin)
 
-	assert.Equal(t, map[int]int{http.StatusAccepted: len(authentic)}, results["authentic"], "each is taken in the end")
+	assert.Equal(t, map[int]int{http.StatusAccepted: len(authentic)}, results["authentic"], "all are accepted")
 	assert.Equal(t, map[int]int{http.StatusAccepted: repeated}, results["repeated"])
 	assert.Equal(t, map[int]int{http.StatusUnauthorized: forged}, results["forged"])
-	if !assert.Eventually(t, func() bool { return book.len() >= len(authentic) }, time.Minute, 50*time.Millisecond, "none is lost") {
+	if !assert.Eventually(t, func() bool { return book.len() >= len(authentic) }, time.Minute, 50*time.Millisecond, "no event is lost") {
 		t.Logf("%d are missing", len(authentic)-book.len())
 	}
-	if !assert.Eventually(t, func() bool { return stateOf(t, admin, "APIVIDEO").Msgs == 0 }, time.Minute, 100*time.Millisecond, "and none is left") {
+	if !assert.Eventually(t, func() bool { return stateOf(t, admin, "APIVIDEO").Msgs == 0 }, time.Minute, 100*time.Millisecond, "the stream is empty") {
 		t.Logf("%+v", stateOf(t, admin, "APIVIDEO"))
 	}
 	drained := time.Since(begin)
-	assert.Eventually(t, func() bool { return current(t, admin) == 2 }, time.Minute, 100*time.Millisecond, "all servers are level again")
+	assert.Eventually(t, func() bool { return current(t, admin) == 2 }, time.Minute, 100*time.Millisecond, "all servers are current")
 	for _, r := range append(runningWorkers[:], runningReceivers[:]...) {
 		r.stop()
 	}
@@ -176,13 +176,13 @@ func TestCluster_noLoss(t *testing.T) {
 	state := stateOf(t, admin, "APIVIDEO")
 	twice, storedTwice, strangers, unexplained := book.twice(authentic, victimWorker)
 	assert.Zero(t, strangers, "only authentic events are handled")
-	assert.Empty(t, unexplained, "what was delivered twice, the killed worker had in hand")
-	assert.Positive(t, twice-storedTwice, "and that came again")
-	assert.LessOrEqual(t, twice-storedTwice, loadConcurrency, "it had no more in hand than it handles at once")
+	assert.Empty(t, unexplained, "only events of the killed worker are delivered twice")
+	assert.Positive(t, twice-storedTwice, "its events are delivered again")
+	assert.LessOrEqual(t, twice-storedTwice, loadConcurrency, "at most the events in flight")
 	assert.Equal(t, state.LastSeq, uint64(len(authentic)+storedTwice), "forged notifications are not stored")
-	assert.Zero(t, stateOf(t, admin, "APIVIDEO_DEAD").Msgs, "and none is dead")
+	assert.Zero(t, stateOf(t, admin, "APIVIDEO_DEAD").Msgs, "no dead letters")
 	t.Logf("delivered %d in %v, %.0f/s; all handled and acknowledged after %v", deliveries, took.Round(time.Millisecond), float64(deliveries)/took.Seconds(), drained.Round(time.Millisecond))
-	t.Logf("authentic %d, repeated %d, forged %d; answers %v", len(authentic), repeated, forged, b.statuses)
+	t.Logf("authentic %d, repeated %d, forged %d; responses %v", len(authentic), repeated, forged, b.statuses)
 	t.Logf("stored %d, handled %d, dead 0", state.LastSeq, book.len())
 	t.Logf("handled more than once: %d, of which %d because they were stored twice and %d because they were delivered twice", twice, storedTwice, twice-storedTwice)
 	t.Logf("from request to 202: p50 %v, p99 %v, max %v", percentile(b.latencies, 50), percentile(b.latencies, 99), percentile(b.latencies, 100))
@@ -226,8 +226,8 @@ func (b *book) len() int {
 	return len(b.handled)
 }
 
-// twice counts the events that were handled more than once, stored more than once, and
-// unexpected. A second delivery is unexplained unless the killed worker had the first.
+// twice counts the events with several calls, with several copies in the stream, and
+// from unknown senders. Only a first delivery to the killed worker explains a second.
 func (b *book) twice(expected map[string]bool, killed *worker) (again, storedAgain, strangers int, unexplained []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 const demoEvents = 100
 
 // demo sends events of a fake api.video to a receiver and a worker. Every
-// event is delivered twice, and the first one fails until it is a dead letter.
+// event is delivered twice, and the first event fails until it is a dead letter.
 func (a *app) demo(ctx context.Context) (err error) {
 	if a.dir, err = os.MkdirTemp("", "ingest-demo-"); err != nil {
 		return err

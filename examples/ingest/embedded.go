@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startEmbedded starts a NATS server in this process. It stores in a directory, has no
-// port and logs to a file. It syncs each message before it acknowledges, because there
-// is no replica. Two servers in one directory lose messages, so the second one fails.
+// startEmbedded starts a NATS server in the process, without a port. The server stores
+// and logs in a directory. Each message is synced before the acknowledgement, because
+// there is no replica. Two servers in a directory lose messages, so the second fails.
 func startEmbedded(dir string) (s *server.Server, stop func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, err

@@ -7,7 +7,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// event is one delivery of a notification to a worker.
+// event is a delivery of a notification to a worker.
 type event struct {
 	*notification.Notification
 
@@ -16,8 +16,8 @@ type event struct {
 }
 
 // handleEvent is the place for your code. It runs concurrently, and the order of
-// the events is undefined. Store Event.ID in the transaction of your work, because
-// an event that was handled and not acknowledged is delivered again.
+// the events is undefined. Store event.ID in the transaction of your work, because
+// an event is delivered again after a lost acknowledgement.
 //
 // An error, a panic or a timeout is a failure, and the last failure makes a dead
 // letter. When ctx is done, return an error. A stop of the program is no failure.

@@ -27,11 +27,11 @@ import (
 
 // The retries of the service.
 const (
-	serviceTries = 4
-	servicePause = 3 * time.Second
+	serviceAttempts = 4
+	servicePause    = 3 * time.Second
 )
 
-// subscribe returns a webhook of a fake api.video and the source of its secret.
+// subscribe returns a webhook of a fake api.video and the source of the secret.
 func subscribe(tb testing.TB) (*facade.Webhook, *notification.CachedSecrets) {
 	tb.Helper()
 	fake := facadetest.NewServer()
@@ -43,7 +43,7 @@ func subscribe(tb testing.TB) (*facade.Webhook, *notification.CachedSecrets) {
 	return wh, notification.ClientSecrets(fake.Client())
 }
 
-// balancer sends to receivers in turn, and to the next one after a refused connection.
+// balancer sends to receivers in turn. After a refused connection it tries the next.
 type balancer struct {
 	urls    []string
 	webhook *facade.Webhook
@@ -68,7 +68,7 @@ func newBalancer(wh *facade.Webhook, urls ...string) *balancer {
 // deliver sends a notification with the retries of the service. It returns the last
 // status, or 0.
 func (b *balancer) deliver(ctx context.Context, body []byte, secret facade.Secret) (status int) {
-	for try := range serviceTries {
+	for try := range serviceAttempts {
 		if try > 0 && !wait(ctx, servicePause) {
 			return status
 		}

@@ -100,7 +100,7 @@ func (a *app) run(ctx context.Context, args []string) (err error) {
 	return a.connected(ctx, parts...)
 }
 
-// parse reads the flags and checks them.
+// parse reads and checks the flags.
 func (a *app) parse(command string, args []string) error {
 	f := flag.NewFlagSet("ingest "+command, flag.ContinueOnError)
 	f.SetOutput(a.logs)
@@ -180,9 +180,9 @@ func (a *app) listen(ctx context.Context, serve func(context.Context, net.Listen
 	return serve(ctx, listener)
 }
 
-// connected connects to NATS, or to a server in this process without NATS_URL. It
-// ensures the streams and runs the parts. If one part or the connection ends with an
-// error, the others stop.
+// connected connects to NATS, or to a server in the process without NATS_URL. Then it
+// ensures the streams and runs the parts. All parts stop after an error of a part or
+// the end of the connection.
 func (a *app) connected(ctx context.Context, parts ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	opts := append(natsOptions(a.logger), nats.ClosedHandler(func(conn *nats.Conn) {
@@ -228,8 +228,8 @@ func (a *app) connected(ctx context.Context, parts ...func(context.Context) erro
 	return group.Wait()
 }
 
-// natsOptions returns the options of a connection that notices the end of a server
-// soon, reconnects forever and buffers nothing.
+// natsOptions returns the options of a connection. The client notices the end of a
+// server soon, reconnects forever and buffers nothing.
 func natsOptions(logger *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name("ingest"), nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),

@@ -106,7 +106,7 @@ func TestApp_all(t *testing.T) {
 		assert.Contains(t, logs.String(), "the receiver stopped")
 		assert.Contains(t, logs.String(), "the worker stopped")
 	}
-	// If one part fails, the other one stops.
+	// If one part fails, the other part stops.
 	taken := listen(t, "127.0.0.1:0")
 	defer func() { _ = taken.Close() }()
 	err := newApp(io.Discard, io.Discard, api).run(t.Context(), []string{"all", "-addr", taken.Addr().String(), "-dir", dir})
@@ -168,7 +168,7 @@ func TestApp_closedConnection(t *testing.T) {
 	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }
 
-// Credentials that are refused now may be valid soon.
+// Refused credentials may be valid soon.
 func TestApp_refusedCredentials(t *testing.T) {
 	t.Parallel()
 	opts := func(password string) *server.Options {
@@ -211,7 +211,7 @@ func TestDemo(t *testing.T) {
 	assert.Equal(t, "accepted 100, and 100 duplicates\nhandled 99\ndead letters 1\n", out.String())
 }
 
-// A server that is not ready yet is no error.
+// The program waits for a late server.
 func TestApp_lateServer(t *testing.T) {
 	t.Parallel()
 	port := freePorts(t, 1)[0]

@@ -25,11 +25,11 @@ const (
 const (
 	deadMalformed = "malformed" // the body is something else than an object with a type
 	deadFailed    = "failed"    // the function failed too often
-	deadAbandoned = "abandoned" // the process died during the event, with nothing beside it
+	deadAbandoned = "abandoned" // the process died during the event, with nothing beside the event
 )
 
-// newMessage returns the message of an event or a dead letter. A second one with the
-// same key is a duplicate.
+// newMessage returns the message of an event or a dead letter. A second message with
+// the same key is a duplicate.
 func newMessage(subject, webhookID, key string, body []byte) *nats.Msg {
 	m := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: body}
 	m.Header.Set(headerWebhookID, webhookID)
@@ -64,7 +64,7 @@ func oneLine(text string) string {
 	return string(runes)
 }
 
-// requeue moves dead letters to the stream of events, all or those of one type. The
+// requeue moves all dead letters, or all of a type, to the stream of events. The
 // failures of an event count from zero. After an error some are moved.
 func (s *streams) requeue(ctx context.Context, eventType string) (moved int, err error) {
 	stream, err := s.js.Stream(ctx, s.dead())
@@ -81,8 +81,8 @@ func (s *streams) requeue(ctx context.Context, eventType string) (moved int, err
 		if err != nil {
 			return moved, err
 		}
-		// The ID of the event may be in the duplicate window. This one makes a second
-		// requeue of the dead letter a duplicate.
+		// The ID of the event may be in the duplicate window. With another ID, a second
+		// requeue of the dead letter is a duplicate.
 		id := fmt.Sprintf("requeue-%d-%s", dead.Sequence, dead.Header.Get(jetstream.MsgIDHeader))
 		m := newMessage(s.name+strings.TrimPrefix(dead.Subject, s.name+"-dead"), dead.Header.Get(headerWebhookID), id, dead.Data)
 		if _, err := s.publish(ctx, m, s.events()); err != nil {

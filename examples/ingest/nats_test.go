@@ -22,8 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain is also the main function of servers and programs in processes of their
-// own.
+// TestMain is also the main function of servers and programs in other processes.
 func TestMain(m *testing.M) {
 	if config := os.Getenv("INGEST_TEST_SERVER"); config != "" {
 		if err := serveUntilKilled(config); err != nil {
@@ -53,7 +52,7 @@ func serveUntilKilled(config string) error {
 	return err
 }
 
-// node is a server of a cluster, in this process or in one of its own.
+// node is a server of a cluster, in this process or in another process.
 type node struct {
 	Name        string `json:"name"`
 	Dir         string `json:"dir"`
@@ -93,12 +92,12 @@ func (n *node) start(tb testing.TB) {
 	n.inside.Start()
 }
 
-// startOutside starts the server in a process of its own.
+// startOutside starts the server in another process.
 func (n *node) startOutside(tb testing.TB) {
 	tb.Helper()
 	config, err := json.Marshal(n)
 	require.NoError(tb, err)
-	n.outside = exec.Command(os.Args[0]) //nolint:noctx // it ends when it is killed
+	n.outside = exec.Command(os.Args[0]) //nolint:noctx // the test kills the process
 	n.outside.Env = append(os.Environ(), "INGEST_TEST_SERVER="+string(config))
 	n.outside.Stderr = os.Stderr
 	_, err = n.outside.StdinPipe()
@@ -106,7 +105,7 @@ func (n *node) startOutside(tb testing.TB) {
 	require.NoError(tb, n.outside.Start())
 }
 
-// kill ends the server. A process of its own gets SIGKILL.
+// kill ends the server. Another process gets SIGKILL.
 func (n *node) kill() {
 	if n.outside != nil {
 		_ = n.outside.Process.Kill()
@@ -120,7 +119,7 @@ func (n *node) kill() {
 	}
 }
 
-// newNodes returns a cluster of three that is not started yet.
+// newNodes returns a cluster of three before the start.
 func newNodes(tb testing.TB) []*node {
 	tb.Helper()
 	ports := freePorts(tb, 6)
@@ -188,7 +187,7 @@ func newServer(tb testing.TB, opts *server.Options) *server.Server {
 	return s
 }
 
-// connect returns streams with a connection of their own. It creates nothing.
+// connect returns streams with a new connection, and creates nothing on the server.
 func connect(tb testing.TB, name, natsURL string, opts ...nats.Option) *streams {
 	tb.Helper()
 	conn, err := nats.Connect(natsURL, append(natsOptions(slog.New(slog.DiscardHandler)), append(opts,
@@ -205,7 +204,7 @@ func connect(tb testing.TB, name, natsURL string, opts ...nats.Option) *streams 
 	return &streams{js: js, name: name, replicas: replicas, duplicates: minDuplicates, maxBytes: -1}
 }
 
-// newStreams returns the two streams on an embedded server of their own.
+// newStreams returns the two streams on a new embedded server.
 func newStreams(tb testing.TB) *streams {
 	tb.Helper()
 	s := connect(tb, "apivideo", "", nats.InProcessServer(newEmbedded(tb, tb.TempDir())))

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// runProgram is the main function of a program with a function that does what the
-// ID of the video says.
+// runProgram is the main function of the program in a test. The ID of the video
+// selects the fault of an event.
 func runProgram(args string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -75,7 +75,7 @@ func startProgram(tb testing.TB, natsURL, args string, env ...string) *program {
 	return p
 }
 
-// singleServer returns streams on a server that other processes reach.
+// singleServer returns streams on a server with a port, and the URL of the server.
 func singleServer(tb testing.TB) (*streams, string) {
 	tb.Helper()
 	single := newServer(tb, &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: tb.TempDir()})
@@ -89,7 +89,7 @@ func video(id string, i int) string {
 	return fmt.Sprintf(`{"type":"video.encoding.quality.completed","videoId":%q,"quality":"%dp"}`, id, i)
 }
 
-// An event that ends the process is the only dead letter of those in flight.
+// An event ends the process. No other event in flight becomes a dead letter.
 func TestProcess_eventThatExits(t *testing.T) {
 	t.Parallel()
 	s, url := singleServer(t)
@@ -158,7 +158,7 @@ func TestProcess_pause(t *testing.T) {
 	assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
 }
 
-// Functions that never return are in the log and in the health check.
+// Endless functions are in the log and in the health check.
 func TestProcess_hangs(t *testing.T) {
 	t.Parallel()
 	s, url := singleServer(t)

@@ -113,8 +113,8 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *n
 	w.WriteHeader(status)
 }
 
-// store returns nil after the stream has acknowledged the message. A sender that
-// disconnects may have made its last attempt, so the message is stored nevertheless.
+// store returns nil after the stream has acknowledged the message. The
+// message is also stored for a disconnected sender, after maybe the last attempt.
 func (r *receiver) store(ctx context.Context, m *nats.Msg, stream string) error {
 	propagator.Inject(ctx, propagation.HeaderCarrier(m.Header))
 	err := retry(context.WithoutCancel(ctx), storeLimit, disconnected, func(ctx context.Context) error {

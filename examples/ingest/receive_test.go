@@ -150,13 +150,13 @@ func TestReceiver_unknownTypes(t *testing.T) {
 func TestReceiver_fullStream(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func(t *testing.T) *streams{
-		"its own bound": func(t *testing.T) *streams {
+		"limit of the stream": func(t *testing.T) *streams {
 			t.Helper()
 			s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 			s.maxBytes = 64 << 10
 			return s
 		},
-		"the server's bound": func(t *testing.T) *streams {
+		"limit of the server": func(t *testing.T) *streams {
 			t.Helper()
 			small := newServer(t, &server.Options{DontListen: true, StoreDir: t.TempDir(), JetStreamMaxStore: 64 << 10})
 			return connect(t, "apivideo", "", nats.InProcessServer(small))
@@ -172,13 +172,13 @@ func TestReceiver_fullStream(t *testing.T) {
 }
 
 // fillUp sends until a receiver responds with 503. Only notifications with a 202 are
-// stored. After a worker has made room, the receiver responds with 202 again.
-func fillUp(t *testing.T, s *streams, most int) {
+// stored. After a worker has emptied the stream, the receiver responds with 202.
+func fillUp(t *testing.T, s *streams, limit int) {
 	t.Helper()
 	wh, secrets := subscribe(t)
 	address, _ := serve(t, testReceiver(t, s, secrets))
 	accepted, status := uint64(0), 0
-	for i := range most {
+	for i := range limit {
 		status = send(t, address, wh.ID, `{"type":"x","n":"`+strings.Repeat(string(rune('a'+i%26)), 10_000+i/26)+`"}`, wh.SignatureSecret)
 		if status != http.StatusAccepted {
 			break
@@ -220,11 +220,11 @@ func TestReceiver_noQuorum(t *testing.T) {
 	nodes[1].start(t)
 	assert.Eventually(t, func() bool {
 		return send(t, address, wh.ID, string(loadBody(0)), wh.SignatureSecret) == http.StatusAccepted
-	}, time.Minute, 100*time.Millisecond, "it takes again once there is a quorum")
+	}, time.Minute, 100*time.Millisecond, "the quorum is back")
 	assert.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusOK }, 30*time.Second, 100*time.Millisecond)
 }
 
-// held is a source of secrets that blocks until release is closed.
+// held is a source of secrets. It blocks until release is closed.
 type held struct {
 	notification.SecretSource
 	entered, release chan struct{}
@@ -251,7 +251,7 @@ func TestReceiver_stopFinishesRequests(t *testing.T) {
 	group.Go(func() { status.Store(int64(send(t, address, wh.ID, body, wh.SignatureSecret))) })
 	<-source.entered
 	group.Go(run.stop)
-	require.Eventually(t, func() bool { // nothing new is taken
+	require.Eventually(t, func() bool { // no new connection is accepted
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 		if err == nil {
 			_ = conn.Close()
@@ -283,7 +283,7 @@ func TestReceiver_unreadyBeforeStop(t *testing.T) {
 	resp, err := client.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	assert.True(t, resp.Close, "no connection is kept that would break later")
+	assert.True(t, resp.Close, "the connection is closed")
 	group.Wait()
 }
 
@@ -329,7 +329,7 @@ func TestReceiver_maxAge(t *testing.T) {
 	r := testReceiver(t, s, secrets)
 	r.maxAge = 5 * time.Minute
 	address, _ := serve(t, r)
-	assert.Equal(t, http.StatusUnauthorized, send(t, address, wh.ID, body, wh.SignatureSecret), "it is of 2021")
+	assert.Equal(t, http.StatusUnauthorized, send(t, address, wh.ID, body, wh.SignatureSecret), "the event is of 2021")
 	now := `{"type":"x","emittedAt":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
 	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, now, wh.SignatureSecret))
 }

@@ -20,10 +20,10 @@ const (
 	minAckWait    = time.Second
 	maxHistoryAge = 30 * 24 * time.Hour // longer than the sum of all delays
 	maxMessage    = maxBody + 16<<10    // a body and its headers
-	ensureLimit   = 30 * time.Second    // a cluster that starts elects its leaders
+	ensureLimit   = 30 * time.Second    // a starting cluster elects leaders
 	maxBody       = 256 << 10           // NATS has a limit of 1 MiB, and a notification some hundred bytes
 	consumerName  = "ingest"            // all workers share the durable consumer
-	pullExpiry    = time.Second         // a pull is lost with its server
+	pullExpiry    = time.Second         // a pull ends with the server
 )
 
 // streams are the stream of events, the stream of dead letters and the bucket of
@@ -45,7 +45,7 @@ func (s *streams) configs() (events, dead jetstream.StreamConfig) {
 	events = jetstream.StreamConfig{
 		Name: s.events(), Subjects: []string{s.name + ".>"}, Storage: jetstream.FileStorage, Replicas: s.replicas,
 		Retention: jetstream.WorkQueuePolicy, // until a worker acknowledges
-		Discard:   jetstream.DiscardNew,      // a full stream rejects, so that the service retries
+		Discard:   jetstream.DiscardNew,      // a full stream rejects, and the service retries
 		MaxBytes:  s.maxBytes, MaxMsgs: -1, MaxMsgSize: -1, Duplicates: s.duplicates,
 	}
 	dead = events
@@ -56,8 +56,7 @@ func (s *streams) configs() (events, dead jetstream.StreamConfig) {
 // errLoses means that a stream or a consumer would lose events.
 var errLoses = errors.New("this configuration loses events")
 
-// ensure creates the streams and the bucket if they are missing, and checks the
-// streams.
+// ensure creates the missing streams and the bucket, and checks the streams.
 func (s *streams) ensure(ctx context.Context) error {
 	events, dead := s.configs()
 	return retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
@@ -77,7 +76,7 @@ func (s *streams) ensureStream(ctx context.Context, want jetstream.StreamConfig)
 	return s.check(stream.CachedInfo().Config, want)
 }
 
-// histories returns the bucket, and creates it if it is missing.
+// histories returns the bucket, and creates a missing bucket.
 func (s *streams) histories(ctx context.Context) (jetstream.KeyValue, error) {
 	bucket, err := s.js.KeyValue(ctx, s.events()+"_HISTORY")
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -86,7 +85,7 @@ func (s *streams) histories(ctx context.Context) (jetstream.KeyValue, error) {
 	return bucket, err
 }
 
-// refused reports whether a later attempt has the same result. A cluster that starts
+// refused reports whether a later attempt has the same result. A starting cluster
 // responds with 503, and another process may create the same stream.
 func refused(err error) bool {
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || errors.Is(err, jetstream.ErrConsumerExists) || errors.Is(err, jetstream.ErrBucketExists) {
@@ -96,7 +95,7 @@ func refused(err error) bool {
 	return disconnected(err) || errors.Is(err, errLoses) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
 }
 
-// reject adds the faults that are true to an error, and returns nil without any.
+// reject returns an error with the faults that are true, or nil without faults.
 func reject(err error, faults map[string]bool) error {
 	maps.DeleteFunc(faults, func(_ string, found bool) bool { return !found })
 	if len(faults) == 0 {
@@ -125,8 +124,8 @@ func (s *streams) check(have, want jetstream.StreamConfig) error {
 	})
 }
 
-// consumerConfig returns the consumer that the first worker creates. Events that wait
-// for their next attempt are pending too.
+// consumerConfig returns the consumer of the first worker. Pending events include the
+// events before their next attempt.
 func consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
@@ -134,7 +133,7 @@ func consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
 	}
 }
 
-// consumer returns the consumer of all workers, and creates it if it is missing.
+// consumer returns the consumer of all workers, and creates a missing consumer.
 func (s *streams) consumer(ctx context.Context, ackWait time.Duration) (info *jetstream.ConsumerInfo, err error) {
 	err = retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
 		consumer, err := s.js.Consumer(ctx, s.events(), consumerName)
@@ -178,7 +177,7 @@ func (s *streams) leads(ctx context.Context) error {
 	return s.check(stream.CachedInfo().Config, want)
 }
 
-// publish stores a message. It returns after the acknowledgement of the stream.
+// publish stores a message and returns the acknowledgement of the stream.
 func (s *streams) publish(ctx context.Context, m *nats.Msg, stream string) (*jetstream.PubAck, error) {
 	return s.js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
 }

@@ -16,7 +16,7 @@ func TestEnsure_createsStreams(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 	var group errgroup.Group
-	for range 4 { // as many processes that start at once
+	for range 4 { // processes start together
 		group.Go(func() error { return s.ensure(t.Context()) })
 	}
 	require.NoError(t, group.Wait())
@@ -40,7 +40,7 @@ func TestEnsure_rejections(t *testing.T) {
 	embedded := newEmbedded(t, t.TempDir())
 	for name, test := range map[string]struct {
 		change func(*jetstream.StreamConfig)
-		want   int // replicas, 0: one
+		want   int // replicas, 0 means 1
 		reason string
 	}{
 		"memory":     {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, 0, "the storage has to be file"},
@@ -132,7 +132,7 @@ func TestConsumer_unchanged(t *testing.T) {
 		info, err := s.consumer(t.Context(), ackWait)
 		require.NoError(t, err)
 		config := info.Config
-		assert.Equal(t, time.Minute, config.AckWait, "the first one's")
+		assert.Equal(t, time.Minute, config.AckWait, "of the first worker")
 		assert.Equal(t, -1, config.MaxDeliver)
 		assert.Equal(t, 100_000, config.MaxAckPending, "failed events are pending")
 		assert.Equal(t, 10_000, config.MaxWaiting)
@@ -143,7 +143,7 @@ func TestConsumer_rejections(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 	stream, _ := s.configs()
-	stream.Retention = jetstream.LimitsPolicy // which lets one have more kinds of consumers
+	stream.Retention = jetstream.LimitsPolicy // allows more kinds of consumers
 	_, err := s.js.CreateStream(t.Context(), stream)
 	require.NoError(t, err)
 	for want, change := range map[string]func(*jetstream.ConsumerConfig){
@@ -180,13 +180,13 @@ func TestPublish_otherStream(t *testing.T) {
 	assert.Zero(t, stateOf(t, s, s.events()).Msgs)
 }
 
-// After a restart a stream knows the IDs of its messages. A work queue has forgotten
-// the IDs of handled events.
+// After a restart a stream knows the IDs of the stored messages. A work queue has
+// forgotten the IDs of handled events.
 func TestStream_duplicatesAfterRestart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		retention jetstream.RetentionPolicy
-		again     bool // what was handled is stored again
+		twice     bool // a handled event is stored again
 	}{
 		"work queue": {jetstream.WorkQueuePolicy, true},
 		"limits":     {jetstream.LimitsPolicy, false},
@@ -213,13 +213,13 @@ func TestStream_duplicatesAfterRestart(t *testing.T) {
 			for _, body := range []string{handled, waiting} {
 				put(t, s, "webhook_1", body)
 			}
-			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "it knows both")
+			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "both IDs are known")
 			embedded.stop()
 			s = connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, dir)))
 			put(t, s, "webhook_1", waiting)
 			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "pending events are known")
 			put(t, s, "webhook_1", handled)
-			assert.Equal(t, test.again, stateOf(t, s, s.events()).LastSeq == 3)
+			assert.Equal(t, test.twice, stateOf(t, s, s.events()).LastSeq == 3)
 		})
 	}
 }

@@ -38,8 +38,8 @@ type worker struct {
 	alone                   sync.RWMutex
 }
 
-// run works until ctx is done. Then it takes no event and finishes the events in
-// flight, or returns them to the stream after the time of grace.
+// run works until ctx is done. Then events in flight finish, or return to the stream
+// after the time of grace.
 func (w *worker) run(ctx context.Context) error {
 	info, err := w.consumer(ctx, w.ackWait)
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *worker) run(ctx context.Context) error {
 	return nil
 }
 
-// work processes one event at a time. An event that waits here would look abandoned.
+// work processes one event at a time. An event in a local queue would look abandoned.
 func (w *worker) work(ctx, working context.Context) error {
 	info, err := w.consumer(ctx, w.ackWait)
 	bucket, bucketErr := w.histories(ctx)
@@ -80,7 +80,7 @@ func (w *worker) work(ctx, working context.Context) error {
 	if err := errors.Join(err, bucketErr, jsErr); err != nil {
 		return err
 	}
-	// This kind of subscription keeps a message that is late for its pull.
+	// This kind of subscription keeps messages after the end of a pull.
 	sub, err := js.PullSubscribe("", consumerName, nats.Bind(w.events(), consumerName))
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Dur
 	w.alone.Lock()
 	defer w.alone.Unlock()
 	if stop.Err() != nil {
-		return a.m.Nak() // it remains a suspect
+		return a.m.Nak() // the event remains a suspect
 	}
 	a.log.Warn("the last delivery has no result: the event is processed with nothing beside it")
 	a.Alone = a.delivery
@@ -174,7 +174,7 @@ func (a *attempt) run(stop, ctx context.Context, n *notification.Notification) e
 		ack := func(ctx context.Context) error { return a.m.AckSync(nats.Context(ctx)) }
 		err = retry(context.WithoutCancel(ctx), settleLimit, disconnected, ack)
 		if err == nil && a.history != (history{}) {
-			_ = a.bucket.Delete(context.WithoutCancel(ctx), a.key) // it expires anyway
+			_ = a.bucket.Delete(context.WithoutCancel(ctx), a.key) // the entry expires anyway
 		}
 		return err
 	case stop.Err() != nil: // a stop is no failure
@@ -187,8 +187,8 @@ func (a *attempt) run(stop, ctx context.Context, n *notification.Notification) e
 	}
 }
 
-// call calls the function in a goroutine of its own, because the function may never
-// return, and may end its goroutine.
+// call calls the function in a new goroutine, because the function may never return,
+// or may end the goroutine.
 func (a *attempt) call(ctx context.Context, e event) error {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
@@ -221,7 +221,7 @@ func (a *attempt) call(ctx context.Context, e event) error {
 	return errHangs
 }
 
-// fail counts a failure. The event is delivered again after a delay, or it is a dead
+// fail counts a failure. The event is delivered again after a delay, and becomes a dead
 // letter after the last failure.
 func (a *attempt) fail(ctx context.Context, kind string, cause error) error {
 	a.Failures++
@@ -249,7 +249,7 @@ func (a *attempt) bury(ctx context.Context, reason string) error {
 	kind, _, _ := strings.Cut(reason, ":")
 	a.telemetry.dead.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", kind)))
 	a.log.Error("dead letter", slog.String("reason", reason))
-	return a.m.Term() // if it is lost, the event gets here again
+	return a.m.Term() // if the message is lost, the event is delivered again
 }
 
 func (w *worker) setBackoff(text string) error {
@@ -272,15 +272,15 @@ func (w *worker) isReady(ctx context.Context) error {
 	return errors.Join(err, w.leads(ctx))
 }
 
-// history is the state of an event that was delivered before. The server counts
-// deliveries, and a delivery without a result is mostly no fault of the event: its
-// worker was lost, or another event killed the process.
+// history is the state of an event after a delivery. The server counts deliveries. A
+// delivery without a result is mostly no fault of the event. The worker was lost, or
+// another event killed the process.
 type history struct {
 	Failures int    `json:"failures"`
 	Reason   string `json:"reason"`  // of the last failure
 	Settled  uint64 `json:"settled"` // the last delivery with a result
-	// Alone is a delivery that was processed with nothing beside it. Zero means
-	// that the function has returned since.
+	// Alone is a delivery with nothing beside the event. Zero means that the
+	// function has returned since.
 	Alone uint64 `json:"alone"`
 }
 

@@ -48,7 +48,7 @@ func letter(tb testing.TB, s *streams) *jetstream.RawStreamMsg {
 	return m
 }
 
-// nextOf takes the next message without a result, like a worker that dies.
+// nextOf takes the next message without a result, like a killed worker.
 func nextOf(tb testing.TB, s *streams) (jetstream.Msg, error) {
 	tb.Helper()
 	consumer, err := s.js.Consumer(tb.Context(), s.events(), consumerName)
@@ -56,7 +56,7 @@ func nextOf(tb testing.TB, s *streams) (jetstream.Msg, error) {
 	return consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
 }
 
-// calls is a function that records its calls.
+// calls is a function with a record of all calls.
 type calls struct {
 	mu   sync.Mutex
 	made []event
@@ -167,8 +167,7 @@ func TestWorker_malformedBody(t *testing.T) {
 	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: ")
 }
 
-// A delivery without a result is no failure, however often that happens to other
-// events or workers.
+// A delivery without a result is no failure.
 func TestWorker_deliveriesAreNotFailures(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
@@ -202,7 +201,7 @@ func TestWorker_suspectsAlone(t *testing.T) {
 	for i := range 20 {
 		put(t, s, "webhook_1", string(loadBody(10+i)))
 	}
-	var running, besides, most atomic.Int64
+	var running, besides, maximum atomic.Int64
 	c := calls{do: func(ctx context.Context, e event) error {
 		n := running.Add(1)
 		defer running.Add(-1)
@@ -210,14 +209,14 @@ func TestWorker_suspectsAlone(t *testing.T) {
 		if suspects[string(e.Raw)] && (n > 1 || running.Load() > 1) {
 			besides.Add(1)
 		}
-		most.Store(max(most.Load(), n))
+		maximum.Store(max(maximum.Load(), n))
 		return nil
 	}}
 	start(t, testWorker(t, s, c.handle).run)
 	eventuallyEmpty(t, s)
 	assert.Len(t, c.all(), 23)
 	assert.Zero(t, besides.Load())
-	assert.Greater(t, most.Load(), int64(1), "other events are concurrent")
+	assert.Greater(t, maximum.Load(), int64(1), "other events are concurrent")
 }
 
 func TestWorker_longEvent(t *testing.T) {
@@ -233,7 +232,7 @@ func TestWorker_longEvent(t *testing.T) {
 	start(t, w.run)
 	require.Eventually(t, func() bool { return len(c.all()) == 1 }, 10*time.Second, 10*time.Millisecond)
 
-	put(t, s, "webhook_1", string(loadBody(0))) // its redeliveries are the clock
+	put(t, s, "webhook_1", string(loadBody(0))) // the redeliveries are the clock
 	for range 4 {
 		m, err := nextOf(t, s)
 		require.NoError(t, err)
@@ -286,7 +285,7 @@ func TestWorker_defaultBackoffLastsADay(t *testing.T) {
 	assert.Less(t, sum, maxHistoryAge)
 }
 
-// A function that never returns costs no worker goroutine.
+// An endless function costs no worker goroutine.
 func TestWorker_hangs(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
@@ -328,8 +327,8 @@ func TestWorker_timeout(t *testing.T) {
 	assert.Contains(t, letter(t, s).Header.Get(headerDeadReason), "failed: context deadline exceeded")
 }
 
-// A stop is no failure: an event that is longer than the time of grace survives
-// more stops than failures.
+// A stop is no failure. An event longer than the time of grace survives more stops
+// than failures.
 func TestWorker_stops(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
@@ -397,7 +396,7 @@ func TestWorker_pausedConsumer(t *testing.T) {
 	require.NoError(t, w.isReady(t.Context()))
 }
 
-// An event that was handled and not acknowledged is handled again with the same ID.
+// After a lost acknowledgement the event is handled again, with the same ID.
 func TestWorker_lostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	embedded := newEmbedded(t, t.TempDir())

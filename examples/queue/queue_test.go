@@ -32,7 +32,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// TestMain is also the main function of the program in a process of its own.
+// TestMain is also the main function of the program in another process.
 func TestMain(m *testing.M) {
 	args, ok := os.LookupEnv("QUEUE_TEST_ARGS")
 	if !ok {
@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// handleTest does what the ID of the video says.
+// handleTest is the function of the tests. The ID of the video selects a fault.
 func handleTest(ctx context.Context, _ *slog.Logger, n *notification.Notification) error {
 	kind, _, _ := strings.Cut(n.Event.(*notification.VideoEncodingQualityCompleted).VideoID, "-")
 	switch kind {
@@ -114,10 +114,10 @@ type system struct {
 	query func(statement string) (result int) // of the database
 }
 
-// elect ends the term of a leader that was killed.
+// elect ends the term of a killed leader.
 func (s *system) elect() { s.query("DELETE FROM river_leader RETURNING 1") }
 
-// newSystem returns a system on a database of its own.
+// newSystem returns a system on a new database.
 func newSystem(t *testing.T, backend string) *system {
 	t.Helper()
 	fake := facadetest.NewServer(facadetest.WithAPIKey("key"))
@@ -183,7 +183,7 @@ func backends(t *testing.T, test func(t *testing.T, s *system)) {
 	}
 }
 
-// postgres is locked until its restart.
+// postgres is locked until the restart of the server.
 var postgres sync.RWMutex
 
 // process is a running program.
@@ -243,7 +243,7 @@ func (p *process) stop(t *testing.T) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// receiver starts a receiver and waits until it is ready.
+// receiver starts a receiver and waits until the receiver is ready.
 func (s *system) receiver(t *testing.T, flags string) *process {
 	t.Helper()
 	p := s.start(t, "-addr "+s.addr+" "+flags+" receive")
@@ -251,7 +251,7 @@ func (s *system) receiver(t *testing.T, flags string) *process {
 	return p
 }
 
-// send sends a notification until it is acknowledged, and returns its ID.
+// send sends a notification until the acknowledgement, and returns the ID.
 func (s *system) send(t *testing.T, video string) string {
 	t.Helper()
 	body := fmt.Appendf(nil, `{"type":"video.encoding.quality.completed","videoId":%q,"x":"\u0000","n":1.0}`, video)
@@ -302,8 +302,7 @@ func (s *system) dead(t *testing.T) []string {
 	return lines
 }
 
-// Nothing that was acknowledged is lost, and only notifications in flight are
-// handled twice.
+// No acknowledged notification is lost. Only notifications in flight are handled twice.
 func TestLoss(t *testing.T) {
 	t.Parallel()
 	backends(t, func(t *testing.T, s *system) {
@@ -318,7 +317,7 @@ func TestLoss(t *testing.T) {
 		}
 		var receiver *process
 		var processes [2]*process
-		var start sync.WaitGroup // together, so that the migrations disturb each other
+		var start sync.WaitGroup // together, to disturb the migrations
 		start.Go(func() { receiver = s.receiver(t, flags) })
 		for i := range processes {
 			start.Go(func() { processes[i] = s.start(t, flags+" work") })
@@ -383,7 +382,7 @@ func TestLoss(t *testing.T) {
 	})
 }
 
-// A notification that ends the process becomes dead, and its neighbors are handled.
+// A notification ends the process and becomes dead. The neighbors are handled.
 func TestFault_exit(t *testing.T) {
 	t.Parallel()
 	backends(t, func(t *testing.T, s *system) {
@@ -442,8 +441,8 @@ func TestFault_panicAndHang(t *testing.T) {
 	})
 }
 
-// A stop costs no attempt, even if it interrupts a notification. Afterwards the
-// notification is handled with the only attempt that it has.
+// A stop costs no attempt, even if the stop interrupts a notification. Then the only
+// attempt of the notification succeeds.
 func TestStop_longNotification(t *testing.T) {
 	t.Parallel()
 	backends(t, func(t *testing.T, s *system) {
