@@ -14,8 +14,8 @@ import (
 func TestDocs_snippetsAreFiles(t *testing.T) {
 	t.Parallel()
 	for page, names := range map[string][]string{
-		"recipes.md":          {"receiver.go", "chi.go", "gin.go", "echo.go", "lambda.go", "cloudfunction.go"},
-		"operating-queues.md": {"kafka.go", "sqs.go"},
+		"recipes.md":   {"receiver.go", "chi.go", "gin.go", "echo.go", "lambda.go", "cloudfunction.go"},
+		"operating.md": {"kafka.go", "sqs.go"},
 	} {
 		text, err := os.ReadFile("../../docs/" + page)
 		require.NoError(t, err)
