@@ -41,6 +41,7 @@ func TestApp_invalidArguments(t *testing.T) {
 		{"receive -max-age -1s", "-max-age"},
 		{"receive -max-age 61s", "at most half of -duplicates"},
 		{"receive -drain -1s", "-drain"},
+		{"receive -path=", "-path"},
 		{"receive -path apivideo", "-path"},
 		{"receive -path //x", "-path"},
 		{"receive -path /a/../b", "-path"},
@@ -72,6 +73,10 @@ func TestApp_setup(t *testing.T) {
 	require.ErrorContains(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup"}), "replicas > 1 not supported in non-clustered mode")
 	require.NoError(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup", "-replicas", "1"}))
 	require.ErrorIs(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup"}), errLoses)
+
+	var out bytes.Buffer
+	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"requeue", "-replicas", "1"}))
+	assert.Equal(t, "0 dead letters moved\n", out.String())
 
 	s := connect(t, "apivideo", single.ClientURL())
 	stream, err := s.js.Stream(t.Context(), s.events())

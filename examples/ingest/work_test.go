@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
@@ -301,6 +304,9 @@ func TestWorker_hangs(t *testing.T) {
 	}}
 	w := testWorker(t, s, c.handle)
 	w.timeout, w.grace, w.backoff = 50*time.Millisecond, 50*time.Millisecond, w.backoff[:1]
+	reader := sdkmetric.NewManualReader()
+	w.telemetry.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	w.telemetry.instrument()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.run(ctx) }()
@@ -309,6 +315,9 @@ func TestWorker_hangs(t *testing.T) {
 	put(t, s, "webhook_1", body)
 	eventuallyEmpty(t, s)
 	assert.Equal(t, uint64(4), stateOf(t, s, s.dead()).Msgs)
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	assert.Equal(t, int64(8), sum(t, got, "ingest.hung"), "two failures of each event")
 	stop()
 	require.ErrorIs(t, <-done, errHangs, "the exit code reports it")
 	close(hang)
@@ -384,12 +393,15 @@ func TestWorker_deletedConsumer(t *testing.T) {
 func TestWorker_pausedConsumer(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
-	var c calls
-	w := testWorker(t, s, c.handle)
-	start(t, w.run)
-	require.Eventually(t, func() bool { return w.isReady(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
-	_, err := s.js.PauseConsumer(t.Context(), s.events(), consumerName, time.Now().Add(time.Hour))
+	_, err := s.consumer(t.Context(), time.Minute)
 	require.NoError(t, err)
+	_, err = s.js.PauseConsumer(t.Context(), s.events(), consumerName, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	var logs logBuffer
+	w := testWorker(t, s, new(calls).handle)
+	w.logger = slog.New(slog.NewTextHandler(&logs, nil))
+	start(t, w.run)
+	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "the consumer is paused") }, 10*time.Second, 10*time.Millisecond)
 	require.ErrorContains(t, w.isReady(t.Context()), "is paused for")
 	_, err = s.js.ResumeConsumer(t.Context(), s.events(), consumerName)
 	require.NoError(t, err)

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -48,11 +47,7 @@ func main() {
 
 // run parses the arguments, opens the database and runs the command.
 func (c *config) run(ctx context.Context, args []string) error {
-	f := flag.NewFlagSet("queue", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprintln(f.Output(), "Usage: queue [flags] receive|work|all|dead|retry")
-		f.PrintDefaults()
-	}
+	f := flag.NewFlagSet("queue [flags] receive|work|all|dead|retry", flag.ContinueOnError)
 	f.StringVar(&c.file, "file", "queue.db", "`file` of SQLite, without DATABASE_URL")
 	f.StringVar(&c.addr, "addr", ":8080", "`address` of the receiver")
 	f.StringVar(&c.path, "path", "/apivideo", "`path` of the URL of the webhook")

@@ -39,20 +39,22 @@ type worker struct {
 }
 
 func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
-	weight := int64(1)
+	weight, unlock := int64(1), func() {}
 	if n := len(j.Errors); n > 0 && strings.Contains(j.Errors[n-1].Error, "rescued") {
 		if !w.suspect.TryLock() { // the job may have killed its process
-			return river.JobSnooze(rand.N(5 * time.Second)) //nolint:gosec // a delay is no secret
+			return river.JobSnooze(rand.N(time.Second)) //nolint:gosec // a delay is no secret
 		}
-		defer w.suspect.Unlock()
-		weight = math.MaxInt64 // all of it
+		weight, unlock = math.MaxInt64, w.suspect.Unlock
 	}
 	if err := w.running.Acquire(ctx, weight); err != nil {
+		unlock()
 		return err
 	}
-	defer w.running.Release(weight)
+	release := sync.OnceFunc(func() { unlock(); w.running.Release(weight) })
+	defer release()
+	defer context.AfterFunc(ctx, release)() // the function may never return
 	if weight > 1 {
-		<-time.After(time.Second) // River stores the results of other jobs in batches
+		<-time.After(300 * time.Millisecond) // River stores the results of other jobs in batches
 	}
 	n, err := notification.Decode(j.Args.WebhookID, j.Args.Body)
 	if err != nil {
@@ -83,8 +85,8 @@ func (c *config) riverConfig() *river.Config {
 	river.AddWorker(workers, &worker{config: c, running: semaphore.NewWeighted(math.MaxInt64)})
 	return &river.Config{
 		Logger: c.logger, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.workers}},
-		FetchCooldown: 10 * time.Millisecond, // the default limits the throughput
-		MaxAttempts:   c.maxAttempts, DiscardedJobRetentionPeriod: -1, CancelledJobRetentionPeriod: -1,
+		FetchCooldown: 10 * time.Millisecond, FetchPollInterval: 100 * time.Millisecond, // the defaults limit the throughput
+		MaxAttempts: c.maxAttempts, DiscardedJobRetentionPeriod: -1, CancelledJobRetentionPeriod: -1,
 		JobTimeout: c.timeout, JobStuckThreshold: c.grace, SoftStopTimeout: c.grace,
 		RescueStuckJobsAfter: c.timeout + 2*c.grace, // of a process that died
 		JobStuckHandler: func(ctx context.Context, p river.JobStuckHandlerParams) river.JobStuckHandlerResult {

@@ -117,6 +117,12 @@ type system struct {
 // elect ends the term of a killed leader.
 func (s *system) elect() { s.query("DELETE FROM river_leader RETURNING 1") }
 
+// abandon makes all running jobs old, so that the next leader rescues them at once.
+func (s *system) abandon() {
+	s.query("UPDATE river_job SET attempted_at = '2020-01-01 00:00:00' WHERE state = 'running' RETURNING 1")
+	s.elect()
+}
+
 // newSystem returns a system on a new database.
 func newSystem(t *testing.T, backend string) *system {
 	t.Helper()
@@ -254,20 +260,27 @@ func (s *system) receiver(t *testing.T, flags string) *process {
 // send sends a notification until the acknowledgement, and returns the ID.
 func (s *system) send(t *testing.T, video string) string {
 	t.Helper()
-	body := fmt.Appendf(nil, `{"type":"video.encoding.quality.completed","videoId":%q,"x":"\u0000","n":1.0}`, video)
-	n := &notification.Notification{WebhookID: s.webhook.ID, Raw: body}
-	require.Eventually(t, func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.addr+"/apivideo", bytes.NewReader(body))
-		require.NoError(t, err)
-		req.Header.Set(notification.HeaderWebhookID, s.webhook.ID)
-		req.Header.Set(notification.HeaderSignature, notification.Sign(body, s.webhook.SignatureSecret))
-		resp, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			return false
-		}
-		return resp.Body.Close() == nil && resp.StatusCode == http.StatusAccepted
-	}, 30*time.Second, 50*time.Millisecond)
-	return n.ID()
+	require.Eventually(t, func() bool { return s.post(t, video) == http.StatusAccepted }, 30*time.Second, 50*time.Millisecond)
+	return (&notification.Notification{WebhookID: s.webhook.ID, Raw: videoBody(video)}).ID()
+}
+
+// post sends a notification once, and returns the status or 0.
+func (s *system) post(t *testing.T, video string) int {
+	t.Helper()
+	body := videoBody(video)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.addr+"/apivideo", bytes.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set(notification.HeaderWebhookID, s.webhook.ID)
+	req.Header.Set(notification.HeaderSignature, notification.Sign(body, s.webhook.SignatureSecret))
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil || resp.Body.Close() != nil {
+		return 0
+	}
+	return resp.StatusCode
+}
+
+func videoBody(video string) []byte {
+	return fmt.Appendf(nil, `{"type":"video.encoding.quality.completed","videoId":%q,"x":"\u0000","n":1.0}`, video)
 }
 
 // handled returns how often each notification was handled.
@@ -366,6 +379,10 @@ func TestLoss(t *testing.T) {
 		at(75, restartWorker(0))
 		at(90, restartReceiver)
 		group.Wait()
+		require.Eventually(t, func() bool { // all running jobs are of killed workers
+			young := time.Now().UTC().Add(-5 * time.Second).Format("2006-01-02 15:04:05+00")
+			return s.query("SELECT count(*) FROM river_job WHERE state = 'running' AND attempted_at > '"+young+"'") == 0
+		}, time.Minute, 100*time.Millisecond)
 		s.elect()
 		require.Len(t, acknowledged, total)
 		s.eventuallyHandled(t, total)
@@ -380,6 +397,19 @@ func TestLoss(t *testing.T) {
 		assert.Equal(t, 0, receiver.stop(t))
 		assert.Equal(t, 0, processes[0].stop(t))
 	})
+}
+
+// Without the database the receiver responds with 503, so that the service retries.
+func TestReceive_unavailable(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "SQLite")
+	s.receiver(t, "")
+	s.query("ALTER TABLE river_job RENAME TO hidden")
+	begin := time.Now()
+	assert.Equal(t, http.StatusServiceUnavailable, s.post(t, "vi-1"))
+	assert.GreaterOrEqual(t, time.Since(begin), 5*time.Second)
+	s.query("ALTER TABLE hidden RENAME TO river_job")
+	assert.Equal(t, http.StatusAccepted, s.post(t, "vi-1"))
 }
 
 // A notification ends the process and becomes dead. The neighbors are handled.
@@ -402,8 +432,7 @@ func TestFault_exit(t *testing.T) {
 			}, time.Minute, 20*time.Millisecond)
 			if p.ended() {
 				crashes++
-				s.query("UPDATE river_job SET attempted_at = '2020-01-01 00:00:00' WHERE state = 'running' RETURNING 1") // abandoned
-				s.elect()
+				s.abandon()
 			}
 		}
 		s.eventuallyHandled(t, 7)
@@ -439,6 +468,26 @@ func TestFault_panicAndHang(t *testing.T) {
 		assert.Equal(t, 1, p.cmd.ProcessState.ExitCode())
 		assert.Contains(t, p.logs.String(), "as many jobs hang as there are workers")
 	})
+}
+
+// A suspect that hangs does not block other notifications.
+func TestFault_suspectHangs(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "SQLite")
+	flags := "-workers 2 -timeout 1s -grace 300ms -max-attempts 2"
+	s.receiver(t, flags)
+	s.send(t, "hang-1")
+	p := s.start(t, flags+" work")
+	require.Eventually(t, func() bool { return s.query("SELECT count(*) FROM river_job WHERE state = 'running'") > 0 }, 30*time.Second, 10*time.Millisecond)
+	p.kill()
+	s.abandon()
+	p = s.start(t, flags+" work")
+	require.Eventually(t, func() bool { return strings.Contains(p.logs.String(), "hanging=1") }, 30*time.Second, 10*time.Millisecond)
+	for i := range 4 {
+		s.send(t, fmt.Sprintf("vi-%d", i))
+	}
+	s.eventuallyHandled(t, 4)
+	assert.Empty(t, s.dead(t))
 }
 
 // A stop costs no attempt, even if the stop interrupts a notification. Then the only
