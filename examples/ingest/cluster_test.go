@@ -26,10 +26,7 @@ const (
 // is killed and restarted. A receiver and a worker are stopped and restarted.
 func TestCluster_noLoss(t *testing.T) {
 	t.Parallel()
-	deliveries := 10_000
-	if testing.Short() {
-		deliveries = 4_000
-	}
+	const deliveries = 4_000
 	nodes := newNodes(t)
 	victim := nodes[0]
 	victim.startOutside(t)
@@ -60,14 +57,14 @@ func TestCluster_noLoss(t *testing.T) {
 	}
 	workers := [2]*worker{newTestWorker(0), newTestWorker(1)}
 	lead(t, admin, victim)
-	var runningWorkers [2]*running
+	var runningWorkers [2]*task
 	for i, w := range workers {
 		runningWorkers[i] = start(t, w.run)
 	}
 
 	// Two receivers behind a load balancer.
 	var receivers [2]*receiver
-	var runningReceivers [2]*running
+	var runningReceivers [2]*task
 	var addresses, endpoints [2]string
 	for i := range receivers {
 		receivers[i] = testReceiver(t, connect(t, "apivideo", urls(nodes)), secrets)
@@ -164,23 +161,23 @@ func TestCluster_noLoss(t *testing.T) {
 	if !assert.Eventually(t, func() bool { return book.len() >= len(authentic) }, time.Minute, 50*time.Millisecond, "no event is lost") {
 		t.Logf("%d are missing", len(authentic)-book.len())
 	}
-	if !assert.Eventually(t, func() bool { return stateOf(t, admin, "APIVIDEO").Msgs == 0 }, time.Minute, 100*time.Millisecond, "the stream is empty") {
-		t.Logf("%+v", stateOf(t, admin, "APIVIDEO"))
+	if !assert.Eventually(t, func() bool { return streamState(t, admin, "APIVIDEO").Msgs == 0 }, time.Minute, 100*time.Millisecond, "the stream is empty") {
+		t.Logf("%+v", streamState(t, admin, "APIVIDEO"))
 	}
 	drained := time.Since(begin)
-	assert.Eventually(t, func() bool { return current(t, admin) == 2 }, time.Minute, 100*time.Millisecond, "all servers are current")
+	assert.Eventually(t, func() bool { return currentFollowers(t, admin) == 2 }, time.Minute, 100*time.Millisecond, "all servers are current")
 	for _, r := range append(runningWorkers[:], runningReceivers[:]...) {
 		r.stop()
 	}
 
-	state := stateOf(t, admin, "APIVIDEO")
-	twice, storedTwice, strangers, unexplained := book.twice(authentic, victimWorker)
+	state := streamState(t, admin, "APIVIDEO")
+	twice, storedTwice, strangers, unexplained := book.duplicates(authentic, victimWorker)
 	assert.Zero(t, strangers, "only authentic events are handled")
 	assert.Empty(t, unexplained, "only events of the killed worker are delivered twice")
 	assert.Positive(t, twice-storedTwice, "its events are delivered again")
 	assert.LessOrEqual(t, twice-storedTwice, loadConcurrency, "at most the events in flight")
 	assert.Equal(t, state.LastSeq, uint64(len(authentic)+storedTwice), "forged notifications are not stored")
-	assert.Zero(t, stateOf(t, admin, "APIVIDEO_DEAD").Msgs, "no dead letters")
+	assert.Zero(t, streamState(t, admin, "APIVIDEO_DEAD").Msgs, "no dead letters")
 	t.Logf("delivered %d in %v, %.0f/s; all handled and acknowledged after %v", deliveries, took.Round(time.Millisecond), float64(deliveries)/took.Seconds(), drained.Round(time.Millisecond))
 	t.Logf("authentic %d, repeated %d, forged %d; responses %v", len(authentic), repeated, forged, b.statuses)
 	t.Logf("stored %d, handled %d, dead 0", state.LastSeq, book.len())
@@ -226,9 +223,9 @@ func (b *book) len() int {
 	return len(b.handled)
 }
 
-// twice counts the events with several calls, with several copies in the stream, and
+// duplicates counts the events with several calls, with several copies in the stream, and
 // from unknown senders. Only a first delivery to the killed worker explains a second.
-func (b *book) twice(expected map[string]bool, killed *worker) (again, storedAgain, strangers int, unexplained []string) {
+func (b *book) duplicates(expected map[string]bool, killed *worker) (again, storedAgain, strangers int, unexplained []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, entries := range b.handled {
@@ -252,8 +249,8 @@ func (b *book) twice(expected map[string]bool, killed *worker) (again, storedAga
 	return again, storedAgain, strangers, unexplained
 }
 
-// current returns the number of current followers of the stream.
-func current(tb testing.TB, s *streams) (count int) {
+// currentFollowers returns the number of current followers of the stream.
+func currentFollowers(tb testing.TB, s *streams) (count int) {
 	tb.Helper()
 	stream, err := s.js.Stream(tb.Context(), "APIVIDEO")
 	if err != nil || stream.CachedInfo().Cluster == nil {

@@ -67,5 +67,5 @@ func (a *app) demo(ctx context.Context) (err error) {
 		fmt.Fprintf(a.out, "accepted %d, and %d duplicates\nhandled %d\ndead letters 1\n", accepted[0], accepted[1], handled.Load())
 		return nil
 	}
-	return a.connected(ctx, send, a.worker.run, func(ctx context.Context) error { return a.receiver.run(ctx, listener) })
+	return a.runParts(ctx, send, a.worker.run, func(ctx context.Context) error { return a.receiver.run(ctx, listener) })
 }

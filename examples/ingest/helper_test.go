@@ -128,13 +128,13 @@ func percentile(latencies []time.Duration, percent int) time.Duration {
 	return sorted[(len(sorted)-1)*percent/100].Round(10 * time.Microsecond)
 }
 
-// running is a receiver or a worker.
-type running struct {
+// task is a running receiver or a worker.
+type task struct {
 	stop func()
 }
 
 // start runs a function until stop.
-func start(tb testing.TB, do func(context.Context) error) *running {
+func start(tb testing.TB, do func(context.Context) error) *task {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
@@ -146,7 +146,7 @@ func start(tb testing.TB, do func(context.Context) error) *running {
 		}
 	})
 	tb.Cleanup(stop)
-	return &running{stop: stop}
+	return &task{stop: stop}
 }
 
 // listen listens on an address.

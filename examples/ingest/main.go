@@ -97,7 +97,7 @@ func (a *app) run(ctx context.Context, args []string) (err error) {
 	if command == "demo" {
 		return a.demo(ctx)
 	}
-	return a.connected(ctx, parts...)
+	return a.runParts(ctx, parts...)
 }
 
 // parse reads and checks the flags.
@@ -180,10 +180,10 @@ func (a *app) listen(ctx context.Context, serve func(context.Context, net.Listen
 	return serve(ctx, listener)
 }
 
-// connected connects to NATS, or to a server in the process without NATS_URL. Then it
+// runParts connects to NATS, or to a server in the process without NATS_URL. Then it
 // ensures the streams and runs the parts. All parts stop after an error of a part or
 // the end of the connection.
-func (a *app) connected(ctx context.Context, parts ...func(context.Context) error) error {
+func (a *app) runParts(ctx context.Context, parts ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	opts := append(natsOptions(a.logger), nats.ClosedHandler(func(conn *nats.Conn) {
 		if ctx.Err() == nil {
@@ -203,7 +203,7 @@ func (a *app) connected(ctx context.Context, parts ...func(context.Context) erro
 	}
 	var conn *nats.Conn
 	warn := sync.OnceFunc(func() { a.logger.Warn("NATS is not reachable yet", slog.Duration("limit", a.connectTimeout)) })
-	err := retry(ctx, a.connectTimeout, disconnected, func(context.Context) (err error) {
+	err := retry(ctx, a.connectTimeout, isClosed, func(context.Context) (err error) {
 		if conn, err = nats.Connect(a.natsURL, opts...); err != nil {
 			warn()
 		}

@@ -94,7 +94,7 @@ func TestApp_all(t *testing.T) {
 	t.Setenv("NATS_CREDS", filepath.Join(t.TempDir(), "ignored-without-NATS_URL"))
 	t.Setenv("NATS_URL", "")
 	t.Setenv("APIVIDEO_API_KEY", "a-key")
-	api := apiOf(t, http.StatusOK)
+	api := fakeAPI(t, http.StatusOK)
 	dir := filepath.Join(t.TempDir(), "data")
 	for range 2 { // the second process finds the streams of the first
 		ctx, stop := context.WithCancel(t.Context())
@@ -118,8 +118,8 @@ func TestApp_all(t *testing.T) {
 	assert.ErrorContains(t, err, "address already in use")
 }
 
-// apiOf returns the option for an API without webhooks, or with an error.
-func apiOf(tb testing.TB, status int) facade.Option {
+// fakeAPI returns the option for an API without webhooks, or with an error.
+func fakeAPI(tb testing.TB, status int) facade.Option {
 	tb.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -136,7 +136,7 @@ func TestApp_invalidKey(t *testing.T) {
 	t.Setenv("NATS_URL", "")
 	t.Setenv("APIVIDEO_API_KEY", "invalid-key")
 	for status, want := range map[int]error{http.StatusUnauthorized: facade.ErrUnauthorized, http.StatusForbidden: facade.ErrForbidden} {
-		err := newApp(io.Discard, io.Discard, apiOf(t, status)).run(t.Context(), []string{"all", "-addr", "127.0.0.1:0", "-dir", t.TempDir()})
+		err := newApp(io.Discard, io.Discard, fakeAPI(t, status)).run(t.Context(), []string{"all", "-addr", "127.0.0.1:0", "-dir", t.TempDir()})
 		require.ErrorIs(t, err, want)
 		require.ErrorContains(t, err, "APIVIDEO_API_KEY is invalid")
 		assert.NotContains(t, err.Error(), "invalid-key")
@@ -152,12 +152,12 @@ func TestApp_directoryInUse(t *testing.T) {
 	s := connect(t, "apivideo", "", nats.InProcessServer(first))
 	require.NoError(t, s.ensure(t.Context()))
 	put(t, s, "webhook_1", body)
-	err := newApp(io.Discard, io.Discard, apiOf(t, http.StatusOK)).run(t.Context(), []string{"all", "-addr", "127.0.0.1:0", "-dir", dir})
+	err := newApp(io.Discard, io.Discard, fakeAPI(t, http.StatusOK)).run(t.Context(), []string{"all", "-addr", "127.0.0.1:0", "-dir", dir})
 	require.ErrorContains(t, err, "directory "+dir+": another process uses it")
 	put(t, s, "webhook_1", string(loadBody(0)))
 	first.stop()
 	s = connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, dir)))
-	assert.Equal(t, uint64(2), stateOf(t, s, s.events()).Msgs)
+	assert.Equal(t, uint64(2), streamState(t, s, s.events()).Msgs)
 }
 
 func TestApp_closedConnection(t *testing.T) {
@@ -165,7 +165,7 @@ func TestApp_closedConnection(t *testing.T) {
 	a := newApp(io.Discard, io.Discard)
 	require.NoError(t, a.parse("demo", []string{"-dir", t.TempDir()}))
 	a.natsURL = ""
-	err := a.connected(t.Context(), func(ctx context.Context) error {
+	err := a.runParts(t.Context(), func(ctx context.Context) error {
 		a.js.Conn().Close()
 		<-ctx.Done()
 		return nil

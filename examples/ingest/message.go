@@ -37,16 +37,16 @@ func newMessage(subject, webhookID, key string, body []byte) *nats.Msg {
 	return m
 }
 
-// idOf returns the ID of a notification. The body may be malformed.
-func idOf(webhookID string, body []byte) string {
+// notificationID returns the ID of a notification. The body may be malformed.
+func notificationID(webhookID string, body []byte) string {
 	return (&notification.Notification{WebhookID: webhookID, Raw: body}).ID()
 }
 
 // plainType matches a type that fits into a subject.
 var plainType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,7}$`)
 
-// subjectOf returns the subject of a type. A type may contain everything.
-func subjectOf(prefix string, t facade.EventType) string {
+// eventSubject returns the subject of a type. A type may contain everything.
+func eventSubject(prefix string, t facade.EventType) string {
 	if !plainType.MatchString(string(t)) {
 		return prefix + ".other"
 	}

@@ -212,8 +212,8 @@ func newStreams(tb testing.TB) *streams {
 	return s
 }
 
-// stateOf returns the state of a stream.
-func stateOf(tb testing.TB, s *streams, name string) jetstream.StreamState {
+// streamState returns the state of a stream.
+func streamState(tb testing.TB, s *streams, name string) jetstream.StreamState {
 	tb.Helper()
 	stream, err := s.js.Stream(tb.Context(), name)
 	require.NoError(tb, err)

@@ -85,7 +85,7 @@ func singleServer(tb testing.TB) (*streams, string) {
 	return s, single.ClientURL()
 }
 
-func video(id string, i int) string {
+func videoBody(id string, i int) string {
 	return fmt.Sprintf(`{"type":"video.encoding.quality.completed","videoId":%q,"quality":"%dp"}`, id, i)
 }
 
@@ -98,7 +98,7 @@ func TestProcess_eventThatExits(t *testing.T) {
 		if i == 5 {
 			id = "exit"
 		}
-		put(t, s, "webhook_1", video(id, i))
+		put(t, s, "webhook_1", videoBody(id, i))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
@@ -125,7 +125,7 @@ func TestProcess_eventThatExits(t *testing.T) {
 	eventuallyEmpty(t, s)
 	cancel()
 	supervisor.Wait()
-	m := letter(t, s)
+	m := onlyDeadLetter(t, s)
 	assert.Contains(t, string(m.Data), "exit")
 	assert.Contains(t, m.Header.Get(headerDeadReason), "abandoned: ")
 	handled := map[string]bool{}
@@ -143,11 +143,11 @@ func TestProcess_pause(t *testing.T) {
 	s, url := singleServer(t)
 	p := startProgram(t, url, "work -replicas 1 -addr 127.0.0.1:0")
 	require.Eventually(t, func() bool { return strings.Contains(p.logs.String(), "msg=working") }, 20*time.Second, 10*time.Millisecond)
-	put(t, s, "webhook_1", video("first", 0))
+	put(t, s, "webhook_1", videoBody("first", 0))
 	eventuallyEmpty(t, s)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
 	for i := range 60 {
-		put(t, s, "webhook_1", video("vi", i))
+		put(t, s, "webhook_1", videoBody("vi", i))
 	}
 	wait(t.Context(), 4*time.Second)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
@@ -155,7 +155,7 @@ func TestProcess_pause(t *testing.T) {
 	consumer, err := s.js.Consumer(t.Context(), s.events(), consumerName)
 	require.NoError(t, err)
 	assert.Equal(t, uint64(61), consumer.CachedInfo().Delivered.Consumer, "no event was delivered twice")
-	assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 }
 
 // Endless functions are in the log and in the health check.
@@ -164,7 +164,7 @@ func TestProcess_hangs(t *testing.T) {
 	s, url := singleServer(t)
 	p := startProgram(t, url, "work -replicas 1 -addr 127.0.0.1:0 -concurrency 2 -timeout 100ms -grace 100ms -backoff 1h")
 	for i := range 2 {
-		put(t, s, "webhook_1", video("hang", i))
+		put(t, s, "webhook_1", videoBody("hang", i))
 	}
 	address := ""
 	require.Eventually(t, func() bool {
@@ -174,8 +174,8 @@ func TestProcess_hangs(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 	assert.Equal(t, 503, get(t, address, "/healthz"))
 	assert.Equal(t, 200, get(t, address, "/readyz"))
-	put(t, s, "webhook_1", video("goexit", 3))
-	put(t, s, "webhook_1", video("vi", 4))
+	put(t, s, "webhook_1", videoBody("goexit", 3))
+	put(t, s, "webhook_1", videoBody("vi", 4))
 	require.Eventually(t, func() bool { return strings.Contains(p.out.String(), "handled") }, 20*time.Second, 10*time.Millisecond)
 	assert.Contains(t, p.logs.String(), "runtime.Goexit")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))

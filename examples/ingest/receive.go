@@ -97,10 +97,10 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *n
 	n, err := verifier.VerifyRequest(req)
 	switch {
 	case err == nil:
-		err = r.store(req.Context(), newMessage(subjectOf(r.name, n.Type), n.WebhookID, n.ID(), n.Raw), r.events())
+		err = r.store(req.Context(), newMessage(eventSubject(r.name, n.Type), n.WebhookID, n.ID(), n.Raw), r.events())
 	case errors.Is(err, notification.ErrMalformed):
 		id := req.Header.Get(notification.HeaderWebhookID)
-		m := newMessage(subjectOf(r.name+"-dead", ""), id, idOf(id, body.Bytes()), body.Bytes())
+		m := newMessage(eventSubject(r.name+"-dead", ""), id, notificationID(id, body.Bytes()), body.Bytes())
 		m.Header.Set(headerDeadReason, deadMalformed+": "+oneLine(err.Error()))
 		r.logger.Error("dead letter", slog.Any("reason", err))
 		r.telemetry.dead.Add(req.Context(), 1, metric.WithAttributes(attribute.String("reason", deadMalformed)))
@@ -117,7 +117,7 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *n
 // message is also stored for a disconnected sender, after maybe the last attempt.
 func (r *receiver) store(ctx context.Context, m *nats.Msg, stream string) error {
 	propagator.Inject(ctx, propagation.HeaderCarrier(m.Header))
-	err := retry(context.WithoutCancel(ctx), storeLimit, disconnected, func(ctx context.Context) error {
+	err := retry(context.WithoutCancel(ctx), storeLimit, isClosed, func(ctx context.Context) error {
 		ack, err := r.publish(ctx, m, stream)
 		if err == nil {
 			r.telemetry.stored.Add(ctx, 1, metric.WithAttributes(attribute.Bool("duplicate", ack.Duplicate)))
@@ -134,7 +134,7 @@ func (r *receiver) isReady(ctx context.Context) error {
 	if r.stopping.Load() || !r.listed.Load() {
 		return errors.New("the receiver is stopping, or the webhooks are not listed yet")
 	}
-	return r.leads(ctx)
+	return r.checkLeader(ctx)
 }
 
 // handleHealth adds /healthz, which fails if a restart helps, and /readyz.

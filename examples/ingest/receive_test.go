@@ -30,7 +30,7 @@ import (
 const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi1","encoding":"hls","quality":"720p"}`
 
 // serve starts a receiver and returns its address.
-func serve(tb testing.TB, r *receiver) (address string, run *running) {
+func serve(tb testing.TB, r *receiver) (address string, run *task) {
 	tb.Helper()
 	l := listen(tb, "127.0.0.1:0")
 	return l.Addr().String(), start(tb, func(ctx context.Context) error { return r.run(ctx, l) })
@@ -66,7 +66,7 @@ func TestReceiver_storesOnce(t *testing.T) {
 	for _, address := range []string{first, second, first} {
 		assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
 	}
-	require.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").Msgs)
+	require.Equal(t, uint64(1), streamState(t, s, "APIVIDEO").Msgs)
 	stream, err := s.js.Stream(t.Context(), "APIVIDEO")
 	require.NoError(t, err)
 	m, err := stream.GetMsg(t.Context(), 1)
@@ -89,7 +89,7 @@ func TestReceiver_concurrentDuplicates(t *testing.T) {
 		})
 	}
 	group.Wait()
-	assert.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").LastSeq)
+	assert.Equal(t, uint64(1), streamState(t, s, "APIVIDEO").LastSeq)
 }
 
 func TestReceiver_rejections(t *testing.T) {
@@ -116,7 +116,7 @@ func TestReceiver_rejections(t *testing.T) {
 		require.NoError(t, err, name)
 		assert.Equal(t, test.status, status, name)
 	}
-	assert.Zero(t, stateOf(t, s, "APIVIDEO").LastSeq)
+	assert.Zero(t, streamState(t, s, "APIVIDEO").LastSeq)
 }
 
 func TestReceiver_unknownTypes(t *testing.T) {
@@ -187,11 +187,11 @@ func fillUp(t *testing.T, s *streams, limit int) {
 	}
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Positive(t, accepted)
-	assert.Equal(t, accepted, stateOf(t, s, "APIVIDEO").Msgs)
+	assert.Equal(t, accepted, streamState(t, s, "APIVIDEO").Msgs)
 
 	book := newBook()
 	start(t, testWorker(t, s, book.handle).run)
-	require.Eventually(t, func() bool { return stateOf(t, s, "APIVIDEO").Msgs == 0 }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return streamState(t, s, "APIVIDEO").Msgs == 0 }, 10*time.Second, 20*time.Millisecond)
 	assert.Equal(t, int(accepted), book.len())
 	assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, body, wh.SignatureSecret))
 }
@@ -211,9 +211,13 @@ func TestReceiver_noQuorum(t *testing.T) {
 
 	nodes[1].kill()
 	nodes[2].kill()
+	var group sync.WaitGroup
 	for i := range 3 {
-		assert.Equal(t, http.StatusServiceUnavailable, send(t, address, wh.ID, string(loadBody(i)), wh.SignatureSecret))
+		group.Go(func() {
+			assert.Equal(t, http.StatusServiceUnavailable, send(t, address, wh.ID, string(loadBody(i)), wh.SignatureSecret))
+		})
 	}
+	group.Wait()
 	assert.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusServiceUnavailable }, 30*time.Second, 100*time.Millisecond)
 	assert.Equal(t, http.StatusOK, get(t, address, "/healthz"))
 
@@ -224,14 +228,14 @@ func TestReceiver_noQuorum(t *testing.T) {
 	assert.Eventually(t, func() bool { return get(t, address, "/readyz") == http.StatusOK }, 30*time.Second, 100*time.Millisecond)
 }
 
-// held is a source of secrets. It blocks until release is closed.
-type held struct {
+// blockedSource is a source of secrets. It blocks until release is closed.
+type blockedSource struct {
 	notification.SecretSource
 	entered, release chan struct{}
 	once             sync.Once
 }
 
-func (h *held) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
+func (h *blockedSource) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
 	h.once.Do(func() { close(h.entered) })
 	<-h.release
 	return h.SecretSource.Secrets(context.WithoutCancel(ctx), id)
@@ -241,7 +245,7 @@ func TestReceiver_stopFinishesRequests(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	source := &blockedSource{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
 	r := testReceiver(t, s, secrets)
 	r.secrets = source
 	address, run := serve(t, r)
@@ -261,7 +265,7 @@ func TestReceiver_stopFinishesRequests(t *testing.T) {
 	close(source.release)
 	group.Wait()
 	assert.Equal(t, int64(http.StatusAccepted), status.Load())
-	assert.Equal(t, uint64(1), stateOf(t, s, "APIVIDEO").Msgs)
+	assert.Equal(t, uint64(1), streamState(t, s, "APIVIDEO").Msgs)
 }
 
 func TestReceiver_unreadyBeforeStop(t *testing.T) {
@@ -287,20 +291,20 @@ func TestReceiver_unreadyBeforeStop(t *testing.T) {
 	group.Wait()
 }
 
-// late is a source whose first listings fail.
-type late struct {
+// failingSource is a source whose first listings fail.
+type failingSource struct {
 	*notification.CachedSecrets
 	failures atomic.Int64
 }
 
-func (l *late) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
+func (l *failingSource) Secrets(ctx context.Context, id string) ([]facade.Secret, error) {
 	if l.failures.Add(-1) >= 0 {
 		return nil, facade.ErrServer
 	}
 	return l.CachedSecrets.Secrets(ctx, id)
 }
 
-func (l *late) Refresh(ctx context.Context) error {
+func (l *failingSource) Refresh(ctx context.Context) error {
 	if l.failures.Add(-1) >= 0 {
 		return facade.ErrServer
 	}
@@ -311,7 +315,7 @@ func TestReceiver_unreadyWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &late{CachedSecrets: secrets}
+	source := &failingSource{CachedSecrets: secrets}
 	source.failures.Store(2) // at the start and at the request below
 	r := testReceiver(t, s, secrets)
 	r.secrets, r.refresh = source, source.Refresh
@@ -338,7 +342,7 @@ func TestReceiver_disconnectedSender(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	source := &held{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
+	source := &blockedSource{SecretSource: secrets, entered: make(chan struct{}), release: make(chan struct{})}
 	r := testReceiver(t, s, secrets)
 	r.secrets = source
 	address, _ := serve(t, r)
@@ -352,7 +356,7 @@ func TestReceiver_disconnectedSender(t *testing.T) {
 	leave()
 	group.Wait()
 	close(source.release)
-	assert.Eventually(t, func() bool { return stateOf(t, s, "APIVIDEO").Msgs == 1 }, 10*time.Second, 10*time.Millisecond)
+	assert.Eventually(t, func() bool { return streamState(t, s, "APIVIDEO").Msgs == 1 }, 10*time.Second, 10*time.Millisecond)
 }
 
 // An authentic body without a type is stored as a dead letter, once.
@@ -364,13 +368,13 @@ func TestReceiver_malformed(t *testing.T) {
 	for range 2 {
 		assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, "hello", wh.SignatureSecret))
 	}
-	m := letter(t, s)
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, "hello", string(m.Data))
 	assert.Equal(t, "apivideo-dead.other", m.Subject)
 	assert.Equal(t, wh.ID, m.Header.Get(headerWebhookID))
 	assert.Equal(t, testID(wh.ID, "hello"), m.Header.Get(jetstream.MsgIDHeader))
 	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: ")
-	assert.Zero(t, stateOf(t, s, s.events()).LastSeq)
+	assert.Zero(t, streamState(t, s, s.events()).LastSeq)
 }
 
 // The metrics have the same size after requests with many Host headers.

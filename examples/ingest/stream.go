@@ -59,7 +59,7 @@ var errLoses = errors.New("this configuration loses events")
 // ensure creates the missing streams and the bucket, and checks the streams.
 func (s *streams) ensure(ctx context.Context) error {
 	events, dead := s.configs()
-	return retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
+	return retry(ctx, ensureLimit, isPermanent, func(ctx context.Context) error {
 		_, err := s.histories(ctx)
 		return errors.Join(err, s.ensureStream(ctx, events), s.ensureStream(ctx, dead))
 	})
@@ -85,14 +85,14 @@ func (s *streams) histories(ctx context.Context) (jetstream.KeyValue, error) {
 	return bucket, err
 }
 
-// refused reports whether a later attempt has the same result. A starting cluster
+// isPermanent reports whether a later attempt has the same result. A starting cluster
 // responds with 503, and another process may create the same stream.
-func refused(err error) bool {
+func isPermanent(err error) bool {
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || errors.Is(err, jetstream.ErrConsumerExists) || errors.Is(err, jetstream.ErrBucketExists) {
 		return false
 	}
 	var api *jetstream.APIError
-	return disconnected(err) || errors.Is(err, errLoses) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
+	return isClosed(err) || errors.Is(err, errLoses) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
 }
 
 // reject returns an error with the faults that are true, or nil without faults.
@@ -135,7 +135,7 @@ func consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
 
 // consumer returns the consumer of all workers, and creates a missing consumer.
 func (s *streams) consumer(ctx context.Context, ackWait time.Duration) (info *jetstream.ConsumerInfo, err error) {
-	err = retry(ctx, ensureLimit, refused, func(ctx context.Context) error {
+	err = retry(ctx, ensureLimit, isPermanent, func(ctx context.Context) error {
 		consumer, err := s.js.Consumer(ctx, s.events(), consumerName)
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			consumer, err = s.js.CreateConsumer(ctx, s.events(), consumerConfig(ackWait))
@@ -163,9 +163,9 @@ func checkConsumer(have jetstream.ConsumerConfig) error {
 	})
 }
 
-// leads returns an error if the stream of events has no leader, or a configuration
+// checkLeader returns an error if the stream of events has no leader, or a configuration
 // that loses events.
-func (s *streams) leads(ctx context.Context) error {
+func (s *streams) checkLeader(ctx context.Context) error {
 	stream, err := s.js.Stream(ctx, s.events())
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", s.events(), err)
@@ -197,8 +197,8 @@ func retry(ctx context.Context, limit time.Duration, permanent func(error) bool,
 	}
 }
 
-// disconnected reports whether the connection is closed for good.
-func disconnected(err error) bool { return errors.Is(err, nats.ErrConnectionClosed) }
+// isClosed reports whether the connection is closed for good.
+func isClosed(err error) bool { return errors.Is(err, nats.ErrConnectionClosed) }
 
 // wait returns true after d, or false as soon as ctx is done.
 func wait(ctx context.Context, d time.Duration) bool {

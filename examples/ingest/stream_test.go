@@ -105,9 +105,9 @@ func TestReady(t *testing.T) {
 	t.Parallel()
 	embedded := newEmbedded(t, t.TempDir())
 	s := connect(t, "apivideo", "", nats.InProcessServer(embedded))
-	require.Error(t, s.leads(t.Context()), "there is no stream")
+	require.Error(t, s.checkLeader(t.Context()), "there is no stream")
 	require.NoError(t, s.ensure(t.Context()))
-	require.NoError(t, s.leads(t.Context()))
+	require.NoError(t, s.checkLeader(t.Context()))
 
 	stream, err := s.js.Stream(t.Context(), s.events())
 	require.NoError(t, err)
@@ -115,14 +115,14 @@ func TestReady(t *testing.T) {
 	config.MaxAge = time.Hour
 	_, err = s.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.ErrorIs(t, s.leads(t.Context()), errLoses, "the stream has changed")
+	require.ErrorIs(t, s.checkLeader(t.Context()), errLoses, "the stream has changed")
 	config.MaxAge = 0
 	_, err = s.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.NoError(t, s.leads(t.Context()))
+	require.NoError(t, s.checkLeader(t.Context()))
 
 	embedded.stop()
-	require.Error(t, s.leads(t.Context()), "there is no server")
+	require.Error(t, s.checkLeader(t.Context()), "there is no server")
 }
 
 func TestConsumer_unchanged(t *testing.T) {
@@ -177,7 +177,7 @@ func TestPublish_otherStream(t *testing.T) {
 	m := nats.NewMsg("apivideo.x")
 	_, err := s.publish(t.Context(), m, s.dead())
 	require.ErrorContains(t, err, "expected stream does not match")
-	assert.Zero(t, stateOf(t, s, s.events()).Msgs)
+	assert.Zero(t, streamState(t, s, s.events()).Msgs)
 }
 
 // After a restart a stream knows the IDs of the stored messages. A work queue has
@@ -206,20 +206,20 @@ func TestStream_duplicatesAfterRestart(t *testing.T) {
 			put(t, s, "webhook_1", waiting)
 			_, err = s.consumer(t.Context(), time.Minute)
 			require.NoError(t, err)
-			m, err := nextOf(t, s)
+			m, err := nextMessage(t, s)
 			require.NoError(t, err)
 			require.NoError(t, m.DoubleAck(t.Context()))
 
 			for _, body := range []string{handled, waiting} {
 				put(t, s, "webhook_1", body)
 			}
-			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "both IDs are known")
+			require.Equal(t, uint64(2), streamState(t, s, s.events()).LastSeq, "both IDs are known")
 			embedded.stop()
 			s = connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, dir)))
 			put(t, s, "webhook_1", waiting)
-			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "pending events are known")
+			require.Equal(t, uint64(2), streamState(t, s, s.events()).LastSeq, "pending events are known")
 			put(t, s, "webhook_1", handled)
-			assert.Equal(t, test.twice, stateOf(t, s, s.events()).LastSeq == 3)
+			assert.Equal(t, test.twice, streamState(t, s, s.events()).LastSeq == 3)
 		})
 	}
 }

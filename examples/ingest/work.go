@@ -129,7 +129,7 @@ func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Dur
 	}()
 	ctx = propagator.Extract(ctx, propagation.HeaderCarrier(a.m.Header))
 	a.webhookID = a.m.Header.Get(headerWebhookID)
-	a.delivery, a.key = a.meta.NumDelivered, fmt.Sprintf("%d.%s", a.meta.Sequence.Stream, idOf(a.webhookID, a.m.Data))
+	a.delivery, a.key = a.meta.NumDelivered, fmt.Sprintf("%d.%s", a.meta.Sequence.Stream, notificationID(a.webhookID, a.m.Data))
 	a.log = w.logger.With(slog.String("event", a.key), slog.Uint64("delivery", a.delivery))
 	if a.delivery > 1 {
 		if err := a.load(ctx, a.bucket, a.key); err != nil {
@@ -139,12 +139,12 @@ func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Dur
 	n, err := notification.Decode(a.webhookID, a.m.Data)
 	switch {
 	case err != nil:
-		return a.bury(ctx, deadMalformed+": "+oneLine(err.Error()))
+		return a.deadLetter(ctx, deadMalformed+": "+oneLine(err.Error()))
 	case a.Failures > len(w.backoff): // the dead letter was not stored
-		return a.bury(ctx, a.Reason)
-	case a.killed(a.delivery):
+		return a.deadLetter(ctx, a.Reason)
+	case a.isAbandoned(a.delivery):
 		return a.fail(ctx, deadAbandoned, errors.New("the process ended during the event, with nothing beside it"))
-	case !a.suspect(a.delivery):
+	case !a.isSuspect(a.delivery):
 		w.alone.RLock()
 		defer w.alone.RUnlock()
 		return a.run(stop, ctx, n)
@@ -172,7 +172,7 @@ func (a *attempt) run(stop, ctx context.Context, n *notification.Notification) e
 	switch {
 	case err == nil:
 		ack := func(ctx context.Context) error { return a.m.AckSync(nats.Context(ctx)) }
-		err = retry(context.WithoutCancel(ctx), settleLimit, disconnected, ack)
+		err = retry(context.WithoutCancel(ctx), settleLimit, isClosed, ack)
 		if err == nil && a.history != (history{}) {
 			_ = a.bucket.Delete(context.WithoutCancel(ctx), a.key) // the entry expires anyway
 		}
@@ -227,18 +227,18 @@ func (a *attempt) fail(ctx context.Context, kind string, cause error) error {
 	a.Failures++
 	a.Settled, a.Reason = a.delivery, kind+": "+oneLine(cause.Error())
 	if a.Failures > len(a.backoff) {
-		return a.bury(ctx, a.Reason)
+		return a.deadLetter(ctx, a.Reason)
 	}
 	delay := a.backoff[a.Failures-1]
 	a.log.Warn("failed", slog.Int("failures", a.Failures), slog.String("reason", a.Reason), slog.Duration("delay", delay))
 	return errors.Join(a.save(ctx, a.bucket, a.key), a.m.NakWithDelay(delay))
 }
 
-// bury stores a dead letter and then removes the event.
-func (a *attempt) bury(ctx context.Context, reason string) error {
+// deadLetter stores a dead letter and then removes the event.
+func (a *attempt) deadLetter(ctx context.Context, reason string) error {
 	letter := newMessage(a.name+"-dead"+strings.TrimPrefix(a.m.Subject, a.name), a.webhookID, a.events()+"-"+a.key, a.m.Data)
 	letter.Header.Set(headerDeadReason, reason)
-	err := retry(context.WithoutCancel(ctx), settleLimit, disconnected, func(ctx context.Context) error {
+	err := retry(context.WithoutCancel(ctx), settleLimit, isClosed, func(ctx context.Context) error {
 		_, err := a.publish(ctx, letter, a.dead())
 		return err
 	})
@@ -269,7 +269,7 @@ func (w *worker) isReady(ctx context.Context) error {
 	if err == nil && info.Paused {
 		err = fmt.Errorf("the consumer is paused for %v", info.PauseRemaining)
 	}
-	return errors.Join(err, w.leads(ctx))
+	return errors.Join(err, w.checkLeader(ctx))
 }
 
 // history is the state of an event after a delivery. The server counts deliveries. A
@@ -284,19 +284,19 @@ type history struct {
 	Alone uint64 `json:"alone"`
 }
 
-// suspect reports whether the event may kill its process.
-func (h *history) suspect(delivery uint64) bool {
+// isSuspect reports whether the event may kill its process.
+func (h *history) isSuspect(delivery uint64) bool {
 	return h.Alone > 0 || delivery > 1 && h.Settled != delivery-1
 }
 
-// killed reports whether the process died in the delivery before, with nothing
+// isAbandoned reports whether the process died in the delivery before, with nothing
 // beside the event.
-func (h *history) killed(delivery uint64) bool {
+func (h *history) isAbandoned(delivery uint64) bool {
 	return h.Alone > 0 && h.Alone == delivery-1 && h.Settled != delivery-1
 }
 
 func (h *history) load(ctx context.Context, bucket jetstream.KeyValue, key string) error {
-	return retry(ctx, settleLimit, disconnected, func(ctx context.Context) error {
+	return retry(ctx, settleLimit, isClosed, func(ctx context.Context) error {
 		entry, err := bucket.Get(ctx, key)
 		if err == nil {
 			return json.Unmarshal(entry.Value(), h)
@@ -310,7 +310,7 @@ func (h *history) load(ctx context.Context, bucket jetstream.KeyValue, key strin
 
 func (h *history) save(ctx context.Context, bucket jetstream.KeyValue, key string) error {
 	value, _ := json.Marshal(h) // numbers and a text
-	return retry(context.WithoutCancel(ctx), settleLimit, disconnected, func(ctx context.Context) error {
+	return retry(context.WithoutCancel(ctx), settleLimit, isClosed, func(ctx context.Context) error {
 		_, err := bucket.Put(ctx, key, value)
 		return err
 	})

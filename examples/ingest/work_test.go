@@ -28,22 +28,22 @@ func put(tb testing.TB, s *streams, webhookID, body string) {
 	tb.Helper()
 	n, err := notification.Decode(webhookID, []byte(body))
 	require.NoError(tb, err)
-	_, err = s.publish(tb.Context(), newMessage(subjectOf(s.name, n.Type), n.WebhookID, n.ID(), n.Raw), s.events())
+	_, err = s.publish(tb.Context(), newMessage(eventSubject(s.name, n.Type), n.WebhookID, n.ID(), n.Raw), s.events())
 	require.NoError(tb, err)
 }
 
-func testID(webhookID, body string) string { return idOf(webhookID, []byte(body)) }
+func testID(webhookID, body string) string { return notificationID(webhookID, []byte(body)) }
 
 // eventuallyEmpty waits for the end of the last event.
 func eventuallyEmpty(tb testing.TB, s *streams) {
 	tb.Helper()
-	require.Eventually(tb, func() bool { return stateOf(tb, s, s.events()).Msgs == 0 }, 40*time.Second, 20*time.Millisecond)
+	require.Eventually(tb, func() bool { return streamState(tb, s, s.events()).Msgs == 0 }, 40*time.Second, 20*time.Millisecond)
 }
 
-// letter returns the only dead letter.
-func letter(tb testing.TB, s *streams) *jetstream.RawStreamMsg {
+// onlyDeadLetter returns the only dead letter.
+func onlyDeadLetter(tb testing.TB, s *streams) *jetstream.RawStreamMsg {
 	tb.Helper()
-	require.Equal(tb, uint64(1), stateOf(tb, s, s.dead()).Msgs)
+	require.Equal(tb, uint64(1), streamState(tb, s, s.dead()).Msgs)
 	stream, err := s.js.Stream(tb.Context(), s.dead())
 	require.NoError(tb, err)
 	m, err := stream.GetMsg(tb.Context(), stream.CachedInfo().State.FirstSeq)
@@ -51,8 +51,8 @@ func letter(tb testing.TB, s *streams) *jetstream.RawStreamMsg {
 	return m
 }
 
-// nextOf takes the next message without a result, like a killed worker.
-func nextOf(tb testing.TB, s *streams) (jetstream.Msg, error) {
+// nextMessage takes the next message without a result, like a killed worker.
+func nextMessage(tb testing.TB, s *streams) (jetstream.Msg, error) {
 	tb.Helper()
 	consumer, err := s.js.Consumer(tb.Context(), s.events(), consumerName)
 	require.NoError(tb, err)
@@ -95,7 +95,7 @@ func TestWorker_typedEvent(t *testing.T) {
 	want, err := notification.Decode("webhook_1", []byte(body))
 	require.NoError(t, err)
 	assert.Equal(t, event{Notification: want, Sequence: 1}, made[0])
-	assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 }
 
 func TestWorker_failures(t *testing.T) {
@@ -118,7 +118,7 @@ func TestWorker_failures(t *testing.T) {
 			start(t, testWorker(t, s, c.handle).run)
 			eventuallyEmpty(t, s)
 			assert.Len(t, c.all(), 3)
-			assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+			assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestWorker_deadLetter(t *testing.T) {
 	made := c.all()
 	assert.Len(t, made, 50+len(w.backoff)+1)
 	assert.Greater(t, slices.IndexFunc(made, func(e event) bool { return e.Failures == 1 }), 1, "other events come first")
-	m := letter(t, s)
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, "apivideo-dead.video.encoding.quality.completed", m.Subject)
 	assert.Equal(t, body, string(m.Data))
 	assert.Equal(t, "webhook_1", m.Header.Get(headerWebhookID))
@@ -164,7 +164,7 @@ func TestWorker_malformedBody(t *testing.T) {
 	start(t, testWorker(t, s, c.handle).run)
 	eventuallyEmpty(t, s)
 	assert.Len(t, c.all(), 1)
-	m := letter(t, s)
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, "apivideo-dead.by.hand", m.Subject)
 	assert.Equal(t, "hello", string(m.Data))
 	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: ")
@@ -178,7 +178,7 @@ func TestWorker_deliveriesAreNotFailures(t *testing.T) {
 	_, err := s.consumer(t.Context(), time.Second)
 	require.NoError(t, err)
 	for range 4 {
-		_, err := nextOf(t, s)
+		_, err := nextMessage(t, s)
 		require.NoError(t, err)
 	}
 	var c calls
@@ -197,7 +197,7 @@ func TestWorker_suspectsAlone(t *testing.T) {
 	suspects := map[string]bool{}
 	for i := range 3 {
 		put(t, s, "webhook_1", string(loadBody(i)))
-		m, err := nextOf(t, s)
+		m, err := nextMessage(t, s)
 		require.NoError(t, err)
 		suspects[string(m.Data())] = true
 	}
@@ -237,7 +237,7 @@ func TestWorker_longEvent(t *testing.T) {
 
 	put(t, s, "webhook_1", string(loadBody(0))) // the redeliveries are the clock
 	for range 4 {
-		m, err := nextOf(t, s)
+		m, err := nextMessage(t, s)
 		require.NoError(t, err)
 		require.Equal(t, string(loadBody(0)), string(m.Data()))
 	}
@@ -266,11 +266,11 @@ func TestWorker_deadLetterNotStored(t *testing.T) {
 		consumer, err := s.js.Consumer(t.Context(), s.events(), consumerName)
 		return err == nil && consumer.CachedInfo().Delivered.Consumer > 2
 	}, 40*time.Second, 50*time.Millisecond)
-	require.Equal(t, uint64(1), stateOf(t, s, s.events()).Msgs)
+	require.Equal(t, uint64(1), streamState(t, s, s.events()).Msgs)
 
 	require.NoError(t, stream.Purge(t.Context()))
 	eventuallyEmpty(t, s)
-	m := letter(t, s)
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, body, string(m.Data))
 	assert.Equal(t, "failed: never", m.Header.Get(headerDeadReason))
 	assert.Len(t, c.all(), 2, "no call after the last failure")
@@ -314,7 +314,7 @@ func TestWorker_hangs(t *testing.T) {
 	require.ErrorIs(t, w.isAlive(t.Context()), errHangs)
 	put(t, s, "webhook_1", body)
 	eventuallyEmpty(t, s)
-	assert.Equal(t, uint64(4), stateOf(t, s, s.dead()).Msgs)
+	assert.Equal(t, uint64(4), streamState(t, s, s.dead()).Msgs)
 	var got metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &got))
 	assert.Equal(t, int64(8), sum(t, got, "ingest.hung"), "two failures of each event")
@@ -333,7 +333,7 @@ func TestWorker_timeout(t *testing.T) {
 	w.timeout, w.backoff = 50*time.Millisecond, w.backoff[:1]
 	start(t, w.run)
 	eventuallyEmpty(t, s)
-	assert.Contains(t, letter(t, s).Header.Get(headerDeadReason), "failed: context deadline exceeded")
+	assert.Contains(t, onlyDeadLetter(t, s).Header.Get(headerDeadReason), "failed: context deadline exceeded")
 }
 
 // A stop is no failure. An event longer than the time of grace survives more stops
@@ -356,7 +356,7 @@ func TestWorker_stops(t *testing.T) {
 	eventuallyEmpty(t, s)
 	require.Len(t, c.all(), 1)
 	assert.Zero(t, c.all()[0].Failures)
-	assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 }
 
 func TestWorker_stopFinishesEvents(t *testing.T) {
@@ -374,7 +374,7 @@ func TestWorker_stopFinishesEvents(t *testing.T) {
 	stopped.Go(r.stop)
 	close(release)
 	stopped.Wait()
-	assert.Equal(t, uint64(2-len(c.all())), stateOf(t, s, s.events()).Msgs, "handled events are acknowledged")
+	assert.Equal(t, uint64(2-len(c.all())), streamState(t, s, s.events()).Msgs, "handled events are acknowledged")
 }
 
 func TestWorker_deletedConsumer(t *testing.T) {
@@ -452,7 +452,7 @@ func TestRequeue(t *testing.T) {
 	}}
 	start(t, testWorker(t, s, c.handle).run)
 	eventuallyEmpty(t, s)
-	require.Equal(t, uint64(2), stateOf(t, s, s.dead()).Msgs)
+	require.Equal(t, uint64(2), streamState(t, s, s.dead()).Msgs)
 	fixed.Store(true)
 
 	for eventType, want := range map[string]int{"video.caption.generated": 1, "nonesuch": 0} {
@@ -461,12 +461,12 @@ func TestRequeue(t *testing.T) {
 		assert.Equal(t, want, moved)
 	}
 	eventuallyEmpty(t, s)
-	assert.Equal(t, body, string(letter(t, s).Data))
+	assert.Equal(t, body, string(onlyDeadLetter(t, s).Data))
 	moved, err := s.requeue(t.Context(), "")
 	require.NoError(t, err)
 	assert.Equal(t, 1, moved)
 	eventuallyEmpty(t, s)
-	assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 	made := c.all()
 	require.Len(t, made, 8)
 	assert.Equal(t, testID("webhook_1", other), made[6].ID())

@@ -231,8 +231,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// ended reports whether the process has ended.
-func (p *process) ended() bool {
+// isDone reports whether the process has ended.
+func (p *process) isDone() bool {
 	select {
 	case <-p.done:
 		return true
@@ -428,9 +428,9 @@ func TestFault_exit(t *testing.T) {
 			p := s.start(t, flags+" work")
 			require.Eventually(t, func() bool {
 				dead = s.query("SELECT count(*) FROM river_job WHERE state = 'discarded'") > 0
-				return dead || p.ended()
+				return dead || p.isDone()
 			}, time.Minute, 20*time.Millisecond)
-			if p.ended() {
+			if p.isDone() {
 				crashes++
 				s.abandon()
 			}
