@@ -101,7 +101,7 @@ func TestEnsure_limitsRetention(t *testing.T) {
 	require.NoError(t, s.ensure(t.Context()))
 }
 
-func TestReady(t *testing.T) {
+func TestCheckLeader(t *testing.T) {
 	t.Parallel()
 	embedded := newEmbedded(t, t.TempDir())
 	s := connect(t, "apivideo", "", nats.InProcessServer(embedded))
