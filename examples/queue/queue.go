@@ -40,9 +40,9 @@ type worker struct {
 
 func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	weight, unlock := int64(1), func() {}
-	if n := len(j.Errors); n > 0 && strings.Contains(j.Errors[n-1].Error, "rescued") {
-		if !w.suspect.TryLock() { // the job may have killed its process
-			return river.JobSnooze(rand.N(time.Second)) //nolint:gosec // a delay is no secret
+	if n := len(j.Errors); n > 1 && strings.Count(j.Errors[n-1].Error+j.Errors[n-2].Error, "rescued") == 2 {
+		if !w.suspect.TryLock() { // the job may have killed two processes
+			return river.JobSnooze(w.config.timeout + rand.N(w.config.timeout)) //nolint:gosec // a delay is no secret
 		}
 		weight, unlock = math.MaxInt64, w.suspect.Unlock
 	}
@@ -54,7 +54,7 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	defer release()
 	defer context.AfterFunc(ctx, release)() // the function may never return
 	if weight > 1 {
-		<-time.After(300 * time.Millisecond) // River stores the results of other jobs in batches
+		<-time.After(min(time.Second, w.config.timeout/2)) // River stores the results of other jobs in batches
 	}
 	n, err := notification.Decode(j.Args.WebhookID, j.Args.Body)
 	if err != nil {
