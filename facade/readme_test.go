@@ -32,6 +32,8 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 		"notification/example_test.go",
 		"facadetest/example_test.go",
 		"../examples/minimal/main.go",
+		"../examples/recipes/kafka.go",
+		"../examples/recipes/sqs.go",
 	} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)

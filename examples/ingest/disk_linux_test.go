@@ -12,15 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inNamespace tells the test that it runs where it may mount.
+// inNamespace is set in the namespace.
 const inNamespace = "INGEST_TEST_IN_NAMESPACE"
 
-// TestReceiveAnswers503WhenTheDiskIsFull fills a disk of 4 MiB. Only root can make
-// one, which everybody is in a namespace of their own: there the test runs again.
-func TestReceiveAnswers503WhenTheDiskIsFull(t *testing.T) {
+// TestReceiver_fullDisk fills a disk of 4 MiB. The test runs in a user namespace, to
+// mount the disk.
+func TestReceiver_fullDisk(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(inNamespace) == "" {
-		again(t)
+		runInNamespace(t)
 		return
 	}
 	dir := t.TempDir()
@@ -36,11 +36,11 @@ func TestReceiveAnswers503WhenTheDiskIsFull(t *testing.T) {
 	fillUp(t, s, 1000)
 }
 
-// noMount is the exit code of a test that isn't let mount in its own namespace.
+// noMount is the exit code of a test without the permission to mount.
 const noMount = 77
 
-// again runs the test as root of a namespace. Some systems let nobody have one.
-func again(t *testing.T) {
+// runInNamespace runs the test as root of a namespace. Some systems forbid namespaces.
+func runInNamespace(t *testing.T) {
 	t.Helper()
 	run := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	run.Env = append(os.Environ(), inNamespace+"=1")

@@ -1,75 +1,44 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"sync"
+	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startEmbedded starts a NATS server in this process that stores in a directory
-// and listens to nobody else. There is no second one to take over, so it writes
-// each message to the disk before it acknowledges it. Two of them in one directory
-// would write over each other's messages, so the second one doesn't start.
-func startEmbedded(dir string, logger *slog.Logger) (*embedded, error) {
+// startEmbedded starts a NATS server in the process, without a port. The server stores
+// and logs in a directory. Each message is synced before the acknowledgement, because
+// there is no replica. Two servers in a directory lose messages, so the second fails.
+func startEmbedded(dir string) (s *server.Server, stop func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	unlock, err := lock(dir)
-	if err != nil {
-		return nil, err
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if locked, err := lock.TryLock(); err != nil || !locked {
+		return nil, nil, errors.Join(fmt.Errorf("directory %s: another process uses it", dir), err)
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "ingest",
-		DontListen: true,
-		JetStream:  true,
-		StoreDir:   dir,
-		SyncAlways: true,
-		NoSigs:     true, // they are for this program
+	s, err = server.NewServer(&server.Options{
+		ServerName: "ingest", DontListen: true, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true,
+		LogFile: filepath.Join(dir, "nats-server.log"),
 	})
 	if err != nil {
-		unlock()
-		return nil, fmt.Errorf("nats-server: %w", err)
+		return nil, nil, errors.Join(err, lock.Unlock())
 	}
-	e := &embedded{Server: s, unlock: sync.OnceFunc(unlock)}
-	s.SetLoggerV2(natsLogger{logger.With(slog.String("from", "nats-server"))}, false, false, false)
+	s.ConfigureLogger()
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		e.stop()
-		return nil, errors.New("nats-server doesn't start: see its log")
+	stop = func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		_ = lock.Unlock()
 	}
-	return e, nil
-}
-
-// embedded is a server in this process.
-type embedded struct {
-	*server.Server
-	unlock func()
-}
-
-// stop writes what is left, ends the server and leaves its directory.
-func (e *embedded) stop() {
-	e.Shutdown()
-	e.WaitForShutdown()
-	e.unlock()
-}
-
-// natsLogger hands on what a server has to say that matters to its user.
-type natsLogger struct{ logger *slog.Logger }
-
-func (l natsLogger) Noticef(string, ...any) {}
-func (l natsLogger) Debugf(string, ...any)  {}
-func (l natsLogger) Tracef(string, ...any)  {}
-
-func (l natsLogger) Warnf(format string, v ...any)  { l.log(slog.LevelWarn, format, v) }
-func (l natsLogger) Errorf(format string, v ...any) { l.log(slog.LevelError, format, v) }
-func (l natsLogger) Fatalf(format string, v ...any) { l.log(slog.LevelError, format, v) }
-
-func (l natsLogger) log(level slog.Level, format string, v []any) {
-	l.logger.LogAttrs(context.Background(), level, "nats-server", slog.String("said", fmt.Sprintf(format, v...)))
+	if !s.ReadyForConnections(10 * time.Second) {
+		stop()
+		return nil, nil, errors.New("the server in the process does not start: see nats-server.log")
+	}
+	return s, stop, nil
 }

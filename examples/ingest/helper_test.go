@@ -25,15 +25,14 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// The service's patience: a delivery and three more, so long after one another.
+// The retries of the service.
 const (
-	serviceTries = 4
-	servicePause = 3 * time.Second
+	serviceAttempts = 4
+	servicePause    = 3 * time.Second
 )
 
-// subscribe returns a webhook of a fake api.video, and the source of its secret as
-// a receiver has it.
-func subscribe(tb testing.TB) (*facade.Webhook, secretSource) {
+// subscribe returns a webhook of a fake api.video and the source of the secret.
+func subscribe(tb testing.TB) (*facade.Webhook, *notification.CachedSecrets) {
 	tb.Helper()
 	fake := facadetest.NewServer()
 	tb.Cleanup(fake.Close)
@@ -44,8 +43,7 @@ func subscribe(tb testing.TB) (*facade.Webhook, secretSource) {
 	return wh, notification.ClientSecrets(fake.Client())
 }
 
-// A balancer sends to receivers in turn, and to the next one if nobody listens
-// there: a load balancer with health checks.
+// balancer sends to receivers in turn. After a refused connection it tries the next.
 type balancer struct {
 	urls    []string
 	webhook *facade.Webhook
@@ -53,8 +51,8 @@ type balancer struct {
 	turn    atomic.Uint64
 
 	mu        sync.Mutex
-	latencies []time.Duration // of what was answered 202
-	statuses  map[int]int     // of all answers, 0 for none
+	latencies []time.Duration // of responses with 202
+	statuses  map[int]int     // of all responses, 0 for none
 }
 
 func newBalancer(wh *facade.Webhook, urls ...string) *balancer {
@@ -67,10 +65,10 @@ func newBalancer(wh *facade.Webhook, urls ...string) *balancer {
 	}
 }
 
-// deliver sends a notification with the service's retries and returns the last
-// answer's status, or 0.
+// deliver sends a notification with the retries of the service. It returns the last
+// status, or 0.
 func (b *balancer) deliver(ctx context.Context, body []byte, secret facade.Secret) (status int) {
-	for try := range serviceTries {
+	for try := range serviceAttempts {
 		if try > 0 && !wait(ctx, servicePause) {
 			return status
 		}
@@ -82,7 +80,7 @@ func (b *balancer) deliver(ctx context.Context, body []byte, secret facade.Secre
 			b.latencies = append(b.latencies, time.Since(begin))
 		}
 		b.mu.Unlock()
-		if status == http.StatusAccepted || status == http.StatusUnauthorized { // the forged aren't worth the wait
+		if status == http.StatusAccepted || status == http.StatusUnauthorized {
 			return status
 		}
 	}
@@ -121,7 +119,7 @@ func post(ctx context.Context, client *http.Client, url, webhookID string, body 
 	return resp.StatusCode, nil
 }
 
-// percentile returns what so many percent of the latencies are below of.
+// percentile returns a percentile of the latencies.
 func percentile(latencies []time.Duration, percent int) time.Duration {
 	if len(latencies) == 0 {
 		return 0
@@ -130,13 +128,13 @@ func percentile(latencies []time.Duration, percent int) time.Duration {
 	return sorted[(len(sorted)-1)*percent/100].Round(10 * time.Microsecond)
 }
 
-// A running receiver or worker, which can be stopped and started again.
-type running struct {
+// task is a running receiver or a worker.
+type task struct {
 	stop func()
 }
 
-// start starts something that runs until it is stopped.
-func start(tb testing.TB, do func(context.Context) error) *running {
+// start runs a function until stop.
+func start(tb testing.TB, do func(context.Context) error) *task {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
@@ -148,10 +146,10 @@ func start(tb testing.TB, do func(context.Context) error) *running {
 		}
 	})
 	tb.Cleanup(stop)
-	return &running{stop: stop}
+	return &task{stop: stop}
 }
 
-// listen listens on a port, again if need be.
+// listen listens on an address.
 func listen(tb testing.TB, address string) net.Listener {
 	tb.Helper()
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", address)
@@ -161,26 +159,28 @@ func listen(tb testing.TB, address string) net.Listener {
 
 func testWorker(tb testing.TB, s *streams, handle func(context.Context, event) error) *worker {
 	tb.Helper()
-	return &worker{
-		streams: s, handle: handle, concurrency: 4, maxDeliver: 3, backoff: durations{50 * time.Millisecond},
+	w := &worker{
+		core: testCore(tb, s), handle: handle,
+		backoff: []time.Duration{50 * time.Millisecond, 50 * time.Millisecond},
 		ackWait: 10 * time.Second, timeout: time.Minute, grace: 10 * time.Second,
-		telemetry: noTelemetry(tb), logger: testLogger(),
 	}
+	w.concurrency = 4
+	return w
 }
 
-func testReceiver(tb testing.TB, s *streams, secrets secretSource) *receiver {
+func testReceiver(tb testing.TB, s *streams, secrets *notification.CachedSecrets) *receiver {
 	tb.Helper()
-	return &receiver{streams: s, secrets: secrets, path: "/apivideo", telemetry: noTelemetry(tb), logger: testLogger()}
+	return &receiver{core: testCore(tb, s), secrets: secrets, refresh: secrets.Refresh, path: "/apivideo"}
 }
 
-func noTelemetry(tb testing.TB) *telemetry {
+func testCore(tb testing.TB, s *streams) *core {
 	tb.Helper()
-	tel, err := instrument(noopmetric.NewMeterProvider(), nooptrace.NewTracerProvider())
-	require.NoError(tb, err)
-	return tel
+	tel := &telemetry{meters: noopmetric.NewMeterProvider(), tracers: nooptrace.NewTracerProvider()}
+	tel.instrument()
+	return &core{streams: s, telemetry: tel, logger: testLogger()}
 }
 
-// testLogger says nothing, unless asked to.
+// testLogger discards, or logs with INGEST_TEST_LOG.
 func testLogger() *slog.Logger {
 	if os.Getenv("INGEST_TEST_LOG") == "" {
 		return slog.New(slog.DiscardHandler)

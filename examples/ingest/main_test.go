@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,46 +24,59 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-func TestRunRefuses(t *testing.T) {
+func TestApp_invalidArguments(t *testing.T) {
 	t.Setenv("NATS_URL", "")
 	t.Setenv("APIVIDEO_API_KEY", "")
 	for _, test := range []struct{ args, want string }{
-		{"", "a command is missing"},
-		{"receeve", `"receeve" is no command`},
-		{"work 3", `"3" is no flag`},
+		{"", "usage: ingest setup|"},
+		{"receeve", "usage: ingest setup|"},
+		{"work 3", "arguments after the flags"},
 		{"work -concurrency 0", "-concurrency"},
-		{"work -max-deliver 1", "-max-deliver is 2 at least"},
+		{"work -timeout 0s", "-timeout has to be positive"},
+		{"work -timeout -1s", "-timeout has to be positive"},
+		{"work -grace -1s", "-grace"},
+		{"work -ack-wait 10ms", "-ack-wait"},
+		{"work -backoff soon", "not a positive duration"},
+		{"work -backoff 1s,0s", "not a positive duration"},
 		{"receive -max-age -1s", "-max-age"},
-		{"work -backoff soon", "invalid duration"},
-		{"work -backoff 1s,0s", "the pauses are positive"},
-		{"setup -duplicates 1m", "-duplicates"},
-		{"setup -name a.b", "-name"},
+		{"receive -max-age 61s", "at most half of -duplicates"},
+		{"receive -drain -1s", "-drain"},
+		{"receive -path=", "-path"},
 		{"receive -path apivideo", "-path"},
+		{"receive -path //x", "-path"},
+		{"receive -path /a/../b", "-path"},
+		{"receive -path /a//", "-path"},
+		{"receive -path /{a}", "-path"},
+		{"setup -connect-timeout -1s", "-connect-timeout"},
+		{"setup -duplicates 1m", "-duplicates"},
+		{"setup -replicas 0", "-replicas"},
+		{"setup -replicas -1", "-replicas"},
+		{"setup -name a.b", "-name"},
 		{"setup", "NATS_URL is not set"},
 		{"work", "NATS_URL is not set"},
-		{"receive", "APIVIDEO_API_KEY is not set"},
-		{"all", "APIVIDEO_API_KEY is not set"},
-		{"demo -events 1", "-events"},
+		{"all -addr 127.0.0.1:0 -dir " + t.TempDir(), "APIVIDEO_API_KEY"},
 	} {
-		require.ErrorContains(t, run(t.Context(), io.Discard, io.Discard, strings.Fields(test.args)), test.want, test.args)
+		require.ErrorContains(t, newApp(io.Discard, io.Discard).run(t.Context(), strings.Fields(test.args)), test.want, test.args)
 	}
 	t.Setenv("NATS_URL", "nats://127.0.0.1:1")
-	require.ErrorContains(t, run(t.Context(), io.Discard, io.Discard, []string{"setup"}), "NATS can't be reached")
+	require.ErrorContains(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup", "-connect-timeout", "100ms"}), "NATS is not reachable")
 
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out, io.Discard, []string{"help"}))
-	assert.Equal(t, usage, out.String())
-	require.NoError(t, run(t.Context(), io.Discard, &out, []string{"all", "-h"}))
-	assert.Contains(t, out.String(), "-max-deliver")
+	require.ErrorIs(t, newApp(io.Discard, &out).run(t.Context(), []string{"all", "-h"}), flag.ErrHelp)
+	assert.Contains(t, out.String(), "-backoff")
 }
 
-func TestRunSetup(t *testing.T) {
+func TestApp_setup(t *testing.T) {
 	single := newServer(t, &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir()})
 	t.Setenv("NATS_URL", single.ClientURL())
 
-	require.ErrorContains(t, run(t.Context(), io.Discard, io.Discard, []string{"setup"}), "replicas > 1 not supported in non-clustered mode")
-	require.NoError(t, run(t.Context(), io.Discard, io.Discard, []string{"setup", "-replicas", "1"}))
-	require.ErrorIs(t, run(t.Context(), io.Discard, io.Discard, []string{"setup"}), errLoses)
+	require.ErrorContains(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup"}), "replicas > 1 not supported in non-clustered mode")
+	require.NoError(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup", "-replicas", "1"}))
+	require.ErrorIs(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{"setup"}), errLoses)
+
+	var out bytes.Buffer
+	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"requeue", "-replicas", "1"}))
+	assert.Equal(t, "0 dead letters moved\n", out.String())
 
 	s := connect(t, "apivideo", single.ClientURL())
 	stream, err := s.js.Stream(t.Context(), s.events())
@@ -71,39 +86,40 @@ func TestRunSetup(t *testing.T) {
 	_, err = s.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
 	for _, command := range []string{"setup", "work"} {
-		require.ErrorIs(t, run(t.Context(), io.Discard, io.Discard, []string{command, "-replicas", "1"}), errLoses)
+		require.ErrorIs(t, newApp(io.Discard, io.Discard).run(t.Context(), []string{command, "-replicas", "1"}), errLoses)
 	}
 }
 
-func TestRunAll(t *testing.T) {
+func TestApp_all(t *testing.T) {
+	t.Setenv("NATS_CREDS", filepath.Join(t.TempDir(), "ignored-without-NATS_URL"))
 	t.Setenv("NATS_URL", "")
 	t.Setenv("APIVIDEO_API_KEY", "a-key")
-	api := apiOf(t, http.StatusOK)
+	api := fakeAPI(t, http.StatusOK)
 	dir := filepath.Join(t.TempDir(), "data")
-	for range 2 { // the second one finds what the first one has left
+	for range 2 { // the second process finds the streams of the first
 		ctx, stop := context.WithCancel(t.Context())
 		var logs logBuffer
 		var group sync.WaitGroup
 		group.Go(func() {
-			assert.NoError(t, run(ctx, io.Discard, &logs, []string{"all", "-addr", "127.0.0.1:0", "-dir", dir, "-drain", "0s"}, api))
+			assert.NoError(t, newApp(io.Discard, &logs, api).run(ctx, []string{"all", "-addr", "127.0.0.1:0", "-dir", dir, "-drain", "0s"}))
 		})
 		assert.Eventually(t, func() bool {
 			return strings.Contains(logs.String(), "msg=receiving") && strings.Contains(logs.String(), "msg=working")
 		}, 20*time.Second, 10*time.Millisecond)
 		stop()
 		group.Wait()
-		assert.Contains(t, logs.String(), "the receiver has stopped")
-		assert.Contains(t, logs.String(), "the worker has stopped")
+		assert.Contains(t, logs.String(), "the receiver stopped")
+		assert.Contains(t, logs.String(), "the worker stopped")
 	}
-	// If one of the two can't go on, the other one stops.
+	// If one part fails, the other part stops.
 	taken := listen(t, "127.0.0.1:0")
 	defer func() { _ = taken.Close() }()
-	err := run(t.Context(), io.Discard, io.Discard, []string{"all", "-addr", taken.Addr().String(), "-dir", dir}, api)
+	err := newApp(io.Discard, io.Discard, api).run(t.Context(), []string{"all", "-addr", taken.Addr().String(), "-dir", dir})
 	assert.ErrorContains(t, err, "address already in use")
 }
 
-// apiOf returns the option for an api.video that has no webhooks, or refuses.
-func apiOf(tb testing.TB, status int) facade.Option {
+// fakeAPI returns the option for an API without webhooks, or with an error.
+func fakeAPI(tb testing.TB, status int) facade.Option {
 	tb.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -116,19 +132,19 @@ func apiOf(tb testing.TB, status int) facade.Option {
 	return facade.WithBaseURL(api.URL)
 }
 
-func TestRunEndsIfTheKeyIsRefused(t *testing.T) {
+func TestApp_invalidKey(t *testing.T) {
 	t.Setenv("NATS_URL", "")
-	t.Setenv("APIVIDEO_API_KEY", "of-nobody")
+	t.Setenv("APIVIDEO_API_KEY", "invalid-key")
 	for status, want := range map[int]error{http.StatusUnauthorized: facade.ErrUnauthorized, http.StatusForbidden: facade.ErrForbidden} {
-		err := run(t.Context(), io.Discard, io.Discard, []string{"all", "-addr", "127.0.0.1:0", "-dir", t.TempDir()}, apiOf(t, status))
+		err := newApp(io.Discard, io.Discard, fakeAPI(t, status)).run(t.Context(), []string{"all", "-addr", "127.0.0.1:0", "-dir", t.TempDir()})
 		require.ErrorIs(t, err, want)
-		require.ErrorContains(t, err, "can't be listed with this APIVIDEO_API_KEY")
-		assert.NotContains(t, err.Error(), "of-nobody")
+		require.ErrorContains(t, err, "APIVIDEO_API_KEY is invalid")
+		assert.NotContains(t, err.Error(), "invalid-key")
 	}
 }
 
-// Two servers in one directory would lose what was acknowledged.
-func TestRunEndsIfAnotherOneStoresInTheDirectory(t *testing.T) {
+// Two servers in one directory lose acknowledged events.
+func TestApp_directoryInUse(t *testing.T) {
 	t.Setenv("NATS_URL", "")
 	t.Setenv("APIVIDEO_API_KEY", "a-key")
 	dir := t.TempDir()
@@ -136,27 +152,29 @@ func TestRunEndsIfAnotherOneStoresInTheDirectory(t *testing.T) {
 	s := connect(t, "apivideo", "", nats.InProcessServer(first))
 	require.NoError(t, s.ensure(t.Context()))
 	put(t, s, "webhook_1", body)
-	err := run(t.Context(), io.Discard, io.Discard, []string{"all", "-addr", "127.0.0.1:0", "-dir", dir}, apiOf(t, http.StatusOK))
-	require.ErrorContains(t, err, "directory "+dir+": another process stores in it")
+	err := newApp(io.Discard, io.Discard, fakeAPI(t, http.StatusOK)).run(t.Context(), []string{"all", "-addr", "127.0.0.1:0", "-dir", dir})
+	require.ErrorContains(t, err, "directory "+dir+": another process uses it")
 	put(t, s, "webhook_1", string(loadBody(0)))
 	first.stop()
 	s = connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, dir)))
-	assert.Equal(t, uint64(2), stateOf(t, s, s.events()).Msgs)
+	assert.Equal(t, uint64(2), streamState(t, s, s.events()).Msgs)
 }
 
-func TestRunEndsWithItsConnection(t *testing.T) {
+func TestApp_closedConnection(t *testing.T) {
 	t.Parallel()
-	a := &app{logger: testLogger(), dir: t.TempDir(), name: "apivideo", duplicates: minDuplicates, maxBytes: -1}
-	err := a.connected(t.Context(), func(ctx context.Context) error {
-		a.streams.js.Conn().Close()
+	a := newApp(io.Discard, io.Discard)
+	require.NoError(t, a.parse("demo", []string{"-dir", t.TempDir()}))
+	a.natsURL = ""
+	err := a.runParts(t.Context(), func(ctx context.Context) error {
+		a.js.Conn().Close()
 		<-ctx.Done()
 		return nil
 	})
-	assert.ErrorIs(t, err, errClosed)
+	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }
 
-// What refuses the credentials may be a server that hasn't got the new ones yet.
-func TestConnectionOutlivesRefusedCredentials(t *testing.T) {
+// Refused credentials may be valid soon.
+func TestApp_refusedCredentials(t *testing.T) {
 	t.Parallel()
 	opts := func(password string) *server.Options {
 		return &server.Options{
@@ -180,11 +198,11 @@ func TestConnectionOutlivesRefusedCredentials(t *testing.T) {
 			}
 		}))
 	require.NoError(t, single.ReloadOptions(with("wrong")))
-	for range 3 { // by default the second one is the last
+	for range 3 { // the default is to give up after two
 		select {
 		case <-refusals:
 		case <-time.After(20 * time.Second):
-			require.FailNow(t, "it has given up", s.js.Conn().Status())
+			require.FailNow(t, "the connection gave up", s.js.Conn().Status())
 		}
 	}
 	require.NoError(t, single.ReloadOptions(with("right")))
@@ -194,22 +212,22 @@ func TestConnectionOutlivesRefusedCredentials(t *testing.T) {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out, io.Discard, []string{"demo", "-events", "60"}))
-	for _, line := range []string{
-		"60 of 60 sent",
-		"authentic                            60 times 202",
-		"repeated                              6 times 202",
-		"forged                                2 times 401",
-		"stored                               60",
-		"handled                              59",
-		"handled more than once                0",
-		"1: failed: nobody knows this video, after 3 deliveries",
-	} {
-		assert.Contains(t, out.String(), line)
-	}
+	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"demo"}))
+	assert.Equal(t, "accepted 100, and 100 duplicates\nhandled 99\ndead letters 1\n", out.String())
 }
 
-// logBuffer can be written and read at once.
+// The program waits for a late server.
+func TestApp_lateServer(t *testing.T) {
+	t.Parallel()
+	port := freePorts(t, 1)[0]
+	p := startProgram(t, "nats://127.0.0.1:"+strconv.Itoa(port), "setup -replicas 1")
+	require.Eventually(t, func() bool { return strings.Contains(p.logs.String(), "NATS is not reachable yet") }, 20*time.Second, 10*time.Millisecond)
+	newServer(t, &server.Options{Host: "127.0.0.1", Port: port, StoreDir: t.TempDir()})
+	<-p.exit
+	assert.Equal(t, 0, p.cmd.ProcessState.ExitCode())
+}
+
+// logBuffer is safe for concurrent use.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

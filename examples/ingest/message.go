@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"regexp"
-	"time"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,55 +15,82 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// The headers of a stored notification, beside Nats-Msg-Id. Its body is the one
-// that was signed, byte for byte.
+// The headers of an event and of a dead letter.
 const (
-	headerWebhookID = "Apivideo-Webhook-Id"
-	headerType      = "Apivideo-Event-Type"
-	headerEmittedAt = "Apivideo-Emitted-At" // absent if it couldn't be read
+	headerWebhookID  = "Apivideo-Webhook-Id"
+	headerDeadReason = "Apivideo-Dead-Reason"
 )
 
-// What a dead letter has in addition.
+// The first word of a reason.
 const (
-	headerDeadReason     = "Apivideo-Dead-Reason"
-	headerDeadSubject    = "Apivideo-Dead-Subject"
-	headerDeadDeliveries = "Apivideo-Dead-Deliveries"
-	headerDeadID         = "Apivideo-Dead-Id" // the id of the event
+	deadMalformed = "malformed" // the body is something else than an object with a type
+	deadFailed    = "failed"    // the function failed too often
+	deadAbandoned = "abandoned" // the process died during the event, with nothing beside the event
 )
 
-// newMessage returns a notification as it is stored.
-func newMessage(prefix string, n *notification.Notification) *nats.Msg {
-	m := nats.NewMsg(subjectOf(prefix, n.Type))
-	m.Header.Set(jetstream.MsgIDHeader, n.ID())
-	m.Header.Set(headerWebhookID, n.WebhookID)
-	// A type may be longer than all that headers may have.
-	m.Header.Set(headerType, oneLine(string(n.Type)))
-	if !n.EmittedAt.IsZero() {
-		m.Header.Set(headerEmittedAt, n.EmittedAt.Format(time.RFC3339Nano))
-	}
-	m.Data = n.Raw
+// newMessage returns the message of an event or a dead letter. A second message with
+// the same key is a duplicate.
+func newMessage(subject, webhookID, key string, body []byte) *nats.Msg {
+	m := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: body}
+	m.Header.Set(headerWebhookID, webhookID)
+	m.Header.Set(jetstream.MsgIDHeader, key)
 	return m
 }
 
-// openMessage returns the notification that a message holds.
-func openMessage(m jetstream.Msg) (*notification.Notification, error) {
-	return notification.Decode(m.Headers().Get(headerWebhookID), m.Data())
-}
-
-// idOf returns the ID of the notification in a message, also if the body is
-// malformed.
-func idOf(webhookID string, body []byte) string {
+// notificationID returns the ID of a notification. The body may be malformed.
+func notificationID(webhookID string, body []byte) string {
 	return (&notification.Notification{WebhookID: webhookID, Raw: body}).ID()
 }
 
-// A type may be anything, and a subject may not: a space or a wildcard in one is
-// refused by the server, and the event would be lost.
+// plainType matches a type that fits into a subject.
 var plainType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{1,40}){0,7}$`)
 
-// subjectOf returns the subject for a type of event.
-func subjectOf(prefix string, t facade.EventType) string {
+// eventSubject returns the subject of a type. A type may contain everything.
+func eventSubject(prefix string, t facade.EventType) string {
 	if !plainType.MatchString(string(t)) {
 		return prefix + ".other"
 	}
 	return prefix + "." + string(t)
+}
+
+const maxText = 1000 // in characters
+
+// oneLine returns a text that fits into a header.
+func oneLine(text string) string {
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) > maxText {
+		runes = append(runes[:maxText], '…')
+	}
+	return string(runes)
+}
+
+// requeue moves all dead letters, or all of a type, to the stream of events. The
+// failures of an event count from zero. After an error some are moved.
+func (s *streams) requeue(ctx context.Context, eventType string) (moved int, err error) {
+	stream, err := s.js.Stream(ctx, s.dead())
+	if err != nil {
+		return 0, err
+	}
+	subject := jetstream.WithGetMsgSubject(s.name + "-dead." + cmp.Or(eventType, ">"))
+	last := stream.CachedInfo().State.LastSeq // new dead letters stay
+	for next := uint64(1); ; moved++ {
+		dead, err := stream.GetMsg(ctx, next, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && dead.Sequence > last {
+			return moved, nil
+		}
+		if err != nil {
+			return moved, err
+		}
+		// The ID of the event may be in the duplicate window. With another ID, a second
+		// requeue of the dead letter is a duplicate.
+		id := fmt.Sprintf("requeue-%d-%s", dead.Sequence, dead.Header.Get(jetstream.MsgIDHeader))
+		m := newMessage(s.name+strings.TrimPrefix(dead.Subject, s.name+"-dead"), dead.Header.Get(headerWebhookID), id, dead.Data)
+		if _, err := s.publish(ctx, m, s.events()); err != nil {
+			return moved, fmt.Errorf("dead letter %d: %w", dead.Sequence, err)
+		}
+		if err := stream.DeleteMsg(ctx, dead.Sequence); err != nil {
+			return moved, err
+		}
+		next = dead.Sequence + 1
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,8 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain is also the main of a server that a test wants to kill: the test
-// starts its own program again, with this variable set.
+// TestMain is also the main function of servers and programs in other processes.
 func TestMain(m *testing.M) {
 	if config := os.Getenv("INGEST_TEST_SERVER"); config != "" {
 		if err := serveUntilKilled(config); err != nil {
@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	if args := os.Getenv("INGEST_TEST_PROGRAM"); args != "" {
+		os.Exit(runProgram(args))
 	}
 	os.Exit(m.Run())
 }
@@ -44,12 +47,12 @@ func serveUntilKilled(config string) error {
 		return err
 	}
 	s.Start()
-	// The end of the input is the end of the test, should that not kill it.
+	// The input ends with the test.
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-// A node is a server of a cluster, in this process or in one of its own.
+// node is a server of a cluster, in this process or in another process.
 type node struct {
 	Name        string `json:"name"`
 	Dir         string `json:"dir"`
@@ -89,12 +92,12 @@ func (n *node) start(tb testing.TB) {
 	n.inside.Start()
 }
 
-// startOutside starts the server in a process of its own, which can be killed.
+// startOutside starts the server in another process.
 func (n *node) startOutside(tb testing.TB) {
 	tb.Helper()
 	config, err := json.Marshal(n)
 	require.NoError(tb, err)
-	n.outside = exec.Command(os.Args[0]) //nolint:noctx // it ends when it is killed
+	n.outside = exec.Command(os.Args[0]) //nolint:noctx // the test kills the process
 	n.outside.Env = append(os.Environ(), "INGEST_TEST_SERVER="+string(config))
 	n.outside.Stderr = os.Stderr
 	_, err = n.outside.StdinPipe()
@@ -102,8 +105,7 @@ func (n *node) startOutside(tb testing.TB) {
 	require.NoError(tb, n.outside.Start())
 }
 
-// kill ends the server: one in its own process as a power cut would, as far as a
-// process can tell.
+// kill ends the server. Another process gets SIGKILL.
 func (n *node) kill() {
 	if n.outside != nil {
 		_ = n.outside.Process.Kill()
@@ -117,7 +119,7 @@ func (n *node) kill() {
 	}
 }
 
-// newNodes returns a cluster of three that isn't started yet.
+// newNodes returns a cluster of three before the start.
 func newNodes(tb testing.TB) []*node {
 	tb.Helper()
 	ports := freePorts(tb, 6)
@@ -141,7 +143,7 @@ func urls(nodes []*node) string {
 	return strings.Join(all, ",")
 }
 
-// freePorts returns ports that nobody listens on.
+// freePorts returns unused ports.
 func freePorts(tb testing.TB, count int) []int {
 	tb.Helper()
 	ports := make([]int, count)
@@ -154,16 +156,23 @@ func freePorts(tb testing.TB, count int) []int {
 	return ports
 }
 
-// newEmbedded returns a server as `ingest all` has it.
-func newEmbedded(tb testing.TB, dir string) *embedded {
-	tb.Helper()
-	s, err := startEmbedded(dir, slog.New(slog.DiscardHandler))
-	require.NoError(tb, err)
-	tb.Cleanup(s.stop)
-	return s
+// embedded is the server of "ingest all".
+type embedded struct {
+	*server.Server
+
+	stop func()
 }
 
-// newServer returns a server that is started and ends with the test.
+func newEmbedded(tb testing.TB, dir string) *embedded {
+	tb.Helper()
+	s, stop, err := startEmbedded(dir)
+	require.NoError(tb, err)
+	e := &embedded{s, sync.OnceFunc(stop)}
+	tb.Cleanup(e.stop)
+	return e
+}
+
+// newServer returns a running server.
 func newServer(tb testing.TB, opts *server.Options) *server.Server {
 	tb.Helper()
 	opts.ServerName, opts.JetStream, opts.NoSigs, opts.NoLog = "single", true, true, true
@@ -178,7 +187,7 @@ func newServer(tb testing.TB, opts *server.Options) *server.Server {
 	return s
 }
 
-// connect returns streams that don't exist yet, over a connection of their own.
+// connect returns streams with a new connection, and creates nothing on the server.
 func connect(tb testing.TB, name, natsURL string, opts ...nats.Option) *streams {
 	tb.Helper()
 	conn, err := nats.Connect(natsURL, append(natsOptions(slog.New(slog.DiscardHandler)), append(opts,
@@ -195,7 +204,7 @@ func connect(tb testing.TB, name, natsURL string, opts ...nats.Option) *streams 
 	return &streams{js: js, name: name, replicas: replicas, duplicates: minDuplicates, maxBytes: -1}
 }
 
-// newStreams returns the two streams on an embedded server of their own.
+// newStreams returns the two streams on a new embedded server.
 func newStreams(tb testing.TB) *streams {
 	tb.Helper()
 	s := connect(tb, "apivideo", "", nats.InProcessServer(newEmbedded(tb, tb.TempDir())))
@@ -203,8 +212,8 @@ func newStreams(tb testing.TB) *streams {
 	return s
 }
 
-// stateOf returns what a stream holds.
-func stateOf(tb testing.TB, s *streams, name string) jetstream.StreamState {
+// streamState returns the state of a stream.
+func streamState(tb testing.TB, s *streams, name string) jetstream.StreamState {
 	tb.Helper()
 	stream, err := s.js.Stream(tb.Context(), name)
 	require.NoError(tb, err)

@@ -1,231 +1,175 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
 const (
-	// NATS carries 1 MiB, headers included, unless it is told otherwise. What the
-	// service sends has a few hundred bytes.
-	maxBody = 256 << 10
-
-	// Storing takes milliseconds, and seconds while the cluster elects a leader. The
-	// sum of both is how long the service may have to wait for its answer. It tries
-	// four times, three seconds apart, so an election has half a minute, while one
-	// that were answered 503 at once would have nine seconds.
-	storePatience = 5 * time.Second
-	storeAttempt  = 2 * time.Second
-	storePause    = 10 * time.Millisecond // after the first attempt, then twice as long each time
-	storeMaxPause = 500 * time.Millisecond
-
-	// A sender that isn't the service may be slow on purpose. These are for a whole
-	// request however slowly it trickles in, for its header, for the answer as well,
-	// and for a connection that is kept.
-	readTimeout       = 10 * time.Second
-	readHeaderTimeout = 5 * time.Second
-	writeTimeout      = readTimeout + 2*storePatience
-	idleTimeout       = 90 * time.Second
-	maxHeaderBytes    = 16 << 10
-
-	// The time between a failed listing of the webhooks and the next one.
-	secretsPause = 5 * time.Second
-
-	// What is under way at the end gets the time that it may take anyway.
-	shutdownTimeout = writeTimeout
+	storeLimit   = 5 * time.Second // an election has half a minute, with the retries of the service
+	readTimeout  = 10 * time.Second
+	writeTimeout = readTimeout + 2*storeLimit // the request, a listing and the storing
 )
 
-// A secretSource is a *notification.CachedSecrets.
-type secretSource interface {
-	notification.SecretSource
-	Refresh(ctx context.Context) error
-}
-
-// A receiver verifies and stores, and does nothing else.
+// receiver verifies and stores.
 type receiver struct {
-	streams   *streams
-	secrets   secretSource
-	path      string        // of the webhook's url
-	maxAge    time.Duration // of what is taken, 0: any
-	drain     time.Duration // how long it still takes requests once it isn't ready any more
-	telemetry *telemetry
-	logger    *slog.Logger
+	*core
 
-	knows    atomic.Bool // the secrets
-	stopping atomic.Bool
+	secrets notification.SecretSource
+	refresh func(context.Context) error // of the secrets
+	path    string                      // of the URL of the webhook
+	drain   time.Duration               // between the end of readiness and the stop
+
+	listed, stopping atomic.Bool
 }
 
-// serve receives until the context ends, and then finishes what it has accepted.
-func (r *receiver) serve(ctx context.Context, listener net.Listener) error {
-	handler, err := r.handler(r.store)
+// run receives until ctx is done, and then finishes the requests in flight.
+func (r *receiver) run(ctx context.Context, listener net.Listener) error {
+	defer func() { _ = listener.Close() }()
+	handler, err := r.handler()
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	// With a key that is refused nothing could ever be verified. Any other failure
-	// may pass, and until then the receiver isn't ready.
-	err = r.learn(ctx)
+	err = r.refresh(ctx)
 	if errors.Is(err, facade.ErrUnauthorized) || errors.Is(err, facade.ErrForbidden) {
-		return errors.Join(fmt.Errorf("the webhooks can't be listed with this APIVIDEO_API_KEY: %w", err), listener.Close())
+		return fmt.Errorf("APIVIDEO_API_KEY is invalid: %w", err)
 	}
-	if err != nil {
-		go func() {
-			for wait(ctx, secretsPause) && r.learn(ctx) != nil {
-			}
-		}()
-	}
-	server := &http.Server{
-		Handler:           handler,
-		ReadTimeout:       readTimeout,
-		ReadHeaderTimeout: readHeaderTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(r.logger.Handler(), slog.LevelWarn),
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	r.listed.Store(err == nil)
+	go func() {
+		for ; err != nil && ctx.Err() == nil; err = r.refresh(ctx) {
+			r.logger.Error("webhooks not listed: no notification can be verified", slog.Any("error", err))
+			wait(ctx, 5*time.Second)
+		}
+		r.listed.Store(err == nil)
+	}()
 	r.logger.Info("receiving", slog.String("address", listener.Addr().String()), slog.String("path", r.path))
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-
-	// First the load balancer gets to know, then nothing new is taken, then what is
-	// under way ends.
-	r.stopping.Store(true)
-	server.SetKeepAlivesEnabled(false)
-	ctx = context.WithoutCancel(ctx)
-	wait(ctx, r.drain)
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("requests were broken off: %w", err), server.Close())
-	}
-	r.logger.Info("the receiver has stopped")
-	return nil
+	defer r.logger.Info("the receiver stopped")
+	return serveHTTP(ctx, listener, handler, func(server *http.Server) {
+		r.stopping.Store(true) // the load balancer notices first
+		server.SetKeepAlivesEnabled(false)
+		wait(context.WithoutCancel(ctx), r.drain)
+	})
 }
 
-// learn lists the secrets. Until then the response to an authentic notification
-// may be 503.
-func (r *receiver) learn(ctx context.Context) error {
-	if err := r.secrets.Refresh(ctx); err != nil {
-		r.logger.Error("the webhooks can't be listed: nothing can be verified", slog.Any("error", err))
-		return err
-	}
-	r.knows.Store(true)
-	return nil
-}
-
-// handler returns what is served: the webhook's url, health and readiness.
-func (r *receiver) handler(store func(context.Context, *notification.Notification) error) (http.Handler, error) {
-	opts := []notification.Option{notification.WithMaxBody(maxBody)}
-	if r.maxAge > 0 {
-		opts = append(opts, notification.WithMaxAge(r.maxAge))
+// handler returns the paths of a receiver: the webhook, health and readiness.
+func (r *receiver) handler() (http.Handler, error) {
+	opts := []notification.Option{notification.WithMaxBody(maxBody), notification.WithMaxAge(r.maxAge)}
+	if r.maxAge == 0 {
+		opts = opts[:1]
 	}
 	verifier, err := notification.NewVerifier(r.secrets, opts...)
 	if err != nil {
 		return nil, err
 	}
-	receive := notification.NewHandler(verifier, store, notification.WithHandlerLogger(r.logger))
-
+	receive := func(w http.ResponseWriter, req *http.Request) { r.receive(w, req, verifier) }
 	mux := http.NewServeMux()
-	mux.Handle(r.path, otelhttp.NewHandler(r.count(receive), "receive",
-		otelhttp.WithTracerProvider(r.telemetry.tracers),
-		otelhttp.WithMeterProvider(r.telemetry.meters),
-		otelhttp.WithPropagators(propagator),
-		// The sender isn't one of ours: its trace, if it has one, is linked, not joined.
+	mux.Handle("POST "+r.path, otelhttp.NewHandler(http.HandlerFunc(receive), "receive",
+		otelhttp.WithTracerProvider(r.telemetry.tracers), otelhttp.WithMeterProvider(r.telemetry.meters), otelhttp.WithPropagators(propagator),
+		otelhttp.WithServerName("ingest:80"), // a Host header of the sender would be a time series
 		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
 	))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusOK)
-	})
-	mux.HandleFunc("GET /readyz", r.ready)
+	r.handleHealth(mux, r.isReady)
 	return mux, nil
 }
 
-// store is the function of notification.NewHandler. It returns nil, which the
-// service is told with 202, once the stream has acknowledged the notification.
-func (r *receiver) store(ctx context.Context, n *notification.Notification) (err error) {
-	// The sender may leave, and this may have been its last try: it is stored all
-	// the same. Should the service repeat it, the stream knows its id.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
-	defer cancel()
-	m := newMessage(r.streams.name, n)
-	ctx, span := r.telemetry.tracer.Start(ctx, "store "+m.Subject, trace.WithSpanKind(trace.SpanKindProducer))
-	defer func() { end(span, err) }()
-	propagator.Inject(ctx, propagation.HeaderCarrier(m.Header))
+// receive responds with 202 after the notification is stored. An authentic body
+// without a type is stored as a dead letter, because the service retries in vain.
+func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *notification.Verifier) {
+	var body bytes.Buffer
+	req.Body = io.NopCloser(io.TeeReader(req.Body, &body))
+	n, err := verifier.VerifyRequest(req)
+	switch {
+	case err == nil:
+		err = r.store(req.Context(), newMessage(eventSubject(r.name, n.Type), n.WebhookID, n.ID(), n.Raw), r.events())
+	case errors.Is(err, notification.ErrMalformed):
+		id := req.Header.Get(notification.HeaderWebhookID)
+		m := newMessage(eventSubject(r.name+"-dead", ""), id, notificationID(id, body.Bytes()), body.Bytes())
+		m.Header.Set(headerDeadReason, deadMalformed+": "+oneLine(err.Error()))
+		r.logger.Error("dead letter", slog.Any("reason", err))
+		r.telemetry.dead.Add(req.Context(), 1, metric.WithAttributes(attribute.String("reason", deadMalformed)))
+		err = r.store(req.Context(), m, r.dead())
+	}
+	status := notification.StatusCode(err)
+	if err != nil {
+		r.logger.Warn("not stored", slog.Int("status", status), slog.Any("error", err))
+	}
+	w.WriteHeader(status)
+}
 
-	for pause := storePause; ; pause = min(2*pause, storeMaxPause) {
-		ack, err := r.streams.publish(ctx, m, r.streams.events())
+// store returns nil after the stream has acknowledged the message. The
+// message is also stored for a disconnected sender, after maybe the last attempt.
+func (r *receiver) store(ctx context.Context, m *nats.Msg, stream string) error {
+	propagator.Inject(ctx, propagation.HeaderCarrier(m.Header))
+	err := retry(context.WithoutCancel(ctx), storeLimit, isClosed, func(ctx context.Context) error {
+		ack, err := r.publish(ctx, m, stream)
 		if err == nil {
 			r.telemetry.stored.Add(ctx, 1, metric.WithAttributes(attribute.Bool("duplicate", ack.Duplicate)))
-			return nil
 		}
-		// Whatever the reason, it may pass: a leader is elected, a worker makes room,
-		// the first of two that came at once is stored.
-		if !wait(ctx, pause) {
-			return fmt.Errorf("%w: %w", notification.ErrUnavailable, err)
-		}
-	}
-}
-
-// ready answers 503 while nothing can be verified or stored, and once the receiver
-// stops.
-func (r *receiver) ready(w http.ResponseWriter, req *http.Request) {
-	var err error
-	switch {
-	case r.stopping.Load():
-		err = errors.New("the receiver is stopping")
-	case !r.knows.Load():
-		err = errors.New("the webhooks couldn't be listed yet")
-	default:
-		err = r.streams.ready(req.Context())
-	}
-	if err != nil {
-		r.logger.Warn("not ready", slog.Any("error", err))
-		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
-}
-
-// count counts what was accepted and what was refused.
-func (r *receiver) count(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(s, req)
-		if s.status == http.StatusAccepted {
-			r.telemetry.accepted.Add(req.Context(), 1)
-		} else {
-			r.telemetry.refused.Add(req.Context(), 1, metric.WithAttributes(attribute.Int("status", s.status)))
-		}
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", notification.ErrUnavailable, err)
+	}
+	return nil
 }
 
-type statusWriter struct {
-	http.ResponseWriter
-	status int
+func (r *receiver) isReady(ctx context.Context) error {
+	if r.stopping.Load() || !r.listed.Load() {
+		return errors.New("the receiver is stopping, or the webhooks are not listed yet")
+	}
+	return r.checkLeader(ctx)
 }
 
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
+// handleHealth adds /healthz, which fails if a restart helps, and /readyz.
+func (c *core) handleHealth(mux *http.ServeMux, isReady func(context.Context) error) {
+	for path, check := range map[string]func(context.Context) error{"GET /healthz": c.isAlive, "GET /readyz": isReady} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+			defer cancel()
+			if err := check(ctx); err != nil {
+				c.logger.WarnContext(ctx, "a health check failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+	}
 }
 
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// isAlive fails if as many functions hang as the worker calls at once.
+func (c *core) isAlive(context.Context) error {
+	if n := c.hangs.Load(); n > 0 && n >= int64(c.concurrency) {
+		return fmt.Errorf("%w: %d", errHangs, n)
+	}
+	return nil
+}
+
+// serveHTTP serves until ctx is done and drain has returned, and then finishes the
+// requests in flight. The limits are for attackers that send slowly.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, drain func(*http.Server)) error {
+	server := &http.Server{Handler: handler, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: 16 << 10}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		drain(server)
+		return server.Shutdown(context.WithoutCancel(ctx)) // writeTimeout is its limit
+	}
+}

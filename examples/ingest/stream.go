@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,232 +15,157 @@ import (
 )
 
 const (
-	// The service repeats a delivery for about ten seconds, and longer if it waits
-	// for answers. Two minutes leave room for a receiver that hangs in between.
-	minDuplicates = 2 * time.Minute
-	// What has an age at which it is dropped must outlive a long weekend on which
-	// no worker runs.
-	minMaxAge = 7 * 24 * time.Hour
-	// How much a message may have: a body and its headers.
-	maxMessage = maxBody + 16<<10
-	// How long a cluster that is just starting may take to give its streams.
-	streamPatience = 30 * time.Second
-	// The name of the durable consumer that all workers share.
-	consumerName = "ingest"
+	minDuplicates = 2 * time.Minute    // redeliveries take ten seconds, and longer if responses are slow
+	minStreamAge  = 7 * 24 * time.Hour // a long weekend without a worker
+	minAckWait    = time.Second
+	maxHistoryAge = 30 * 24 * time.Hour // longer than the sum of all delays
+	maxMessage    = maxBody + 16<<10    // a body and its headers
+	ensureLimit   = 30 * time.Second    // a starting cluster elects leaders
+	maxBody       = 256 << 10           // NATS has a limit of 1 MiB, and a notification some hundred bytes
+	consumerName  = "ingest"            // all workers share the durable consumer
+	pullExpiry    = time.Second         // a pull ends with the server
 )
 
-// streams are the stream of events and that of dead letters.
+// streams are the stream of events, the stream of dead letters and the bucket of
+// histories.
 type streams struct {
 	js         jetstream.JetStream
-	name       string // the beginning of every subject; in capitals it names the streams
+	name       string // of the subjects; upper case in the names of the streams
 	replicas   int
 	duplicates time.Duration
-	maxBytes   int64 // of each stream, -1: as much as the server lets it have
+	maxAge     time.Duration // of the receiver, 0 is any
+	maxBytes   int64         // of each stream, -1 is unlimited
 }
 
-func (s *streams) events() string     { return strings.ToUpper(s.name) }
-func (s *streams) dead() string       { return strings.ToUpper(s.name) + "_DEAD" }
-func (s *streams) deadPrefix() string { return s.name + "-dead" }
+func (s *streams) events() string { return strings.ToUpper(s.name) }
+func (s *streams) dead() string   { return s.events() + "_DEAD" }
 
-// configs returns the two streams as this program creates them.
+// configs returns the streams that ensure creates.
 func (s *streams) configs() (events, dead jetstream.StreamConfig) {
 	events = jetstream.StreamConfig{
-		Name:        s.events(),
-		Description: "verified notifications of api.video that are still to be handled",
-		Subjects:    []string{s.name + ".>"},
-		// A message stays until a worker has acknowledged it, however long that
-		// takes, and takes no room afterwards.
-		Retention: jetstream.WorkQueuePolicy,
-		Storage:   jetstream.FileStorage,
-		Replicas:  s.replicas,
-		// A full stream refuses what is new, so that the receiver answers 503 and
-		// the service tries again. The other policy would drop what is old.
-		Discard:    jetstream.DiscardNew,
-		MaxBytes:   s.maxBytes,
-		MaxMsgs:    -1,
-		MaxMsgSize: -1,
-		Duplicates: s.duplicates,
+		Name: s.events(), Subjects: []string{s.name + ".>"}, Storage: jetstream.FileStorage, Replicas: s.replicas,
+		Retention: jetstream.WorkQueuePolicy, // until a worker acknowledges
+		Discard:   jetstream.DiscardNew,      // a full stream rejects, and the service retries
+		MaxBytes:  s.maxBytes, MaxMsgs: -1, MaxMsgSize: -1, Duplicates: s.duplicates,
 	}
 	dead = events
-	dead.Name = s.dead()
-	dead.Description = "notifications that couldn't be handled, until somebody looks at them"
-	dead.Subjects = []string{s.deadPrefix() + ".>"}
-	dead.Retention = jetstream.LimitsPolicy
+	dead.Name, dead.Subjects, dead.Retention = s.dead(), []string{s.name + "-dead.>"}, jetstream.LimitsPolicy
 	return events, dead
 }
 
-// errLoses means that a stream would lose events.
-var errLoses = errors.New("this program doesn't run against a stream that would lose events")
+// errLoses means that a stream or a consumer would lose events.
+var errLoses = errors.New("this configuration loses events")
 
-// ensure creates the streams that don't exist, and refuses those that do and
-// would lose events.
+// ensure creates the missing streams and the bucket, and checks the streams.
 func (s *streams) ensure(ctx context.Context) error {
 	events, dead := s.configs()
-	return errors.Join(
-		patiently(ctx, func(ctx context.Context) error { return s.createOrCheck(ctx, events) }),
-		patiently(ctx, func(ctx context.Context) error { return s.createOrCheck(ctx, dead) }),
-	)
+	return retry(ctx, ensureLimit, isPermanent, func(ctx context.Context) error {
+		_, err := s.histories(ctx)
+		return errors.Join(err, s.ensureStream(ctx, events), s.ensureStream(ctx, dead))
+	})
 }
 
-func (s *streams) createOrCheck(ctx context.Context, want jetstream.StreamConfig) error {
+func (s *streams) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
 	stream, err := s.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = s.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was quicker
-			stream, err = s.js.Stream(ctx, want.Name)
-		}
 	}
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", want.Name, err)
 	}
-	return checkStream(stream.CachedInfo().Config, want)
+	return s.check(stream.CachedInfo().Config, want)
 }
 
-func checkStream(have, want jetstream.StreamConfig) error {
-	if faults := faultsOf(have, want); len(faults) > 0 {
-		return fmt.Errorf("stream %s: %w:\n- %s", want.Name, errLoses, strings.Join(faults, "\n- "))
+// histories returns the bucket, and creates a missing bucket.
+func (s *streams) histories(ctx context.Context) (jetstream.KeyValue, error) {
+	bucket, err := s.js.KeyValue(ctx, s.events()+"_HISTORY")
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: s.events() + "_HISTORY", TTL: maxHistoryAge, Replicas: s.replicas})
 	}
-	return nil
+	return bucket, err
 }
 
-// faultsOf says why a stream would lose events, or let them in twice.
-func faultsOf(have, want jetstream.StreamConfig) []string {
-	var faults []string
-	check := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Sprintf(format, args...))
-		}
+// isPermanent reports whether a later attempt has the same result. A starting cluster
+// responds with 503, and another process may create the same stream.
+func isPermanent(err error) bool {
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || errors.Is(err, jetstream.ErrConsumerExists) || errors.Is(err, jetstream.ErrBucketExists) {
+		return false
 	}
-	refusesNew := have.Discard == jetstream.DiscardNew
-	check(have.Storage != jetstream.FileStorage,
-		"its storage is memory: a server that stops forgets it")
-	check(have.Replicas < want.Replicas,
-		"it has %d replicas and %d are wanted: see -replicas", have.Replicas, want.Replicas)
-	check(have.Duplicates < minDuplicates,
-		"its duplicate window of %v is shorter than %v: what the service repeats would be stored again", have.Duplicates, minDuplicates)
-	check(have.Retention == jetstream.InterestPolicy,
-		"its retention is by interest: without a consumer it drops what it takes")
-	check(have.MaxAge > 0 && have.MaxAge < minMaxAge,
-		"it drops what is older than %v, handled or not: the age must be %v at least, or unlimited", have.MaxAge, minMaxAge)
-	check(have.MaxBytes > 0 && !refusesNew,
-		"over %d bytes it drops what is old, handled or not: its discard policy must be new", have.MaxBytes)
-	check(have.MaxMsgs > 0 && !refusesNew,
-		"over %d messages it drops what is old, handled or not: its discard policy must be new", have.MaxMsgs)
-	check(have.MaxMsgsPerSubject > 0 && (!refusesNew || !have.DiscardNewPerSubject),
-		"over %d messages of a subject it drops what is old, handled or not: its discard policy must be new, for each subject as well", have.MaxMsgsPerSubject)
-	check(want.Retention == jetstream.WorkQueuePolicy && have.Retention == jetstream.LimitsPolicy && refusesNew &&
-		(have.MaxBytes > 0 || have.MaxMsgs > 0 || have.MaxMsgsPerSubject > 0),
-		"it keeps what is handled, until it is full and refuses all that is new: with retention by limits it must have no bound but an age")
-	check(have.MaxMsgSize > 0 && have.MaxMsgSize < maxMessage,
-		"it takes no message over %d bytes, and notifications may need %d", have.MaxMsgSize, maxMessage)
-	check(have.PersistMode == jetstream.AsyncPersistMode,
-		"it acknowledges what isn't written yet: its persist mode must be the default")
-	check(have.NoAck,
-		"it acknowledges nothing: the receiver couldn't know what is stored")
-	check(have.Sealed || have.Mirror != nil,
-		"it is sealed or a mirror: it takes nothing")
-	for _, subject := range want.Subjects {
-		check(!slices.Contains(have.Subjects, subject),
-			"it doesn't listen on %s, but on %q", subject, have.Subjects)
-	}
-	return faults
+	var api *jetstream.APIError
+	return isClosed(err) || errors.Is(err, errLoses) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
 }
 
-// consumerConfig returns the workers' consumer as this program creates it.
+// reject returns an error with the faults that are true, or nil without faults.
+func reject(err error, faults map[string]bool) error {
+	maps.DeleteFunc(faults, func(_ string, found bool) bool { return !found })
+	if len(faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w:\n- %s", err, strings.Join(slices.Sorted(maps.Keys(faults)), "\n- "))
+}
+
+func (s *streams) check(have, want jetstream.StreamConfig) error {
+	rejects := have.Discard == jetstream.DiscardNew
+	limited := have.MaxBytes > 0 || have.MaxMsgs > 0 || have.MaxMsgsPerSubject > 0
+	duplicates := max(minDuplicates, 2*s.maxAge)
+	return reject(fmt.Errorf("stream %s: %w", want.Name, errLoses), map[string]bool{
+		"the storage has to be file: a restart loses memory":                            have.Storage != jetstream.FileStorage,
+		fmt.Sprintf("%d replicas instead of %d", have.Replicas, want.Replicas):          have.Replicas < want.Replicas,
+		fmt.Sprintf("the duplicate window has to be at least %v", duplicates):           have.Duplicates < duplicates,
+		"the retention is interest: events without a consumer are dropped":              have.Retention == jetstream.InterestPolicy,
+		fmt.Sprintf("the age has to be at least %v, or unlimited", minStreamAge):        have.MaxAge > 0 && have.MaxAge < minStreamAge,
+		"the discard policy has to be new: over a limit old events are dropped":         limited && !rejects,
+		"discard new per subject is required for max messages per subject":              have.MaxMsgsPerSubject > 0 && !have.DiscardNewPerSubject,
+		"the retention is limits: handled events fill the stream, only an age is valid": want.Retention == jetstream.WorkQueuePolicy && have.Retention == jetstream.LimitsPolicy && limited,
+		fmt.Sprintf("the message size has to be at least %d", maxMessage):               have.MaxMsgSize > 0 && have.MaxMsgSize < maxMessage,
+		"the persist mode is async: acknowledged events may be lost":                    have.PersistMode == jetstream.AsyncPersistMode,
+		"it has no acknowledgements, is sealed or is a mirror":                          have.NoAck || have.Sealed || have.Mirror != nil,
+		"the subjects have to contain " + want.Subjects[0]:                              !slices.Contains(have.Subjects, want.Subjects[0]),
+	})
+}
+
+// consumerConfig returns the consumer of the first worker. Pending events include the
+// events before their next attempt.
 func consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable:       consumerName,
-		Description:   "the workers of ingest",
-		DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		// A worker that died is waited for this long. One that is at work says so
-		// three times as often. The back-off is the worker's, because the server's
-		// would be for the dead only and would replace this.
-		AckWait: ackWait,
-		// The worker counts, see worker.process. The server would stop to deliver at
-		// its bound, tell it once to whoever listens, and leave the message in the
-		// stream where nobody sees it.
-		MaxDeliver: -1,
-		// What waits for its next try counts as pending. With the default of 1,000
-		// as many failing events would keep all others waiting.
-		MaxAckPending: 20_000,
-		// As many events can be waited for at once. The default of 512 is soon
-		// reached by some workers.
-		MaxWaiting: 10_000,
+		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+		MaxDeliver: -1, MaxAckPending: 100_000, MaxWaiting: 10_000,
 	}
 }
 
-// consumer returns the workers' consumer, and creates it if there is none. One
-// that exists is left as it is: the workers share it, and those that run signal by
-// what it was when they started.
-func (s *streams) consumer(ctx context.Context, ackWait time.Duration) (consumer jetstream.Consumer, err error) {
-	err = patiently(ctx, func(ctx context.Context) error {
-		consumer, err = s.js.Consumer(ctx, s.events(), consumerName)
+// consumer returns the consumer of all workers, and creates a missing consumer.
+func (s *streams) consumer(ctx context.Context, ackWait time.Duration) (info *jetstream.ConsumerInfo, err error) {
+	err = retry(ctx, ensureLimit, isPermanent, func(ctx context.Context) error {
+		consumer, err := s.js.Consumer(ctx, s.events(), consumerName)
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			consumer, err = s.js.CreateConsumer(ctx, s.events(), consumerConfig(ackWait))
-			if errors.Is(err, jetstream.ErrConsumerExists) { // another worker was quicker
-				consumer, err = s.js.Consumer(ctx, s.events(), consumerName)
-			}
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("consumer %s: %w", consumerName, err)
 		}
-		if faults := consumerFaultsOf(consumer.CachedInfo().Config); len(faults) > 0 {
-			return fmt.Errorf("%w:\n- %s", errLoses, strings.Join(faults, "\n- "))
-		}
-		return nil
+		info = consumer.CachedInfo()
+		return checkConsumer(info.Config)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("consumer %s of stream %s: %w", consumerName, s.events(), err)
-	}
-	return consumer, nil
+	return info, err
 }
 
-// consumerFaultsOf says why workers would miss events with a consumer.
-func consumerFaultsOf(have jetstream.ConsumerConfig) []string {
-	var faults []string
-	for _, fault := range []struct {
-		bad bool
-		why string
-	}{
-		{have.AckPolicy != jetstream.AckExplicitPolicy, "its acknowledgements aren't explicit: what a worker died of wouldn't come again"},
-		{have.MaxDeliver > 0, "it stops to deliver at a bound of its own, and tells nobody: max deliver must be unlimited"},
-		{len(have.BackOff) > 0, "it has a back-off, which replaces the time that a worker is waited for"},
-		{have.DeliverPolicy != jetstream.DeliverAllPolicy, "it doesn't deliver all events"},
-		{have.FilterSubject != "" || len(have.FilterSubjects) > 0, "it has a filter: what doesn't match waits for ever"},
-		{have.HeadersOnly, "it delivers headers without bodies"},
-	} {
-		if fault.bad {
-			faults = append(faults, fault.why)
-		}
-	}
-	return faults
+func checkConsumer(have jetstream.ConsumerConfig) error {
+	return reject(fmt.Errorf("consumer %s: %w", consumerName, errLoses), map[string]bool{
+		"the ack policy has to be explicit":           have.AckPolicy != jetstream.AckExplicitPolicy,
+		"max deliver has to be unlimited":             have.MaxDeliver > 0,
+		"backoff replaces the ack wait: use -backoff": len(have.BackOff) > 0,
+		"the deliver policy has to be all":            have.DeliverPolicy != jetstream.DeliverAllPolicy,
+		"it has a filter: other events wait forever":  have.FilterSubject != "" || len(have.FilterSubjects) > 0,
+		"headers only is set: events have no body":    have.HeadersOnly,
+		"the ack wait has to be at least 1s":          have.AckWait < minAckWait,
+		"max request expires has to be at least 1s":   have.MaxRequestExpires > 0 && have.MaxRequestExpires < pullExpiry,
+		"it has priority groups: pulls are rejected":  have.PriorityPolicy != jetstream.PriorityPolicyNone,
+	})
 }
 
-// patiently tries again while a cluster that is starting, or electing a leader,
-// can't say yes or no.
-func patiently(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, streamPatience)
-	defer cancel()
-	for {
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := do(attempt)
-		cancel()
-		var no *jetstream.APIError
-		if err == nil || errors.Is(err, errLoses) || errors.As(err, &no) && no.Code != http.StatusServiceUnavailable {
-			return err
-		}
-		if !wait(ctx, 500*time.Millisecond) {
-			return err
-		}
-	}
-}
-
-// ready returns an error unless the stream of events has a leader that answers,
-// and is what it has to be: somebody may have changed it since the start.
-func (s *streams) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
+// checkLeader returns an error if the stream of events has no leader, or a configuration
+// that loses events.
+func (s *streams) checkLeader(ctx context.Context) error {
 	stream, err := s.js.Stream(ctx, s.events())
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", s.events(), err)
@@ -248,25 +174,36 @@ func (s *streams) ready(ctx context.Context) error {
 		return fmt.Errorf("stream %s has no leader", s.events())
 	}
 	want, _ := s.configs()
-	return checkStream(stream.CachedInfo().Config, want)
+	return s.check(stream.CachedInfo().Config, want)
 }
 
-// publish stores a message and returns once the stream has acknowledged it. The
-// message has an id, so that it doesn't matter if an attempt before was stored
-// and only its acknowledgement got lost.
+// publish stores a message and returns the acknowledgement of the stream.
 func (s *streams) publish(ctx context.Context, m *nats.Msg, stream string) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeAttempt)
-	defer cancel()
-	// Another stream that listens on the subject, for a copy, mustn't answer for it.
 	return s.js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream), jetstream.WithRetryAttempts(0))
 }
 
-// wait returns true after d, or false as soon as the context has ended.
+// retry calls do until it succeeds, the error is permanent or the limit is over. An
+// attempt takes at most two seconds.
+func retry(ctx context.Context, limit time.Duration, permanent func(error) bool, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := do(attempt)
+		cancel()
+		if err == nil || permanent(err) || !wait(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// isClosed reports whether the connection is closed for good.
+func isClosed(err error) bool { return errors.Is(err, nats.ErrConnectionClosed) }
+
+// wait returns true after d, or false as soon as ctx is done.
 func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-func TestEnsureCreatesAndChecks(t *testing.T) {
+func TestEnsure_createsStreams(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 	var group errgroup.Group
-	for range 4 { // as many processes that start at once
+	for range 4 { // processes start together
 		group.Go(func() error { return s.ensure(t.Context()) })
 	}
 	require.NoError(t, group.Wait())
@@ -35,38 +35,38 @@ func TestEnsureCreatesAndChecks(t *testing.T) {
 	assert.Equal(t, []string{"apivideo-dead.>"}, dead.CachedInfo().Config.Subjects)
 }
 
-func TestEnsureRefusesWhatWouldLoseEvents(t *testing.T) {
+func TestEnsure_rejections(t *testing.T) {
 	t.Parallel()
 	embedded := newEmbedded(t, t.TempDir())
 	for name, test := range map[string]struct {
 		change func(*jetstream.StreamConfig)
-		want   int // replicas, 0: one
+		want   int // replicas, 0 means 1
 		reason string
 	}{
-		"memory":     {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, 0, "its storage is memory"},
-		"replicas":   {func(*jetstream.StreamConfig) {}, 3, "it has 1 replicas and 3 are wanted"},
-		"duplicates": {func(c *jetstream.StreamConfig) { c.Duplicates = time.Minute }, 0, "its duplicate window of 1m0s is shorter than 2m0s"},
-		"interest":   {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, 0, "its retention is by interest"},
-		"age":        {func(c *jetstream.StreamConfig) { c.MaxAge = 24 * time.Hour }, 0, "it drops what is older than 24h0m0s"},
+		"memory":     {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, 0, "the storage has to be file"},
+		"replicas":   {func(*jetstream.StreamConfig) {}, 3, "1 replicas instead of 3"},
+		"duplicates": {func(c *jetstream.StreamConfig) { c.Duplicates = time.Minute }, 0, "the duplicate window has to be at least 2m0s"},
+		"interest":   {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, 0, "the retention is interest"},
+		"age":        {func(c *jetstream.StreamConfig) { c.MaxAge = 24 * time.Hour }, 0, "the age has to be at least 168h0m0s"},
 		"bytes": {func(c *jetstream.StreamConfig) {
 			c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20
-		}, 0, "over 1048576 bytes it drops what is old"},
+		}, 0, "the discard policy has to be new"},
 		"messages": {func(c *jetstream.StreamConfig) {
 			c.Discard, c.MaxMsgs = jetstream.DiscardOld, 1000
-		}, 0, "over 1000 messages it drops what is old"},
+		}, 0, "the discard policy has to be new"},
 		"messages-of-a-subject": {func(c *jetstream.StreamConfig) {
 			c.Discard, c.MaxMsgsPerSubject = jetstream.DiscardOld, 10
-		}, 0, "over 10 messages of a subject it drops what is old"},
+		}, 0, "discard new per subject"},
 		"limits with bytes": {func(c *jetstream.StreamConfig) {
 			c.Retention, c.MaxBytes = jetstream.LimitsPolicy, 1<<20
-		}, 0, "it keeps what is handled, until it is full"},
+		}, 0, "the retention is limits"},
 		"limits with messages": {func(c *jetstream.StreamConfig) {
 			c.Retention, c.MaxMsgs = jetstream.LimitsPolicy, 1000
-		}, 0, "it keeps what is handled, until it is full"},
-		"size":     {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 }, 0, "it takes no message over 1000 bytes"},
-		"async":    {func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }, 0, "it acknowledges what isn't written yet"},
-		"no-ack":   {func(c *jetstream.StreamConfig) { c.NoAck = true }, 0, "it acknowledges nothing"},
-		"subjects": {func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere.>"} }, 0, "it doesn't listen on subjects.>"},
+		}, 0, "the retention is limits"},
+		"size":     {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 }, 0, "the message size has to be at least"},
+		"async":    {func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }, 0, "the persist mode is async"},
+		"no-ack":   {func(c *jetstream.StreamConfig) { c.NoAck = true }, 0, "it has no acknowledgements"},
+		"subjects": {func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere.>"} }, 0, "the subjects have to contain subjects.>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +76,7 @@ func TestEnsureRefusesWhatWouldLoseEvents(t *testing.T) {
 			_, err := s.js.CreateStream(t.Context(), config)
 			require.NoError(t, err)
 			s.replicas = max(1, test.want)
-			if test.want > 1 { // so that the other one isn't refused by the server
+			if test.want > 1 { // the stream of dead letters is valid
 				_, dead := s.configs()
 				dead.Replicas = 1
 				_, err := s.js.CreateStream(t.Context(), dead)
@@ -90,7 +90,7 @@ func TestEnsureRefusesWhatWouldLoseEvents(t *testing.T) {
 	}
 }
 
-func TestEnsureTakesAStreamThatKeepsMore(t *testing.T) {
+func TestEnsure_limitsRetention(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 	config, _ := s.configs()
@@ -101,13 +101,13 @@ func TestEnsureTakesAStreamThatKeepsMore(t *testing.T) {
 	require.NoError(t, s.ensure(t.Context()))
 }
 
-func TestReady(t *testing.T) {
+func TestCheckLeader(t *testing.T) {
 	t.Parallel()
 	embedded := newEmbedded(t, t.TempDir())
 	s := connect(t, "apivideo", "", nats.InProcessServer(embedded))
-	require.Error(t, s.ready(t.Context()), "there is no stream")
+	require.Error(t, s.checkLeader(t.Context()), "there is no stream")
 	require.NoError(t, s.ensure(t.Context()))
-	require.NoError(t, s.ready(t.Context()))
+	require.NoError(t, s.checkLeader(t.Context()))
 
 	stream, err := s.js.Stream(t.Context(), s.events())
 	require.NoError(t, err)
@@ -115,45 +115,49 @@ func TestReady(t *testing.T) {
 	config.MaxAge = time.Hour
 	_, err = s.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.ErrorIs(t, s.ready(t.Context()), errLoses, "somebody has changed it")
+	require.ErrorIs(t, s.checkLeader(t.Context()), errLoses, "the stream has changed")
 	config.MaxAge = 0
 	_, err = s.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.NoError(t, s.ready(t.Context()))
+	require.NoError(t, s.checkLeader(t.Context()))
 
 	embedded.stop()
-	require.Error(t, s.ready(t.Context()), "there is no server")
+	require.Error(t, s.checkLeader(t.Context()), "there is no server")
 }
 
-func TestConsumerIsLeftAsItIs(t *testing.T) {
+func TestConsumer_unchanged(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	for _, ackWait := range []time.Duration{time.Minute, time.Second} {
-		consumer, err := s.consumer(t.Context(), ackWait)
+		info, err := s.consumer(t.Context(), ackWait)
 		require.NoError(t, err)
-		config := consumer.CachedInfo().Config
-		assert.Equal(t, time.Minute, config.AckWait, "the first one's")
+		config := info.Config
+		assert.Equal(t, time.Minute, config.AckWait, "of the first worker")
 		assert.Equal(t, -1, config.MaxDeliver)
-		assert.Equal(t, 20_000, config.MaxAckPending, "what failed doesn't keep others waiting")
+		assert.Equal(t, 100_000, config.MaxAckPending, "failed events are pending")
 		assert.Equal(t, 10_000, config.MaxWaiting)
 	}
 }
 
-func TestConsumerThatWouldMissEventsIsRefused(t *testing.T) {
+func TestConsumer_rejections(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 	stream, _ := s.configs()
-	stream.Retention = jetstream.LimitsPolicy // which lets one have more kinds of consumers
+	stream.Retention = jetstream.LimitsPolicy // allows more kinds of consumers
 	_, err := s.js.CreateStream(t.Context(), stream)
 	require.NoError(t, err)
 	for want, change := range map[string]func(*jetstream.ConsumerConfig){
-		"acknowledgements": func(c *jetstream.ConsumerConfig) { c.AckPolicy = jetstream.AckAllPolicy },
-		"max deliver":      func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 },
-		"back-off": func(c *jetstream.ConsumerConfig) {
+		"ack policy":  func(c *jetstream.ConsumerConfig) { c.AckPolicy = jetstream.AckAllPolicy },
+		"max deliver": func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 },
+		"backoff replaces": func(c *jetstream.ConsumerConfig) {
 			c.BackOff = []time.Duration{time.Second}
 		},
-		"filter":  func(c *jetstream.ConsumerConfig) { c.FilterSubject = "apivideo.video.>" },
-		"headers": func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
+		"filter":              func(c *jetstream.ConsumerConfig) { c.FilterSubject = "apivideo.video.>" },
+		"headers":             func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
+		"max request expires": func(c *jetstream.ConsumerConfig) { c.MaxRequestExpires = 500 * time.Millisecond },
+		"priority groups": func(c *jetstream.ConsumerConfig) {
+			c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"a"}
+		},
 	} {
 		config := consumerConfig(time.Minute)
 		change(&config)
@@ -166,23 +170,23 @@ func TestConsumerThatWouldMissEventsIsRefused(t *testing.T) {
 	}
 }
 
-// A stream for copies may listen on the same subjects in another place.
-func TestPublishTakesNoOtherStreamsWord(t *testing.T) {
+// Another stream may have the same subjects.
+func TestPublish_otherStream(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	m := nats.NewMsg("apivideo.x")
 	_, err := s.publish(t.Context(), m, s.dead())
 	require.ErrorContains(t, err, "expected stream does not match")
-	assert.Zero(t, stateOf(t, s, s.events()).Msgs)
+	assert.Zero(t, streamState(t, s, s.events()).Msgs)
 }
 
-// What is stored survives the server, and so does the memory of it, but for a work
-// queue's memory of what was handled: that is what README.md says of the two.
-func TestWhatAStreamKnowsAfterARestart(t *testing.T) {
+// After a restart a stream knows the IDs of the stored messages. A work queue has
+// forgotten the IDs of handled events.
+func TestStream_duplicatesAfterRestart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		retention jetstream.RetentionPolicy
-		again     bool // what was handled is stored again
+		twice     bool // a handled event is stored again
 	}{
 		"work queue": {jetstream.WorkQueuePolicy, true},
 		"limits":     {jetstream.LimitsPolicy, false},
@@ -200,22 +204,22 @@ func TestWhatAStreamKnowsAfterARestart(t *testing.T) {
 			handled, waiting := string(loadBody(1)), string(loadBody(2))
 			put(t, s, "webhook_1", handled)
 			put(t, s, "webhook_1", waiting)
-			consumer, err := s.consumer(t.Context(), time.Minute)
+			_, err = s.consumer(t.Context(), time.Minute)
 			require.NoError(t, err)
-			m, err := consumer.Next()
+			m, err := nextMessage(t, s)
 			require.NoError(t, err)
 			require.NoError(t, m.DoubleAck(t.Context()))
 
 			for _, body := range []string{handled, waiting} {
 				put(t, s, "webhook_1", body)
 			}
-			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "it knows both")
+			require.Equal(t, uint64(2), streamState(t, s, s.events()).LastSeq, "both IDs are known")
 			embedded.stop()
 			s = connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, dir)))
 			put(t, s, "webhook_1", waiting)
-			require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "it knows what isn't handled")
+			require.Equal(t, uint64(2), streamState(t, s, s.events()).LastSeq, "pending events are known")
 			put(t, s, "webhook_1", handled)
-			assert.Equal(t, test.again, stateOf(t, s, s.events()).LastSeq == 3)
+			assert.Equal(t, test.twice, streamState(t, s, s.events()).LastSeq == 3)
 		})
 	}
 }

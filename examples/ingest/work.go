@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,316 +16,302 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-const (
-	// How long an acknowledgement or a dead letter may take, an election included.
-	settlePatience = 10 * time.Second
-	settleAttempt  = 2 * time.Second
-	settlePause    = 100 * time.Millisecond
+// defaultBackoff lasts as long as an outage of a day.
+const defaultBackoff = "1s,10s,1m,10m,30m,1h,2h,4h,4h,4h,4h,4h"
 
-	// A request for a message is lost with the server that had it. The heartbeats
-	// that then stay out tell after twice this time.
-	pullHeartbeat = time.Second
-	pullExpiry    = 30 * time.Second
+const settleLimit = 10 * time.Second // for an acknowledgement or a dead letter, with an election
 
-	maxReason = 1000
-	// How many errors a worker remembers of events whose dead letters it couldn't store.
-	maxFailures = 10_000
-)
+var errHangs = errors.New("the function ignores the end of its context")
 
-// Why a notification is dead, for the counter.
-const (
-	deadMalformed = "malformed" // it can't be decoded, today as little as tomorrow
-	deadFailed    = "failed"    // the function failed at the last delivery
-	deadAbandoned = "abandoned" // it was delivered often enough, and it isn't known how that ended
-)
-
-// A worker takes events out of the stream and has them handled.
+// worker handles the events of the stream. A suspect has the lock alone for writing,
+// all other events for reading.
 type worker struct {
-	streams     *streams
-	handle      func(context.Context, event) error
-	concurrency int
-	maxDeliver  int
-	backoff     []time.Duration // before the second delivery, the third and so on; the last one holds on
-	ackWait     time.Duration   // of the consumer, if this worker creates it
-	timeout     time.Duration   // of the function
-	grace       time.Duration   // for the function once the worker is to stop
-	telemetry   *telemetry
-	logger      *slog.Logger
+	*core
 
-	mu       sync.Mutex
-	failures map[uint64]string // by sequence: why it is dead, of what is to be buried the next time
+	handle                  func(context.Context, event) error
+	backoff                 []time.Duration // after the first failure, the second and so on
+	ackWait, timeout, grace time.Duration   // see the flags
+	alone                   sync.RWMutex
 }
 
-// run works until the context ends. Then it takes nothing new and finishes what
-// it has begun, or gives it back when the time of grace is over. A function that
-// goes on nevertheless is left alone, and that is an error.
+// run works until ctx is done. Then events in flight finish, or return to the stream
+// after the time of grace.
 func (w *worker) run(ctx context.Context) error {
-	consumer, err := w.streams.consumer(ctx, w.ackWait)
+	info, err := w.consumer(ctx, w.ackWait)
 	if err != nil {
 		return err
+	}
+	w.logger.Info("working", slog.Int("concurrency", w.concurrency), slog.Duration("ack_wait", info.Config.AckWait))
+	if info.Paused {
+		w.logger.Warn("the consumer is paused", slog.Duration("remaining", info.PauseRemaining))
 	}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	ackWait := consumer.CachedInfo().Config.AckWait
-	if ackWait != w.ackWait {
-		w.logger.Warn("the consumer isn't of this -ack-wait: its own one holds", slog.Duration("ack_wait", ackWait))
-	}
-	w.logger.Info("working", slog.String("stream", w.streams.events()), slog.Int("concurrency", w.concurrency))
-
-	var hands sync.WaitGroup
+	var goroutines sync.WaitGroup
 	for range w.concurrency {
-		hands.Go(func() { w.work(ctx, working, consumer) })
+		goroutines.Go(func() {
+			for ctx.Err() == nil {
+				if err := w.work(ctx, working); err != nil && ctx.Err() == nil {
+					w.logger.Error("no events", slog.Any("error", err))
+					wait(ctx, time.Second)
+				}
+			}
+		})
 	}
-	finished := make(chan struct{})
-	go func() {
-		hands.Wait()
-		close(finished)
-	}()
 	<-ctx.Done()
-	if !within(w.grace, finished) {
-		cancel()
-		if !within(settlePatience, finished) {
-			return errors.New("the function goes on though its context has ended: what it has in hand comes again")
-		}
+	defer time.AfterFunc(w.grace, cancel).Stop()
+	goroutines.Wait()
+	w.logger.Info("the worker stopped")
+	if n := w.hangs.Load(); n > 0 {
+		return fmt.Errorf("%w: %d", errHangs, n)
 	}
-	w.logger.Info("the worker has stopped")
 	return nil
 }
 
-// within returns whether it was done before d was over.
-func within(d time.Duration, done <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-		return false
+// work processes one event at a time. An event in a local queue would look abandoned.
+func (w *worker) work(ctx, working context.Context) error {
+	info, err := w.consumer(ctx, w.ackWait)
+	bucket, bucketErr := w.histories(ctx)
+	js, jsErr := w.js.Conn().JetStream()
+	if err := errors.Join(err, bucketErr, jsErr); err != nil {
+		return err
 	}
-}
-
-// work takes one event after the other, whatever happens. It asks for the next
-// once it is done with the one before: what waited here meanwhile would be taken
-// for abandoned.
-func (w *worker) work(ctx, working context.Context, consumer jetstream.Consumer) {
-	for ctx.Err() == nil {
-		if err := w.take(ctx, working, consumer); err != nil {
-			w.logger.Error("no events can be had", slog.Any("error", err))
-			if !wait(ctx, time.Second) {
-				return
-			}
-			if c, err := w.streams.consumer(ctx, w.ackWait); err == nil { // perhaps somebody deleted it
-				consumer = c
-			}
-		}
-	}
-}
-
-func (w *worker) take(ctx, working context.Context, consumer jetstream.Consumer) error {
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(1),
-		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
+	// This kind of subscription keeps messages after the end of a pull.
+	sub, err := js.PullSubscribe("", consumerName, nats.Bind(w.events(), consumerName))
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
-	ackWait := consumer.CachedInfo().Config.AckWait // which needn't be this worker's
-	defer context.AfterFunc(ctx, messages.Drain)()  // one that is on its way is still taken
-	for {
-		m, err := messages.Next()
-		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return err
+	defer func() { _ = sub.Unsubscribe() }()
+	for err == nil && ctx.Err() == nil {
+		var messages []*nats.Msg
+		messages, err = sub.Fetch(1, nats.MaxWait(pullExpiry))
+		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+			// After a pause of the process, a late message is before the response to a ping.
+			err = w.js.Conn().FlushTimeout(pullExpiry)
 		}
-		w.process(working, m, ackWait)
+		for _, m := range messages {
+			err = w.process(ctx, working, &attempt{worker: w, m: m, bucket: bucket}, info.Config.AckWait)
+		}
 	}
+	return err
 }
 
-// process decides what becomes of a message. It counts the deliveries itself,
-// because the server goes on for ever: see consumerConfig.
-func (w *worker) process(ctx context.Context, m jetstream.Msg, ackWait time.Duration) {
-	meta, err := m.Metadata()
-	if err != nil {
-		w.logger.Error("a message doesn't come from a stream", slog.Any("error", err))
-		return
+// attempt is one delivery of an event.
+type attempt struct {
+	*worker
+	history
+
+	m              *nats.Msg
+	bucket         jetstream.KeyValue
+	webhookID, key string // the key is of the history
+	meta           *nats.MsgMetadata
+	delivery       uint64
+	log            *slog.Logger
+}
+
+// process settles a message: acknowledged, returned to the stream or a dead letter.
+// After an error the stream delivers the message again.
+func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Duration) error {
+	var err error
+	if a.meta, err = a.m.Metadata(); err != nil {
+		return err
 	}
-	ctx = propagator.Extract(ctx, propagation.HeaderCarrier(m.Headers()))
-	ctx, span := w.telemetry.tracer.Start(ctx, "handle "+m.Subject(), trace.WithSpanKind(trace.SpanKindConsumer))
-	defer func() { end(span, err) }()
-	deliveries := int(min(meta.NumDelivered, 1<<30))
-	id := idOf(m.Headers().Get(headerWebhookID), m.Data())
-	logger := w.logger.With(slog.String("id", id),
-		slog.Uint64("sequence", meta.Sequence.Stream), slog.Int("delivery", deliveries))
-
-	defer w.signal(ctx, m, ackWait)()
-
-	n, err := openMessage(m)
+	alive, stopAlive := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAlive()
+	go func() {
+		for wait(alive, ackWait/3) {
+			_ = a.m.InProgress() // extends the ack wait
+		}
+	}()
+	ctx = propagator.Extract(ctx, propagation.HeaderCarrier(a.m.Header))
+	a.webhookID = a.m.Header.Get(headerWebhookID)
+	a.delivery, a.key = a.meta.NumDelivered, fmt.Sprintf("%d.%s", a.meta.Sequence.Stream, notificationID(a.webhookID, a.m.Data))
+	a.log = w.logger.With(slog.String("event", a.key), slog.Uint64("delivery", a.delivery))
+	if a.delivery > 1 {
+		if err := a.load(ctx, a.bucket, a.key); err != nil {
+			return errors.Join(err, a.m.NakWithDelay(time.Second))
+		}
+	}
+	n, err := notification.Decode(a.webhookID, a.m.Data)
 	switch {
 	case err != nil:
-		w.bury(ctx, logger, m, meta, deadMalformed, err)
-		return
-	case deliveries > w.maxDeliver:
-		kind := deadFailed
-		if err = w.failure(meta.Sequence.Stream); err == nil {
-			kind = deadAbandoned
-			err = fmt.Errorf("delivered %d times, and how the last one ended isn't known: its worker died or hung, or couldn't tell", deliveries-1)
-		}
-		w.bury(ctx, logger, m, meta, kind, err)
-		return
+		return a.deadLetter(ctx, deadMalformed+": "+oneLine(err.Error()))
+	case a.Failures > len(w.backoff): // the dead letter was not stored
+		return a.deadLetter(ctx, a.Reason)
+	case a.isAbandoned(a.delivery):
+		return a.fail(ctx, deadAbandoned, errors.New("the process ended during the event, with nothing beside it"))
+	case !a.isSuspect(a.delivery):
+		w.alone.RLock()
+		defer w.alone.RUnlock()
+		return a.run(stop, ctx, n)
 	}
-	err = w.call(ctx, event{
-		Notification: n,
-		ID:           id,
-		Delivery:     deliveries,
-		Sequence:     meta.Sequence.Stream,
-	})
-	w.telemetry.handled.Add(ctx, 1, metric.WithAttributes(attribute.Bool("ok", err == nil)))
+	w.alone.Lock()
+	defer w.alone.Unlock()
+	if stop.Err() != nil {
+		return a.m.Nak() // the event remains a suspect
+	}
+	a.log.Warn("the last delivery has no result: the event is processed with nothing beside it")
+	a.Alone = a.delivery
+	if err := a.save(ctx, a.bucket, a.key); err != nil {
+		return errors.Join(err, a.m.NakWithDelay(time.Second))
+	}
+	return a.run(stop, ctx, n)
+}
+
+// run calls the function. ctx is done after the time of grace, stop before it.
+func (a *attempt) run(stop, ctx context.Context, n *notification.Notification) error {
+	err := stop.Err()
+	if err == nil {
+		err = a.call(ctx, event{Notification: n, Failures: a.Failures, Sequence: a.meta.Sequence.Stream})
+		a.telemetry.handled.Add(ctx, 1, metric.WithAttributes(attribute.Bool("ok", err == nil)))
+	}
 	switch {
 	case err == nil:
-		if err = settle(ctx, m.DoubleAck); err != nil {
-			logger.Warn("handled, but the stream doesn't know: it will come again", slog.Any("error", err))
+		ack := func(ctx context.Context) error { return a.m.AckSync(nats.Context(ctx)) }
+		err = retry(context.WithoutCancel(ctx), settleLimit, isClosed, ack)
+		if err == nil && a.history != (history{}) {
+			_ = a.bucket.Delete(context.WithoutCancel(ctx), a.key) // the entry expires anyway
 		}
-	case ctx.Err() != nil: // the worker stops: somebody else may go on at once
-		logger.Warn("given back", slog.Any("error", err))
-		w.giveBack(logger, m, 0)
-	case deliveries >= w.maxDeliver:
-		w.bury(ctx, logger, m, meta, deadFailed, err)
+		return err
+	case stop.Err() != nil: // a stop is no failure
+		a.log.Info("returned to the stream", slog.Any("error", err))
+		a.Settled = a.delivery
+		return errors.Join(a.save(ctx, a.bucket, a.key), a.m.Nak())
 	default:
-		pause := w.pause(deliveries)
-		logger.Warn("failed", slog.Any("error", err), slog.Duration("again_in", pause))
-		w.giveBack(logger, m, pause)
+		a.Alone = 0 // the function has returned
+		return a.fail(ctx, deadFailed, err)
 	}
 }
 
-// pause returns how long to wait after so many deliveries.
-func (w *worker) pause(deliveries int) time.Duration {
-	return w.backoff[min(deliveries, len(w.backoff))-1]
+// call calls the function in a new goroutine, because the function may never return,
+// or may end the goroutine.
+func (a *attempt) call(ctx context.Context, e event) error {
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	err := errors.New("the function called runtime.Goexit")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v", p)
+				a.log.Error("panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			}
+		}()
+		err = a.handle(ctx, e)
+	}()
+	hangs := make(chan struct{})
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(a.grace, func() { close(hangs) }) })()
+	select {
+	case <-done:
+		return err
+	case <-hangs:
+	}
+	hanging := a.hangs.Add(1)
+	a.telemetry.hung.Add(ctx, 1)
+	a.log.Error("the function ignores the end of its context: its goroutine is replaced", slog.Int64("hanging", hanging))
+	go func() {
+		<-done
+		a.hangs.Add(-1)
+	}()
+	return errHangs
 }
 
-// failure returns the error of an event that is dead already, if this worker knows
-// it.
-func (w *worker) failure(sequence uint64) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if text, ok := w.failures[sequence]; ok {
-		return errors.New(text)
+// fail counts a failure. The event is delivered again after a delay, and becomes a dead
+// letter after the last failure.
+func (a *attempt) fail(ctx context.Context, kind string, cause error) error {
+	a.Failures++
+	a.Settled, a.Reason = a.delivery, kind+": "+oneLine(cause.Error())
+	if a.Failures > len(a.backoff) {
+		return a.deadLetter(ctx, a.Reason)
+	}
+	delay := a.backoff[a.Failures-1]
+	a.log.Warn("failed", slog.Int("failures", a.Failures), slog.String("reason", a.Reason), slog.Duration("delay", delay))
+	return errors.Join(a.save(ctx, a.bucket, a.key), a.m.NakWithDelay(delay))
+}
+
+// deadLetter stores a dead letter and then removes the event.
+func (a *attempt) deadLetter(ctx context.Context, reason string) error {
+	letter := newMessage(a.name+"-dead"+strings.TrimPrefix(a.m.Subject, a.name), a.webhookID, a.events()+"-"+a.key, a.m.Data)
+	letter.Header.Set(headerDeadReason, reason)
+	err := retry(context.WithoutCancel(ctx), settleLimit, isClosed, func(ctx context.Context) error {
+		_, err := a.publish(ctx, letter, a.dead())
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("dead letter not stored, the event stays in the stream: %w", err)
+		return errors.Join(err, a.save(ctx, a.bucket, a.key), a.m.NakWithDelay(a.backoff[len(a.backoff)-1]))
+	}
+	kind, _, _ := strings.Cut(reason, ":")
+	a.telemetry.dead.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", kind)))
+	a.log.Error("dead letter", slog.String("reason", reason))
+	return a.m.Term() // if the message is lost, the event is delivered again
+}
+
+func (w *worker) setBackoff(text string) error {
+	w.backoff = nil
+	for each := range strings.SplitSeq(text, ",") {
+		delay, err := time.ParseDuration(each)
+		if err != nil || delay <= 0 {
+			return fmt.Errorf("%q is not a positive duration", each)
+		}
+		w.backoff = append(w.backoff, delay)
 	}
 	return nil
 }
 
-// remember keeps why an event is dead for the next time, unless it is buried or
-// there are too many.
-func (w *worker) remember(sequence uint64, text string, buried bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case buried:
-		delete(w.failures, sequence)
-	case len(w.failures) < maxFailures:
-		if w.failures == nil {
-			w.failures = map[uint64]string{}
-		}
-		w.failures[sequence] = text
+func (w *worker) isReady(ctx context.Context) error {
+	info, err := w.consumer(ctx, w.ackWait)
+	if err == nil && info.Paused {
+		err = fmt.Errorf("the consumer is paused for %v", info.PauseRemaining)
 	}
+	return errors.Join(err, w.checkLeader(ctx))
 }
 
-// signal tells the stream that somebody is at work until the returned function is
-// called, but no longer than that may take: a function that hangs is given up.
-func (w *worker) signal(ctx context.Context, m jetstream.Msg, ackWait time.Duration) (stop func()) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.timeout+settlePatience)
-	go func() {
-		for wait(ctx, ackWait/3) {
-			_ = m.InProgress() // if it gets lost, the next one may not
-		}
-	}()
-	return cancel
+// history is the state of an event after a delivery. The server counts deliveries. A
+// delivery without a result is mostly no fault of the event. The worker was lost, or
+// another event killed the process.
+type history struct {
+	Failures int    `json:"failures"`
+	Reason   string `json:"reason"`  // of the last failure
+	Settled  uint64 `json:"settled"` // the last delivery with a result
+	// Alone is a delivery with nothing beside the event. Zero means that the
+	// function has returned since.
+	Alone uint64 `json:"alone"`
 }
 
-// call calls the function. A panic is an error like any other.
-func (w *worker) call(ctx context.Context, e event) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-			w.logger.Error("the function panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	return w.handle(ctx, e)
+// isSuspect reports whether the event may kill its process.
+func (h *history) isSuspect(delivery uint64) bool {
+	return h.Alone > 0 || delivery > 1 && h.Settled != delivery-1
 }
 
-// bury makes a dead letter of a message. It is stored before the message is
-// terminated, so that a crash in between loses nothing. Its id has the message's
-// number, so that it isn't stored twice either, and that one which was put back
-// into the stream and died again is another one. It has the event's id as well,
-// because a stream that is set up anew counts from 1 again.
-func (w *worker) bury(ctx context.Context, logger *slog.Logger, m jetstream.Msg, meta *jetstream.MsgMetadata, kind string, reason error) {
-	text := oneLine(reason.Error())
-	dead := nats.NewMsg(w.streams.deadPrefix() + strings.TrimPrefix(m.Subject(), w.streams.name))
-	for _, key := range []string{headerWebhookID, headerType, headerEmittedAt} {
-		if value := m.Headers().Get(key); value != "" {
-			dead.Header.Set(key, value)
+// isAbandoned reports whether the process died in the delivery before, with nothing
+// beside the event.
+func (h *history) isAbandoned(delivery uint64) bool {
+	return h.Alone > 0 && h.Alone == delivery-1 && h.Settled != delivery-1
+}
+
+func (h *history) load(ctx context.Context, bucket jetstream.KeyValue, key string) error {
+	return retry(ctx, settleLimit, isClosed, func(ctx context.Context) error {
+		entry, err := bucket.Get(ctx, key)
+		if err == nil {
+			return json.Unmarshal(entry.Value(), h)
 		}
-	}
-	dead.Header.Set(headerDeadReason, kind+": "+text)
-	dead.Header.Set(headerDeadSubject, m.Subject())
-	dead.Header.Set(headerDeadDeliveries, strconv.FormatUint(meta.NumDelivered, 10))
-	id := idOf(m.Headers().Get(headerWebhookID), m.Data())
-	dead.Header.Set(headerDeadID, id)
-	dead.Header.Set(jetstream.MsgIDHeader, meta.Stream+"-"+strconv.FormatUint(meta.Sequence.Stream, 10)+"-"+id)
-	dead.Data = m.Data()
-	err := settle(ctx, func(ctx context.Context) error {
-		_, err := w.streams.publish(ctx, dead, w.streams.dead())
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil
+		}
 		return err
 	})
-	if kind == deadFailed {
-		w.remember(meta.Sequence.Stream, text, err == nil)
-	}
-	if err != nil {
-		logger.Error("dead, but the dead letter can't be stored: it stays in the stream", slog.String("reason", text), slog.Any("error", err))
-		w.giveBack(logger, m, w.pause(len(w.backoff)))
-		return
-	}
-	w.telemetry.dead.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", kind)))
-	logger.Error("dead", slog.String("reason", text))
-	// Should this get lost, the message comes again and gets here again.
-	if err := m.TermWithReason(kind); err != nil {
-		logger.Warn("a dead event will come again", slog.Any("error", err))
-	}
 }
 
-// giveBack has a message delivered again. Should that get lost, the same happens
-// when nothing was heard of it for long enough.
-func (w *worker) giveBack(logger *slog.Logger, m jetstream.Msg, pause time.Duration) {
-	if err := m.NakWithDelay(pause); err != nil {
-		logger.Warn("it couldn't be given back", slog.Any("error", err))
-	}
-}
-
-// settle repeats what must get through to the stream, also when the worker stops,
-// for as long as there is a connection.
-func settle(ctx context.Context, tell func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
-	defer cancel()
-	for {
-		attempt, cancel := context.WithTimeout(ctx, settleAttempt)
-		err := tell(attempt)
-		cancel()
-		if err == nil || errors.Is(err, nats.ErrConnectionClosed) || !wait(ctx, settlePause) {
-			return err
-		}
-	}
-}
-
-// oneLine makes what a header can hold of a text.
-func oneLine(text string) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) > maxReason {
-		runes = append(runes[:maxReason], '…')
-	}
-	return string(runes)
+func (h *history) save(ctx context.Context, bucket jetstream.KeyValue, key string) error {
+	value, _ := json.Marshal(h) // numbers and a text
+	return retry(context.WithoutCancel(ctx), settleLimit, isClosed, func(ctx context.Context) error {
+		_, err := bucket.Put(ctx, key, value)
+		return err
+	})
 }

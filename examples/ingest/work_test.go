@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
@@ -24,28 +28,38 @@ func put(tb testing.TB, s *streams, webhookID, body string) {
 	tb.Helper()
 	n, err := notification.Decode(webhookID, []byte(body))
 	require.NoError(tb, err)
-	_, err = s.publish(tb.Context(), newMessage(s.name, n), s.events())
+	_, err = s.publish(tb.Context(), newMessage(eventSubject(s.name, n.Type), n.WebhookID, n.ID(), n.Raw), s.events())
 	require.NoError(tb, err)
 }
 
-// eventuallyEmpty waits until nothing is left to be handled.
+func testID(webhookID, body string) string { return notificationID(webhookID, []byte(body)) }
+
+// eventuallyEmpty waits for the end of the last event.
 func eventuallyEmpty(tb testing.TB, s *streams) {
 	tb.Helper()
-	require.Eventually(tb, func() bool { return stateOf(tb, s, s.events()).Msgs == 0 }, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(tb, func() bool { return streamState(tb, s, s.events()).Msgs == 0 }, 40*time.Second, 20*time.Millisecond)
 }
 
-// letter returns the only dead letter.
-func letter(tb testing.TB, s *streams) *jetstream.RawStreamMsg {
+// onlyDeadLetter returns the only dead letter.
+func onlyDeadLetter(tb testing.TB, s *streams) *jetstream.RawStreamMsg {
 	tb.Helper()
-	require.Equal(tb, uint64(1), stateOf(tb, s, s.dead()).Msgs)
+	require.Equal(tb, uint64(1), streamState(tb, s, s.dead()).Msgs)
 	stream, err := s.js.Stream(tb.Context(), s.dead())
 	require.NoError(tb, err)
-	m, err := stream.GetMsg(tb.Context(), stream.CachedInfo().State.LastSeq)
+	m, err := stream.GetMsg(tb.Context(), stream.CachedInfo().State.FirstSeq)
 	require.NoError(tb, err)
 	return m
 }
 
-// calls returns a function that takes its calls down and does what it is told.
+// nextMessage takes the next message without a result, like a killed worker.
+func nextMessage(tb testing.TB, s *streams) (jetstream.Msg, error) {
+	tb.Helper()
+	consumer, err := s.js.Consumer(tb.Context(), s.events(), consumerName)
+	require.NoError(tb, err)
+	return consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
+}
+
+// calls is a function with a record of all calls.
 type calls struct {
 	mu   sync.Mutex
 	made []event
@@ -68,7 +82,7 @@ func (c *calls) all() []event {
 	return slices.Clone(c.made)
 }
 
-func TestWorkHandlesTypedEvents(t *testing.T) {
+func TestWorker_typedEvent(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	put(t, s, "webhook_1", body)
@@ -80,23 +94,23 @@ func TestWorkHandlesTypedEvents(t *testing.T) {
 	require.Len(t, made, 1)
 	want, err := notification.Decode("webhook_1", []byte(body))
 	require.NoError(t, err)
-	assert.Equal(t, event{Notification: want, ID: idOf("webhook_1", []byte(body)), Delivery: 1, Sequence: 1}, made[0])
-	assert.IsType(t, &notification.VideoEncodingQualityCompleted{}, made[0].Event)
-	assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+	assert.Equal(t, event{Notification: want, Sequence: 1}, made[0])
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 }
 
-func TestWorkTriesAgain(t *testing.T) {
+func TestWorker_failures(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func() error{
-		"after an error": func() error { return errors.New("not today") },
-		"after a panic":  func() error { panic("not today") },
+		"error":  func() error { return errors.New("not today") },
+		"panic":  func() error { panic("not today") },
+		"goexit": func() error { runtime.Goexit(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStreams(t)
 			put(t, s, "webhook_1", body)
 			c := calls{do: func(_ context.Context, e event) error {
-				if e.Delivery < 3 {
+				if e.Failures < 2 {
 					return fail()
 				}
 				return nil
@@ -104,12 +118,12 @@ func TestWorkTriesAgain(t *testing.T) {
 			start(t, testWorker(t, s, c.handle).run)
 			eventuallyEmpty(t, s)
 			assert.Len(t, c.all(), 3)
-			assert.Zero(t, stateOf(t, s, s.dead()).Msgs)
+			assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 		})
 	}
 }
 
-func TestWorkBuriesWhatFailsAndGoesOn(t *testing.T) {
+func TestWorker_deadLetter(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	put(t, s, "webhook_1", body)
@@ -118,34 +132,29 @@ func TestWorkBuriesWhatFailsAndGoesOn(t *testing.T) {
 	}
 	c := calls{do: func(_ context.Context, e event) error {
 		if string(e.Raw) == body {
-			return fmt.Errorf("no such video:\n%s", strings.Repeat("x", 2*maxReason))
+			return fmt.Errorf("unknown video:\n%s", strings.Repeat("x", 2*maxText))
 		}
 		return nil
 	}}
 	w := testWorker(t, s, c.handle)
-	w.concurrency = 1 // so that it is alone with the poisoned one
+	w.concurrency = 1
 	start(t, w.run)
 	eventuallyEmpty(t, s)
 
 	made := c.all()
-	assert.Len(t, made, 50+w.maxDeliver)
-	assert.Greater(t, slices.IndexFunc(made, func(e event) bool { return e.Delivery == 2 }), 1, "others came meanwhile")
-	m := letter(t, s)
+	assert.Len(t, made, 50+len(w.backoff)+1)
+	assert.Greater(t, slices.IndexFunc(made, func(e event) bool { return e.Failures == 1 }), 1, "other events come first")
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, "apivideo-dead.video.encoding.quality.completed", m.Subject)
 	assert.Equal(t, body, string(m.Data))
 	assert.Equal(t, "webhook_1", m.Header.Get(headerWebhookID))
-	assert.Equal(t, "video.encoding.quality.completed", m.Header.Get(headerType))
-	assert.Equal(t, "apivideo.video.encoding.quality.completed", m.Header.Get(headerDeadSubject))
-	assert.Equal(t, "3", m.Header.Get(headerDeadDeliveries))
-	assert.Equal(t, idOf("webhook_1", []byte(body)), m.Header.Get(headerDeadID))
-	assert.Equal(t, "APIVIDEO-1-"+idOf("webhook_1", []byte(body)), m.Header.Get(jetstream.MsgIDHeader),
-		"a stream that is set up anew counts from 1, and its dead letters are others")
+	assert.Equal(t, "APIVIDEO-1."+testID("webhook_1", body), m.Header.Get(jetstream.MsgIDHeader))
 	reason := m.Header.Get(headerDeadReason)
-	assert.True(t, strings.HasPrefix(reason, "failed: no such video: xxx"), reason)
-	assert.Less(t, len(reason), maxReason+20)
+	assert.True(t, strings.HasPrefix(reason, "failed: unknown video: xxx"), reason)
+	assert.Less(t, len(reason), maxText+20)
 }
 
-func TestWorkBuriesWhatCantBeDecodedAtOnce(t *testing.T) {
+func TestWorker_malformedBody(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	_, err := s.js.Publish(t.Context(), "apivideo.by.hand", []byte("hello"))
@@ -154,36 +163,66 @@ func TestWorkBuriesWhatCantBeDecodedAtOnce(t *testing.T) {
 	var c calls
 	start(t, testWorker(t, s, c.handle).run)
 	eventuallyEmpty(t, s)
-	assert.Len(t, c.all(), 1, "the other one")
-	m := letter(t, s)
+	assert.Len(t, c.all(), 1)
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, "apivideo-dead.by.hand", m.Subject)
 	assert.Equal(t, "hello", string(m.Data))
-	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: apivideo: malformed notification")
-	assert.Equal(t, "1", m.Header.Get(headerDeadDeliveries))
+	assert.Contains(t, m.Header.Get(headerDeadReason), "malformed: ")
 }
 
-func TestWorkBuriesWhatWorkersDieOf(t *testing.T) {
+// A delivery without a result is no failure.
+func TestWorker_deliveriesAreNotFailures(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	put(t, s, "webhook_1", body)
-	consumer, err := s.consumer(t.Context(), time.Second)
+	_, err := s.consumer(t.Context(), time.Second)
 	require.NoError(t, err)
-	for range 3 { // as many workers that take it and are never heard of again
-		_, err := consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
+	for range 4 {
+		_, err := nextMessage(t, s)
 		require.NoError(t, err)
 	}
 	var c calls
-	w := testWorker(t, s, c.handle)
-	w.ackWait = time.Second
-	start(t, w.run)
+	start(t, testWorker(t, s, c.handle).run)
 	eventuallyEmpty(t, s)
-	assert.Empty(t, c.all(), "it isn't tried on one more")
-	m := letter(t, s)
-	assert.Contains(t, m.Header.Get(headerDeadReason), "abandoned: delivered 3 times, and how the last one ended isn't known")
-	assert.Equal(t, "4", m.Header.Get(headerDeadDeliveries))
+	require.Len(t, c.all(), 1)
+	assert.Zero(t, c.all()[0].Failures)
 }
 
-func TestWorkTakesItsTime(t *testing.T) {
+// Two suspects are never processed at the same time, or beside another event.
+func TestWorker_suspectsAlone(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	_, err := s.consumer(t.Context(), time.Second)
+	require.NoError(t, err)
+	suspects := map[string]bool{}
+	for i := range 3 {
+		put(t, s, "webhook_1", string(loadBody(i)))
+		m, err := nextMessage(t, s)
+		require.NoError(t, err)
+		suspects[string(m.Data())] = true
+	}
+	for i := range 20 {
+		put(t, s, "webhook_1", string(loadBody(10+i)))
+	}
+	var running, besides, maximum atomic.Int64
+	c := calls{do: func(ctx context.Context, e event) error {
+		n := running.Add(1)
+		defer running.Add(-1)
+		wait(ctx, 50*time.Millisecond)
+		if suspects[string(e.Raw)] && (n > 1 || running.Load() > 1) {
+			besides.Add(1)
+		}
+		maximum.Store(max(maximum.Load(), n))
+		return nil
+	}}
+	start(t, testWorker(t, s, c.handle).run)
+	eventuallyEmpty(t, s)
+	assert.Len(t, c.all(), 23)
+	assert.Zero(t, besides.Load())
+	assert.Greater(t, maximum.Load(), int64(1), "other events are concurrent")
+}
+
+func TestWorker_longEvent(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	put(t, s, "webhook_1", body)
@@ -192,17 +231,13 @@ func TestWorkTakesItsTime(t *testing.T) {
 	_, err := s.consumer(t.Context(), time.Second)
 	require.NoError(t, err)
 	w := testWorker(t, s, c.handle)
-	w.ackWait, w.concurrency = time.Hour, 1 // the consumer's is what it signals by
+	w.ackWait, w.concurrency = time.Hour, 1 // the consumer has a second
 	start(t, w.run)
 	require.Eventually(t, func() bool { return len(c.all()) == 1 }, 10*time.Second, 10*time.Millisecond)
 
-	// The clock is another event, taken by somebody who says nothing: it comes
-	// again each time the stream has lost its patience.
-	put(t, s, "webhook_1", string(loadBody(0)))
-	consumer, err := s.consumer(t.Context(), time.Second)
-	require.NoError(t, err)
+	put(t, s, "webhook_1", string(loadBody(0))) // the redeliveries are the clock
 	for range 4 {
-		m, err := consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
+		m, err := nextMessage(t, s)
 		require.NoError(t, err)
 		require.Equal(t, string(loadBody(0)), string(m.Data()))
 	}
@@ -211,7 +246,7 @@ func TestWorkTakesItsTime(t *testing.T) {
 	assert.Len(t, slices.DeleteFunc(c.all(), func(e event) bool { return string(e.Raw) != body }), 1)
 }
 
-func TestWorkLosesNothingIfTheDeadLetterCantBeStored(t *testing.T) {
+func TestWorker_deadLetterNotStored(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
 	_, dead := s.configs()
@@ -223,111 +258,108 @@ func TestWorkLosesNothingIfTheDeadLetterCantBeStored(t *testing.T) {
 	require.NoError(t, err)
 
 	put(t, s, "webhook_1", body)
-	tried := make(chan struct{}, 100)
-	c := calls{do: func(context.Context, event) error { tried <- struct{}{}; return errors.New("never") }}
+	c := calls{do: func(context.Context, event) error { return errors.New("never") }}
 	w := testWorker(t, s, c.handle)
-	w.maxDeliver = 1
+	w.backoff = w.backoff[:1]
 	start(t, w.run)
-	<-tried
-	consumer, err := s.consumer(t.Context(), w.ackWait)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { // it has been given back, or is about to be
-		info, err := consumer.Info(t.Context())
-		return err == nil && info.Delivered.Consumer > 1
+	require.Eventually(t, func() bool {
+		consumer, err := s.js.Consumer(t.Context(), s.events(), consumerName)
+		return err == nil && consumer.CachedInfo().Delivered.Consumer > 2
 	}, 40*time.Second, 50*time.Millisecond)
-	require.Equal(t, uint64(1), stateOf(t, s, s.events()).Msgs)
+	require.Equal(t, uint64(1), streamState(t, s, s.events()).Msgs)
 
 	require.NoError(t, stream.Purge(t.Context()))
 	eventuallyEmpty(t, s)
-	m := letter(t, s)
+	m := onlyDeadLetter(t, s)
 	assert.Equal(t, body, string(m.Data))
-	assert.Equal(t, "failed: never", m.Header.Get(headerDeadReason), "as it would have been at once")
-	assert.Len(t, c.all(), 1)
-	assert.NoError(t, w.failure(1), "it is forgotten")
+	assert.Equal(t, "failed: never", m.Header.Get(headerDeadReason))
+	assert.Len(t, c.all(), 2, "no call after the last failure")
 }
 
-// A dead letter is put back as README.md says.
-func TestWorkTakesADeadLetterThatIsPutBack(t *testing.T) {
+func TestWorker_defaultBackoffLastsADay(t *testing.T) {
 	t.Parallel()
-	s := newStreams(t)
-	put(t, s, "webhook_1", body)
-	var mended atomic.Bool
-	c := calls{do: func(context.Context, event) error {
-		if mended.Load() {
-			return nil
-		}
-		return errors.New("not yet")
-	}}
-	start(t, testWorker(t, s, c.handle).run)
-	eventuallyEmpty(t, s)
-	dead := letter(t, s)
-	mended.Store(true)
-
-	again := nats.NewMsg(dead.Header.Get(headerDeadSubject))
-	again.Header.Set(headerWebhookID, dead.Header.Get(headerWebhookID))
-	again.Data = dead.Data
-	_, err := s.js.PublishMsg(t.Context(), again)
-	require.NoError(t, err)
-	require.Equal(t, uint64(2), stateOf(t, s, s.events()).LastSeq, "it is no duplicate")
-	eventuallyEmpty(t, s)
-	made := c.all()
-	require.Len(t, made, 4)
-	assert.Equal(t, made[0].ID, made[3].ID)
-	assert.Equal(t, made[0].Notification, made[3].Notification)
-	assert.Equal(t, made[0].ID, dead.Header.Get(headerDeadID))
-}
-
-func TestWorkPausesLongerEachTime(t *testing.T) {
-	t.Parallel()
-	w := &worker{backoff: durations{time.Second, time.Minute, time.Hour}}
-	for deliveries, want := range map[int]time.Duration{1: time.Second, 2: time.Minute, 3: time.Hour, 4: time.Hour, 100: time.Hour} {
-		assert.Equal(t, want, w.pause(deliveries), deliveries)
+	w := new(worker)
+	require.NoError(t, w.setBackoff(defaultBackoff))
+	var sum time.Duration
+	for _, delay := range w.backoff {
+		sum += delay
 	}
+	assert.InDelta(t, 24, sum.Hours(), 2)
+	assert.Less(t, sum, maxHistoryAge)
 }
 
-func TestWorkLeavesAFunctionThatIgnoresItsContext(t *testing.T) {
+// An endless function costs no worker goroutine.
+func TestWorker_hangs(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
-	put(t, s, "webhook_1", body)
-	begun, hang := make(chan struct{}), make(chan struct{})
-	w := testWorker(t, s, func(context.Context, event) error {
-		close(begun)
-		<-hang
+	for i := range 4 {
+		put(t, s, "webhook_1", string(loadBody(i)))
+	}
+	hang := make(chan struct{})
+	c := calls{do: func(_ context.Context, e event) error {
+		if string(e.Raw) != body {
+			<-hang
+		}
 		return nil
-	})
-	w.grace = 50 * time.Millisecond
+	}}
+	w := testWorker(t, s, c.handle)
+	w.timeout, w.grace, w.backoff = 50*time.Millisecond, 50*time.Millisecond, w.backoff[:1]
+	reader := sdkmetric.NewManualReader()
+	w.telemetry.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	w.telemetry.instrument()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.run(ctx) }()
-	<-begun
-	stop()
-	require.ErrorContains(t, <-done, "the function goes on though its context has ended")
-	close(hang)
+	require.Eventually(t, func() bool { return w.hangs.Load() >= 4 }, 10*time.Second, 10*time.Millisecond)
+	require.ErrorIs(t, w.isAlive(t.Context()), errHangs)
+	put(t, s, "webhook_1", body)
 	eventuallyEmpty(t, s)
+	assert.Equal(t, uint64(4), streamState(t, s, s.dead()).Msgs)
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	assert.Equal(t, int64(8), sum(t, got, "ingest.hung"), "two failures of each event")
+	stop()
+	require.ErrorIs(t, <-done, errHangs, "the exit code reports it")
+	close(hang)
+	assert.Eventually(t, func() bool { return w.isAlive(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
 }
 
-func TestWorkGivesBackWhatItCantFinish(t *testing.T) {
+func TestWorker_timeout(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	put(t, s, "webhook_1", body)
+	c := calls{do: func(ctx context.Context, _ event) error { <-ctx.Done(); return context.Cause(ctx) }}
+	w := testWorker(t, s, c.handle)
+	w.timeout, w.backoff = 50*time.Millisecond, w.backoff[:1]
+	start(t, w.run)
+	eventuallyEmpty(t, s)
+	assert.Contains(t, onlyDeadLetter(t, s).Header.Get(headerDeadReason), "failed: context deadline exceeded")
+}
+
+// A stop is no failure. An event longer than the time of grace survives more stops
+// than failures.
+func TestWorker_stops(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	put(t, s, "webhook_1", body)
 	begun := make(chan struct{}, 1)
 	slow := calls{do: func(ctx context.Context, _ event) error { begun <- struct{}{}; <-ctx.Done(); return ctx.Err() }}
-	w := testWorker(t, s, slow.handle)
-	w.grace, w.ackWait = 50*time.Millisecond, time.Hour
-	r := start(t, w.run)
-	<-begun
-	r.stop()
-
+	for range 6 {
+		w := testWorker(t, s, slow.handle)
+		w.grace, w.ackWait = 50*time.Millisecond, time.Hour
+		r := start(t, w.run)
+		<-begun
+		r.stop()
+	}
 	var c calls
-	w = testWorker(t, s, c.handle)
-	w.ackWait = time.Hour
-	start(t, w.run)
+	start(t, testWorker(t, s, c.handle).run)
 	eventuallyEmpty(t, s)
 	require.Len(t, c.all(), 1)
-	assert.Equal(t, 2, c.all()[0].Delivery)
+	assert.Zero(t, c.all()[0].Failures)
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 }
 
-func TestWorkFinishesWhatItHasBegun(t *testing.T) {
+func TestWorker_stopFinishesEvents(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	put(t, s, "webhook_1", body)
@@ -342,23 +374,10 @@ func TestWorkFinishesWhatItHasBegun(t *testing.T) {
 	stopped.Go(r.stop)
 	close(release)
 	stopped.Wait()
-	assert.LessOrEqual(t, stateOf(t, s, s.events()).Msgs, uint64(1))
-	assert.Equal(t, uint64(2-len(c.all())), stateOf(t, s, s.events()).Msgs, "what was handled is acknowledged")
+	assert.Equal(t, uint64(2-len(c.all())), streamState(t, s, s.events()).Msgs, "handled events are acknowledged")
 }
 
-func TestWorkStopsTheFunctionWhenItsTimeIsUp(t *testing.T) {
-	t.Parallel()
-	s := newStreams(t)
-	put(t, s, "webhook_1", body)
-	c := calls{do: func(ctx context.Context, _ event) error { <-ctx.Done(); return context.Cause(ctx) }}
-	w := testWorker(t, s, c.handle)
-	w.timeout, w.maxDeliver = 50*time.Millisecond, 2
-	start(t, w.run)
-	eventuallyEmpty(t, s)
-	assert.Contains(t, letter(t, s).Header.Get(headerDeadReason), "failed: context deadline exceeded")
-}
-
-func TestWorkGoesOnWhenItsConsumerIsDeleted(t *testing.T) {
+func TestWorker_deletedConsumer(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	var c calls
@@ -371,8 +390,26 @@ func TestWorkGoesOnWhenItsConsumerIsDeleted(t *testing.T) {
 	assert.Len(t, c.all(), 2)
 }
 
-// What is handled and not acknowledged is handled again, with the same id.
-func TestWorkHandlesTwiceWhatItCouldntAcknowledge(t *testing.T) {
+func TestWorker_pausedConsumer(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	_, err := s.consumer(t.Context(), time.Minute)
+	require.NoError(t, err)
+	_, err = s.js.PauseConsumer(t.Context(), s.events(), consumerName, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	var logs logBuffer
+	w := testWorker(t, s, new(calls).handle)
+	w.logger = slog.New(slog.NewTextHandler(&logs, nil))
+	start(t, w.run)
+	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "the consumer is paused") }, 10*time.Second, 10*time.Millisecond)
+	require.ErrorContains(t, w.isReady(t.Context()), "is paused for")
+	_, err = s.js.ResumeConsumer(t.Context(), s.events(), consumerName)
+	require.NoError(t, err)
+	require.NoError(t, w.isReady(t.Context()))
+}
+
+// After a lost acknowledgement the event is handled again, with the same ID.
+func TestWorker_lostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	embedded := newEmbedded(t, t.TempDir())
 	s := connect(t, "apivideo", "", nats.InProcessServer(embedded))
@@ -383,7 +420,7 @@ func TestWorkHandlesTwiceWhatItCouldntAcknowledge(t *testing.T) {
 	var handled atomic.Bool
 	first := testWorker(t, dying, func(context.Context, event) error {
 		handled.Store(true)
-		dying.js.Conn().Close() // the process dies
+		dying.js.Conn().Close()
 		return nil
 	})
 	first.ackWait = time.Second
@@ -397,6 +434,42 @@ func TestWorkHandlesTwiceWhatItCouldntAcknowledge(t *testing.T) {
 	start(t, second.run)
 	eventuallyEmpty(t, s)
 	require.Len(t, c.all(), 1)
-	assert.Equal(t, 2, c.all()[0].Delivery)
-	assert.Equal(t, idOf("webhook_1", []byte(body)), c.all()[0].ID)
+	assert.Equal(t, testID("webhook_1", body), c.all()[0].ID())
+}
+
+func TestRequeue(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	other := `{"type":"video.caption.generated","videoId":"vi2"}`
+	put(t, s, "webhook_1", body)
+	put(t, s, "webhook_1", other)
+	var fixed atomic.Bool
+	c := calls{do: func(context.Context, event) error {
+		if fixed.Load() {
+			return nil
+		}
+		return errors.New("not yet")
+	}}
+	start(t, testWorker(t, s, c.handle).run)
+	eventuallyEmpty(t, s)
+	require.Equal(t, uint64(2), streamState(t, s, s.dead()).Msgs)
+	fixed.Store(true)
+
+	for eventType, want := range map[string]int{"video.caption.generated": 1, "nonesuch": 0} {
+		moved, err := s.requeue(t.Context(), eventType)
+		require.NoError(t, err)
+		assert.Equal(t, want, moved)
+	}
+	eventuallyEmpty(t, s)
+	assert.Equal(t, body, string(onlyDeadLetter(t, s).Data))
+	moved, err := s.requeue(t.Context(), "")
+	require.NoError(t, err)
+	assert.Equal(t, 1, moved)
+	eventuallyEmpty(t, s)
+	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
+	made := c.all()
+	require.Len(t, made, 8)
+	assert.Equal(t, testID("webhook_1", other), made[6].ID())
+	assert.Equal(t, testID("webhook_1", body), made[7].ID())
+	assert.Zero(t, made[7].Failures)
 }
