@@ -355,7 +355,7 @@ func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 		start := time.Now()
 		var rejected, accepted atomic.Int64
 		var all sync.WaitGroup
-		for attacker := range 100 {
+		for attacker := range 10 {
 			all.Go(func() {
 				header := signedHeader("", vectorBody, testSecret(1))
 				for i := range 1000 {
@@ -374,8 +374,8 @@ func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 			})
 		}
 		all.Wait()
-		assert.Equal(t, int64(100_000), rejected.Load())
-		assert.Equal(t, int64(1000), accepted.Load())
+		assert.Equal(t, int64(10_000), rejected.Load())
+		assert.Equal(t, int64(100), accepted.Load())
 		assert.LessOrEqual(t, t.count(), 1+int(time.Since(start)/(5*time.Second)))
 		assert.Greater(t, t.count(), 50)
 		for i := range t.listings[1:] {

@@ -687,7 +687,7 @@ func TestWithDeduplicator_duplicateInProgress(t *testing.T) {
 func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const deliveries, events = 10_000, 9000
+		const deliveries, events, senders = 1000, 900, 500
 		var mu sync.Mutex
 		attempts, handled := make(map[string]int), make(map[string]int)
 		handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
@@ -701,13 +701,9 @@ func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 			}
 			handled[id]++
 			return nil
-		}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 20_000)))
+		}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 2000)))
 		var lost, inProgress atomic.Int64
 		var all sync.WaitGroup
-		senders := deliveries
-		if raceEnabled {
-			senders /= 2
-		}
 		for sender := range senders {
 			all.Go(func() {
 				var order []int
