@@ -165,7 +165,6 @@ func TestClient_bodyLimits(t *testing.T) {
 func TestClient_defaultBodyLimits(t *testing.T) {
 	t.Parallel()
 	const limit, errorLimit = 10 << 20, 64 << 10
-	require.NoError(t, getWebhook(t.Context(), newClientWith(t, respondSize(200, webhookJSON(1), limit))))
 	err := getWebhook(t.Context(), newClientWith(t, respondSize(200, webhookJSON(1), limit+1)))
 	require.ErrorContains(t, err, "body larger than 10485760 bytes")
 

@@ -313,7 +313,7 @@ func testNeverDoubled(t *testing.T, major int) {
 	t.Helper()
 	creates := 2000
 	if raceEnabled {
-		creates = 400
+		creates = 200
 	}
 	const number = "X-Test-Number" // of the request, from 0
 	faults := []facadetest.Fault{

@@ -334,8 +334,9 @@ func TestClient_printsNoSecrets(t *testing.T) {
 	for name, v := range values {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assertNoLeak(t, name, printed(v), markedSecret, testKey, strings.TrimPrefix(basicKey, "Basic "))
-			for _, text := range printed(v) {
+			texts := printed(v)
+			assertNoLeak(t, name, texts, markedSecret, testKey, strings.TrimPrefix(basicKey, "Basic "))
+			for _, text := range texts {
 				assert.NotContains(t, text, "access1")
 				assert.NotContains(t, text, "refresh1")
 			}
