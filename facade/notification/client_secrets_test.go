@@ -180,18 +180,6 @@ func TestClientSecrets_revokedSecret(t *testing.T) {
 	})
 }
 
-// A forgery with the ID of a deleted webhook refreshes the list, too.
-func TestClientSecrets_revokedSecretOnly(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-		t.set(func() { delete(t.webhooks, 1) })
-		<-time.After(24 * time.Hour)
-		assert.Equal(t, http.StatusAccepted, t.deliver(1), "first delivery after the deletion")
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
-	})
-}
-
 func TestClientSecrets_backgroundRefresh(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, newAPI(1), func(t *secretsTest) {
@@ -226,53 +214,6 @@ func TestClientSecrets_outage(t *testing.T) {
 	})
 }
 
-func TestClientSecrets_apiError(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(), func(t *secretsTest) {
-		t.set(func() { t.fail = refuse })
-		v, err := notification.NewVerifier(t.source)
-		require.NoError(t, err)
-		_, err = v.Verify(t.Context(), signedHeader(testID(0), vectorBody, testSecret(0)), []byte(vectorBody))
-		require.ErrorIs(t, err, errAPI)
-		require.NotErrorIs(t, err, notification.ErrNoSecret)
-		assert.ErrorContains(t, err, "apivideo: the signature secret is unavailable: ListWebhooks: ")
-		assert.Equal(t, http.StatusServiceUnavailable, notification.StatusCode(err))
-	})
-}
-
-// The service retries after three seconds.
-func TestClientSecrets_retryAfterFailure(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		t.set(func() { t.fail = refuse })
-		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
-		t.set(func() { t.fail = nil })
-		<-time.After(time.Second - 1)
-		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "a second after the first failure")
-		assert.Equal(t, 1, t.count())
-		<-time.After(1)
-		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-		assert.Equal(t, 2, t.count())
-	})
-}
-
-// An attacker lists just before a webhook is created. The retries of its first
-// notification succeed.
-func TestClientSecrets_newWebhook(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(666))
-		t.set(func() { t.webhooks[2] = true })
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
-		<-time.After(3 * time.Second)
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
-		assert.Equal(t, 1, t.count())
-		<-time.After(3 * time.Second)
-		assert.Equal(t, http.StatusAccepted, t.deliver(2))
-		assert.Equal(t, 2, t.count())
-	})
-}
-
 // The service retries after 3, 6 and 9 seconds. The API fails until the last retry.
 func TestClientSecrets_repeatedFailure(t *testing.T) {
 	t.Parallel()
@@ -292,7 +233,10 @@ func TestClientSecrets_repeatedFailure(t *testing.T) {
 		t.set(func() { t.fail = refuse })
 		<-time.After(5 * time.Second)
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
-		<-time.After(time.Second)
+		<-time.After(time.Second - 1)
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
+		assert.Equal(t, 4, t.count())
+		<-time.After(1)
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
 		assert.Equal(t, 5, t.count(), "a second after the first failure since a success")
 	})
@@ -346,7 +290,7 @@ func TestClientSecrets_interval(t *testing.T) {
 	})
 }
 
-// 100 attackers send 100,000 made-up IDs within five minutes.
+// Ten attackers send 10,000 made-up IDs within five minutes.
 func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 	t.Parallel()
 	a := newAPI(1, 2)

@@ -122,19 +122,6 @@ func (r unreadBody) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestVerifyRequest_context(t *testing.T) {
-	t.Parallel()
-	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) {
-		return nil, ctx.Err()
-	}))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = v.VerifyRequest(request(t, strings.NewReader(vectorBody)).WithContext(ctx))
-	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, http.StatusServiceUnavailable, notification.StatusCode(err))
-}
-
 func TestStatusCode_table(t *testing.T) {
 	t.Parallel()
 	for status, errs := range map[int][]error{

@@ -12,25 +12,6 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// reveal returns the texts of secrets.
-func reveal(secrets []facade.Secret) []string {
-	var all []string
-	for _, s := range secrets {
-		all = append(all, s.Reveal())
-	}
-	return all
-}
-
-func TestStaticSecrets_everyWebhook(t *testing.T) {
-	t.Parallel()
-	source := notification.StaticSecrets(testSecret(1), facade.Secret{}, testSecret(2))
-	for _, id := range []string{"", webhookID, "\x00"} {
-		secrets, err := source.Secrets(t.Context(), id)
-		require.NoError(t, err)
-		assert.Equal(t, reveal([]facade.Secret{testSecret(1), testSecret(2)}), reveal(secrets))
-	}
-}
-
 func TestNewVerifier_invalidSecrets(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

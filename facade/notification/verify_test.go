@@ -216,20 +216,6 @@ func TestVerify_severalSecrets(t *testing.T) {
 	}
 }
 
-func TestVerify_reasons(t *testing.T) {
-	t.Parallel()
-	v, err := notification.NewVerifier(notification.StaticSecrets(testSecret(1), testSecret(2)))
-	require.NoError(t, err)
-	for body, want := range map[string]string{
-		vectorBody: "apivideo: bad signature: it matches no secret (secrets: 2, bytes: 195)",
-		"":         "apivideo: bad signature: the body is empty; a middleware may have read it before",
-	} {
-		_, err := v.Verify(t.Context(), signedHeader(webhookID, vectorBody, secret), []byte(body))
-		require.ErrorIs(t, err, notification.ErrBadSignature)
-		require.EqualError(t, err, want)
-	}
-}
-
 var errSource = errors.New("the vault is sealed")
 
 func TestVerify_secretSource(t *testing.T) {
@@ -260,23 +246,11 @@ func TestVerify_secretSource(t *testing.T) {
 			require.ErrorIs(t, err, test.want)
 			assert.Equal(t, errors.Is(test.want, notification.ErrNoSecret), errors.Is(err, notification.ErrNoSecret))
 			assert.True(t, strings.HasPrefix(err.Error(), "apivideo: "), err)
+			assert.Equal(t, test.err != nil, strings.Contains(err.Error(), "apivideo: the signature secret is unavailable: "), err)
 			assert.Equal(t, test.status, notification.StatusCode(err))
 			assert.Nil(t, n)
 		})
 	}
-}
-
-func TestVerify_context(t *testing.T) {
-	t.Parallel()
-	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = v.Verify(ctx, signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
-	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestVerify_maxBody(t *testing.T) {
@@ -312,6 +286,9 @@ func TestVerify_maxAge(t *testing.T) {
 				body := fmt.Sprintf(`{"type":%q,"emittedAt":%q}`, event, time.Now().Add(-age).Format(time.RFC3339))
 				_, err := v.Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 				require.ErrorIs(t, err, want, "%s %v", event, age)
+				if age.Abs() == 61*time.Second {
+					require.ErrorContains(t, err, "emittedAt is 1m1s from now, the limit is 1m0s")
+				}
 			}
 		}
 		for _, at := range []string{"0001-01-01T00:00:01Z", "9999-12-31T23:59:59Z"} { // exceeds a Duration
@@ -319,25 +296,6 @@ func TestVerify_maxAge(t *testing.T) {
 			_, err := v.Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 			require.ErrorIs(t, err, notification.ErrStale, at)
 		}
-	})
-}
-
-func TestVerify_maxAgeReplay(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		v := newVerifier(t, notification.WithMaxAge(time.Minute))
-		body := `{"type":"video.summary.generated","emittedAt":"` + time.Now().Format(time.RFC3339) + `"}`
-		header := signedHeader(webhookID, body, secret)
-		for range 7 {
-			_, err := v.Verify(t.Context(), header, []byte(body))
-			require.NoError(t, err)
-			<-time.After(10 * time.Second)
-		}
-		_, err := v.Verify(t.Context(), header, []byte(body))
-		require.ErrorIs(t, err, notification.ErrStale)
-		require.ErrorContains(t, err, "emittedAt is 1m10s from now, the limit is 1m0s")
-		_, err = newVerifier(t).Verify(t.Context(), header, []byte(body))
-		require.NoError(t, err, "the default accepts every age")
 	})
 }
 
@@ -355,14 +313,6 @@ func TestVerify_maxAgeWithoutReadableTime(t *testing.T) {
 		require.ErrorContains(t, err, "emittedAt is missing or unreadable")
 		_, err = newVerifier(t).Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
 		require.NoError(t, err)
-	}
-}
-
-func TestVerify_signedMalformedBody(t *testing.T) {
-	t.Parallel()
-	for _, body := range []string{"", "null", "<html>"} {
-		_, err := newVerifier(t, notification.WithMaxAge(time.Minute)).Verify(t.Context(), signedHeader(webhookID, body, secret), []byte(body))
-		require.ErrorIs(t, err, notification.ErrMalformed)
 	}
 }
 
