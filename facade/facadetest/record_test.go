@@ -21,13 +21,11 @@ func TestRequests_order(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithUnknownEvents())
 	server.Inject(facadetest.Fault{Status: http.StatusBadGateway, Match: func(r *http.Request) bool { return r.Method == http.MethodDelete }})
-
 	call.do(http.MethodPost, "/webhooks", someWebhook, "X-Test", "1")
 	call.responsesOnly().do(http.MethodGet, "/webhooks/a%2Fb", "", "Authorization", "")
 	call.do(http.MethodDelete, "/webhooks/a", "")
 	call.do(http.MethodGet, "/webhooks?pageSize=5&events=video.new", "")
 	call.responsesOnly().do(http.MethodGet, "//other", "")
-
 	got := server.Requests()
 	require.Len(t, got, 5)
 	assert.Equal(t, "1", got[0].Header.Get("X-Test"))
@@ -51,13 +49,11 @@ func TestRequests_copies(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	call.responsesOnly().do(http.MethodPost, "/webhooks?a=b", someWebhook, "X-Test", "1")
-
 	got := server.Requests()
 	got[0].Header.Set("X-Test", "2")
 	got[0].Query.Set("a", "c")
 	got[0].Query["a"][0] = "c"
 	got[0].Body[0] = '?'
-
 	copied := server.Requests()[0]
 	assert.Equal(t, "1", copied.Header.Get("X-Test"))
 	assert.Equal(t, "b", copied.Query.Get("a"))
@@ -67,9 +63,7 @@ func TestRequests_copies(t *testing.T) {
 func TestRequests_bodyLimit(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-
 	call.responsesOnly().do(http.MethodPost, "/webhooks", strings.Repeat("a", 1<<20+2))
-
 	assert.Len(t, server.Requests()[0].Body, 1<<20)
 }
 
@@ -93,12 +87,10 @@ func TestRequests_limit(t *testing.T) {
 		}
 		assert.Equal(t, want, got)
 	}
-
 	for i := range 12 {
 		serve(strconv.Itoa(i))
 	}
 	assertBodies("2", "3", "4", "5", "6", "7", "8", "9", "10", "11")
-
 	long := strings.Repeat("a", 500)
 	serve(long)
 	serve(long)
@@ -118,7 +110,6 @@ func TestServer_truncatedRequest(t *testing.T) {
 	_, err = conn.Write([]byte("POST /webhooks HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n" + someWebhook))
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-
 	require.Eventually(t, func() bool {
 		got := server.Requests()
 		return len(got) == 1 && len(got[0].Body) > 0

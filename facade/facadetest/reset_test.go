@@ -19,9 +19,7 @@ func TestReset(t *testing.T) {
 	tokens := exchange(call)
 	call.do(http.MethodGet, "/webhooks", "")
 	server.Inject(facadetest.Fault{Status: http.StatusBadGateway, Times: -1})
-
 	server.Reset()
-
 	assert.Empty(t, server.Webhooks())
 	assert.Empty(t, server.Requests())
 	list := call.do(http.MethodGet, "/webhooks", "", "Authorization", "Bearer "+tokens.AccessToken)
@@ -54,9 +52,7 @@ func TestReset_concurrent(t *testing.T) {
 		})
 	}
 	group.Wait()
-
 	server.Reset()
-
 	assert.Empty(t, server.Webhooks())
 	assert.Empty(t, server.Requests())
 	subscribe(t, server, hook.URL)

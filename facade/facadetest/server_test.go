@@ -21,7 +21,6 @@ func TestNewServer_urlAndKey(t *testing.T) {
 	t.Parallel()
 	one, _ := start(t)
 	two, _ := start(t)
-
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, one.URL)
 	assert.Regexp(t, `^[0-9A-Za-z]{43}$`, one.APIKey)
 	assert.NotEqual(t, one.APIKey, two.APIKey)
@@ -33,13 +32,11 @@ func TestClient_options(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
 	client := server.Client(facade.WithApplication("app", "1.2.3"))
-
 	created, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{
 		URL:    "https://hooks.example.com/a",
 		Events: []facade.EventType{facade.EventVideoSourceRecorded},
 	})
 	require.NoError(t, err)
-
 	assert.Equal(t, []facade.Webhook{*created}, server.Webhooks())
 	assert.Equal(t, "app:1.2.3", server.Requests()[0].Header.Get("AV-Origin-App"), "the options apply")
 }
@@ -47,7 +44,6 @@ func TestClient_options(t *testing.T) {
 func TestWithAPIKey(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithAPIKey("key-of-the-test"))
-
 	assert.Equal(t, "key-of-the-test", server.APIKey)
 	assert.Equal(t, http.StatusOK, call.do(http.MethodGet, "/webhooks", "").status)
 	for _, opts := range [][]facade.Option{nil, {facade.WithTokenExchange()}} {
@@ -68,7 +64,6 @@ func TestClient_retryPolicy(t *testing.T) {
 	_, err := client.ListWebhooks(t.Context(), facade.ListOptions{})
 	require.ErrorIs(t, err, facade.ErrServer)
 	assert.Len(t, server.Requests(), 4, "4 attempts")
-
 	server.Inject(facadetest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"X-RateLimit-Retry-After": "2"}})
 	_, err = client.ListWebhooks(t.Context(), facade.ListOptions{})
 	require.ErrorIs(t, err, facade.ErrTooManyRequests)
@@ -81,7 +76,6 @@ func TestClient_retryPolicy(t *testing.T) {
 func TestClient_invalidOption(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
-
 	assert.Panics(t, func() { server.Client(facade.WithTimeout(-time.Second)) })
 }
 
@@ -89,11 +83,9 @@ func TestWebhooks_copies(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	call.create(someWebhook)
-
 	copied := server.Webhooks()
 	copied[0].URL = "changed"
 	copied[0].Events[0] = "changed"
-
 	assert.Equal(t, "https://hooks.example.com/a", server.Webhooks()[0].URL)
 	assert.Equal(t, facade.EventVideoSourceRecorded, server.Webhooks()[0].Events[0])
 }
@@ -107,9 +99,7 @@ func TestServer_unknownRoute(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			_, call := start(t)
-
 			resp := call.responsesOnly().do(http.MethodGet, path, "")
-
 			resp.assertError(http.StatusNotFound, "unrecognized-request-url", "Unrecognized request URL.", "")
 			assert.Equal(t, !strings.HasPrefix(path, "/auth/"), resp.header.Get("X-RateLimit-Limit") == "100")
 		})
@@ -131,9 +121,7 @@ func TestServer_methodNotAllowed(t *testing.T) {
 			t.Run(method+" "+route.path, func(t *testing.T) {
 				t.Parallel()
 				_, call := start(t)
-
 				resp := call.responsesOnly().do(method, route.path, "")
-
 				resp.assertError(http.StatusMethodNotAllowed, "method-not-allowed", "Method is not allowed for this route.", "")
 			})
 		}
@@ -143,9 +131,7 @@ func TestServer_methodNotAllowed(t *testing.T) {
 func TestServer_head(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
-
 	resp := call.responsesOnly().do(http.MethodHead, "/webhooks", "")
-
 	assert.Equal(t, http.StatusMethodNotAllowed, resp.status)
 	assert.Empty(t, resp.body)
 	assert.Equal(t, "99", resp.header.Get("X-RateLimit-Remaining"), "a HEAD counts as a read")
@@ -157,7 +143,6 @@ func TestServer_internalError(t *testing.T) {
 	_, call := start(t, facadetest.WithClock(func() time.Time {
 		return time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 	}))
-
 	call.do(http.MethodPost, "/webhooks", someWebhook).assertError(http.StatusInternalServerError, "", "Server error", "")
 }
 
@@ -166,11 +151,9 @@ func TestServer_otherListener(t *testing.T) {
 	server, call := start(t)
 	other := httptest.NewServer(server)
 	defer other.Close()
-
 	created := call.create(someWebhook)
 	server.URL = other.URL
 	found := call.do(http.MethodGet, "/webhooks/"+created.WebhookID, "")
-
 	assert.Equal(t, http.StatusOK, found.status)
 	assert.Len(t, server.Requests(), 2)
 }
@@ -178,10 +161,8 @@ func TestServer_otherListener(t *testing.T) {
 func TestClose_repeated(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-
 	server.Close()
 	server.Close()
-
 	_ = call.withoutContract().fail(http.MethodGet, "/webhooks", "")
 	assert.Empty(t, server.Requests())
 }
@@ -197,7 +178,6 @@ func TestClose_idleReader(t *testing.T) {
 			resp, err := call.withoutContract().transport.RoundTrip(call.request(http.MethodGet, "/webhooks", ""))
 			require.NoError(t, err)
 			defer resp.Body.Close()
-
 			requireClose(t, server)
 		})
 	}
@@ -219,9 +199,7 @@ func TestClose_partialRequest(t *testing.T) {
 	server, _ := start(t)
 	sendPartial(t, server, someWebhook)
 	waitForRequests(t, server, 1)
-
 	requireClose(t, server)
-
 	assert.Empty(t, server.Webhooks())
 }
 
@@ -233,7 +211,6 @@ func TestClose_partialRequestBeyondLimit(t *testing.T) {
 		got := server.Requests()
 		return len(got) == 1 && got[0].Status != 0
 	}, 10*time.Second, time.Millisecond, "net/http waits for the rest before the response")
-
 	requireClose(t, server)
 }
 
@@ -248,6 +225,7 @@ func TestNewServer_invalidOption(t *testing.T) {
 		"read limit":          {facadetest.WithRateLimit(-1, 1), "facadetest: a limit must be zero or more"},
 		"write limit":         {facadetest.WithRateLimit(1, -1), "facadetest: a limit must be zero or more"},
 		"empty API key":       {facadetest.WithAPIKey(""), "facadetest: WithAPIKey: the key is empty"},
+		"page beyond the end": {facadetest.WithPageBeyondEnd(500), "facadetest: WithPageBeyondEnd: the status must be 200, 400 or 404, not 500"},
 		"nil delivery client": {facadetest.WithDeliveryClient(nil), "facadetest: WithDeliveryClient: the client is nil"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,20 +235,11 @@ func TestNewServer_invalidOption(t *testing.T) {
 	}
 }
 
-func TestNewServer_invalidPageBeyondEnd(t *testing.T) {
-	t.Parallel()
-
-	assert.PanicsWithValue(t, "facadetest: WithPageBeyondEnd: the status must be 200, 400 or 404, not 500", func() {
-		facadetest.NewServer(facadetest.WithPageBeyondEnd(http.StatusInternalServerError))
-	})
-}
-
 func TestServer_concurrent(t *testing.T) {
 	t.Parallel()
 	const callers = 20
 	server, call := start(t, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
 	server.Inject(facadetest.Fault{Times: callers, Match: func(*http.Request) bool { return len(server.Webhooks()) > 2*callers }})
-
 	var group sync.WaitGroup
 	for i := range callers {
 		group.Go(func() {
@@ -285,7 +254,6 @@ func TestServer_concurrent(t *testing.T) {
 		})
 	}
 	group.Wait()
-
 	urls := map[string]bool{}
 	for _, w := range server.Webhooks() {
 		urls[w.URL] = true
