@@ -136,7 +136,6 @@ func (s *simulation) serve(p pendingRequest) result {
 		status = strconv.Itoa(resp.StatusCode)
 	}
 	s.requests = append(s.requests, fmt.Sprintf("%d: %s %s: %s", p.program, p.request.Method, p.request.URL.Path, status))
-
 	foreign := 0
 	for _, wh := range s.server.Webhooks() {
 		switch {

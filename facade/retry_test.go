@@ -233,13 +233,11 @@ func TestClient_retriesRefusedConnection(t *testing.T) {
 	client, server := newRefused(succeed, 2)
 	require.NoError(t, createWebhook(t.Context(), client))
 	assert.Equal(t, 1, server.requests())
-
 	client, server = newRefused(abort, 1)
 	err := createWebhook(t.Context(), client)
 	require.ErrorIs(t, err, facade.ErrUnconfirmed)
 	assert.Equal(t, 2, asError(t, err).Attempts)
 	assert.Equal(t, 1, server.requests())
-
 	client, server = newRefused(respond(http.StatusNotFound, "{}"), 1)
 	require.ErrorIs(t, client.DeleteWebhook(t.Context(), "w"), facade.ErrNotFound)
 	assert.Equal(t, 1, server.requests())
@@ -367,13 +365,11 @@ func testNeverDoubled(t *testing.T, major int) {
 			return transport.RoundTrip(r)
 		}),
 	}))
-
 	results := make(map[string]error)
 	ids := make(map[string]string)
 	createAll(t, client, creates, func(url, id string, err error) { results[url], ids[url] = err, id })
 	fake.Close() // also ends the late requests
 	assert.Zero(t, otherMajor.Load())
-
 	held := make(map[string][]string)
 	for _, wh := range fake.Webhooks() {
 		held[wh.URL] = append(held[wh.URL], wh.ID)

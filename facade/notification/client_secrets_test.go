@@ -167,7 +167,6 @@ func TestClientSecrets_revokedSecret(t *testing.T) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		t.set(func() { delete(t.webhooks, 1) })
 		assert.Equal(t, 2, t.count())
-
 		<-time.After(10*time.Minute - 1)
 		assert.Equal(t, http.StatusAccepted, t.deliver(1), "the list is not old enough")
 		assert.Equal(t, 2, t.count())
@@ -229,7 +228,6 @@ func TestClientSecrets_repeatedFailure(t *testing.T) {
 		t.set(func() { t.fail = nil })
 		<-time.After(3 * time.Second)
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-
 		t.set(func() { t.fail = refuse })
 		<-time.After(5 * time.Second)
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
@@ -351,11 +349,9 @@ func TestClientSecrets_callerContext(t *testing.T) {
 		_, err = t.source.Secrets(ctx, testID(7))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 3*time.Second, time.Since(start))
-
 		_, err = t.source.Secrets(t.Context(), testID(1))
 		require.NoError(t, err)
 		assert.Equal(t, 3*time.Second, time.Since(start), "a known ID does not wait")
-
 		_, err = t.source.Secrets(t.Context(), testID(7)) // joins the listing
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 10*time.Second, time.Since(start), "a listing takes at most 10 seconds")
@@ -413,11 +409,9 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 				assertNoSecrets(t.T, err.Error())
 				require.Error(t, t.source.Refresh(t.Context()))
 				assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "not rejected")
-
 				t.set(func() { t.fail = nil })
 				<-time.After(5 * time.Second)
 				assert.Equal(t, http.StatusAccepted, t.deliver(1))
-
 				t.set(func() { t.fail = test.fail })
 				<-time.After(10 * time.Minute)
 				for range 3 {
@@ -493,11 +487,9 @@ func TestCachedSecrets_Refresh(t *testing.T) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
 		assert.Equal(t, 2, t.count())
-
 		t.set(func() { delete(t.webhooks, 1) })
 		require.NoError(t, t.source.Refresh(t.Context()))
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
-
 		t.set(func() { t.fail = refuse })
 		require.ErrorIs(t, t.source.Refresh(t.Context()), errAPI)
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))

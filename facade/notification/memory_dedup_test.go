@@ -127,7 +127,6 @@ func TestMemoryDeduplicator_full(t *testing.T) {
 		begin(t, d, "98", "3", notification.StateInProgress)
 		require.NoError(t, d.Forget(t.Context(), "98", "2"))
 		begin(t, d, "another", "2", notification.StateNew)
-
 		<-time.After(ttl) // the claims expire
 		begin(t, d, "after the ttl", "2", notification.StateNew)
 	})

@@ -44,7 +44,6 @@ func TestVerifyRequest_valid(t *testing.T) {
 	assert.Equal(t, vectorBody, string(n.Raw))
 	assert.False(t, body.closed, "the server closes it")
 	assert.Equal(t, http.StatusAccepted, notification.StatusCode(err))
-
 	_, err = newVerifier(t).VerifyRequest(r)
 	require.ErrorContains(t, err, "the body is empty", "it was read before")
 }
@@ -104,9 +103,7 @@ func TestVerifyRequest_closedBody(t *testing.T) {
 	var err error
 	req.URL, err = req.URL.Parse(server.URL)
 	require.NoError(t, err)
-
 	resp, err := server.Client().Do(req)
-
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)

@@ -24,7 +24,6 @@ func TestVerify_publishedVector(t *testing.T) {
 	t.Parallel()
 	require.Len(t, vectorBody, 195)
 	assert.Equal(t, vectorSignature, notification.Sign([]byte(vectorBody), secret))
-
 	for name, signature := range map[string]string{"lower case": vectorSignature, "upper case": strings.ToUpper(vectorSignature)} {
 		header := signedHeader(webhookID, vectorBody, secret)
 		header.Set(notification.HeaderSignature, signature)
@@ -336,7 +335,6 @@ func TestVerify_manySecrets(t *testing.T) {
 		})
 	}
 	all.Wait()
-
 	var secrets []facade.Secret
 	for i := range 257 {
 		secrets = append(secrets, testSecret(i))
@@ -362,4 +360,64 @@ func TestVerifier_printing(t *testing.T) {
 		logger.LogAttrs(t.Context(), slog.LevelInfo, "printed", slog.Any("x", x))
 	}
 	assert.NotEmpty(t, log.String())
+}
+
+func TestNewVerifier_invalidSecrets(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"[REDACTED]":        `secret 2 of 2 is the placeholder "[REDACTED]" of a printed secret; store the result of Reveal`,
+		vectorSecret + "\n": "secret 2 of 2 contains white space, for example the newline at the end of a file; remove it",
+		" " + vectorSecret:  "white space",
+		"sig sec":           "white space",
+		vectorSecret + "\r": "white space",
+		"\t" + vectorSecret: "white space",
+		vectorSecret + " ":  "white space",
+	} {
+		v, err := notification.NewVerifier(notification.StaticSecrets(testSecret(1), facade.NewSecret(text)))
+		require.ErrorIs(t, err, facade.ErrInvalidArgument, "%q", text)
+		require.ErrorContains(t, err, want)
+		assertNoSecrets(t, err.Error())
+		assert.Nil(t, v)
+	}
+}
+
+// Other sources are checked when a notification arrives.
+func TestVerify_invalidSecrets(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		secrets []string
+		want    string // of the error, for a valid signature by secret
+	}{
+		"newline":            {[]string{vectorSecret + "\n"}, "secret 1 of 1 contains white space, for example the newline at the end of a file; remove it"},
+		"placeholder":        {[]string{"[REDACTED]"}, `secret 1 of 1 is the placeholder "[REDACTED]" of a printed secret; store the result of Reveal`},
+		"second is invalid":  {[]string{"sig_sec_other", " " + vectorSecret}, "secret 2 of 2 contains white space"},
+		"another is valid":   {[]string{vectorSecret + "\n", vectorSecret}, ""},
+		"another is invalid": {[]string{vectorSecret, "[REDACTED]"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var secrets []facade.Secret
+			for _, text := range test.secrets {
+				secrets = append(secrets, facade.NewSecret(text))
+			}
+			v, err := notification.NewVerifier(sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return secrets, nil }))
+			require.NoError(t, err)
+			logger, log := newLog(t)
+			for range 3 { // without and with the cached HMAC
+				_, err := v.Verify(t.Context(), signedHeader(webhookID, vectorBody, secret), []byte(vectorBody))
+				if test.want == "" {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorContains(t, err, "apivideo: the signature secret is unavailable: "+test.want)
+				require.NotErrorIs(t, err, notification.ErrBadSignature)
+				assertNoSecrets(t, err.Error())
+				w := post(notification.NewHandler(v, accept, notification.WithHandlerLogger(logger)), signedHeader(webhookID, vectorBody, secret), vectorBody)
+				assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+				assert.Contains(t, log.String(), `"level":"ERROR"`)
+			}
+			_, err = v.Verify(t.Context(), signedHeader(webhookID, vectorBody, facade.NewSecret("[REDACTED]")), []byte(vectorBody))
+			require.Error(t, err, "everyone can sign with the placeholder")
+		})
+	}
 }
