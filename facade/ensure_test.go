@@ -84,8 +84,6 @@ const (
 	createRequest = "POST /webhooks"
 )
 
-func deleteRequest(wh facade.Webhook) string { return "DELETE /webhooks/" + wh.ID }
-
 func isCreate(r *http.Request) bool { return r.Method == http.MethodPost }
 
 // newClock returns a clock that moves by step, or back, with each call.

@@ -178,23 +178,6 @@ func TestCreateWebhook_fallback(t *testing.T) {
 	}
 }
 
-func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
-	t.Parallel()
-	for _, refused := range refusedWays {
-		t.Run(refused.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				server := new(webhookCounter)
-				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newPipeTransport(t, server.ServeHTTP)}}
-				wh, err := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
-				require.NoError(t, err)
-				assert.NotEmpty(t, wh.ID)
-				assert.Equal(t, 1, server.webhooks(validParams.URL))
-			})
-		})
-	}
-}
-
 // The response belongs to another connection than the failure.
 func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
 	t.Parallel()

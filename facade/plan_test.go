@@ -200,24 +200,6 @@ func TestPlan_LogValue(t *testing.T) {
 	}
 }
 
-func TestApplyPlan_createsFirst(t *testing.T) {
-	t.Parallel()
-	account := newAccount(t, paramsList{newParams(hook, eventA), newParams(hook+"/b", eventA), newParams(hook+"/c", eventA)})
-	desired := paramsList{newParams(hook, eventB), newParams(hook+"/b", eventB), newParams(hook+"/c", eventA)}
-	plan, err := account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{})
-	require.NoError(t, err)
-	applied, err := account.client.ApplyPlan(t.Context(), plan)
-	require.NoError(t, err)
-	assert.Equal(t, []string{listRequest, createRequest, createRequest, deleteRequest(account.held[0]), deleteRequest(account.held[1])}, account.requests())
-	after := account.server.Webhooks()
-	require.Len(t, after, 3)
-	assert.Equal(t, &facade.Applied{
-		Created:   []*facade.Webhook{&after[1], &after[2]},
-		Deleted:   account.heldAt(0, 1),
-		Remaining: facade.Plan{Keep: []*facade.Webhook{&after[0], &after[1], &after[2]}, Create: paramsList{}, Delete: []*facade.Webhook{}},
-	}, applied)
-}
-
 func TestApplyPlan_invalidPlan(t *testing.T) {
 	t.Parallel()
 	wh := &facade.Webhook{ID: "webhook_1", URL: hook, Events: []facade.EventType{eventA}}

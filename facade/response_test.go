@@ -267,15 +267,6 @@ func TestClient_redactsCredentials(t *testing.T) {
 	}
 }
 
-// A short key may be a word of a response.
-func TestClient_redactsNoShortKey(t *testing.T) {
-	t.Parallel()
-	body := `{"type":"https://docs.api.video/reference/authentication-invalid-api-key"}`
-	client, err := facade.NewClient("key", facade.WithHTTPClient(&http.Client{Transport: inMemory(respond(401, body))}))
-	require.NoError(t, err)
-	assert.Equal(t, body, string(asError(t, getWebhook(t.Context(), client)).Body))
-}
-
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	var documented []facade.EventType

@@ -216,7 +216,8 @@ func TestCheckDeduplicator_openFails(t *testing.T) {
 	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, errStore })
 	require.ErrorIs(t, err, errStore)
 	require.ErrorContains(t, err, "claim: open: the store is down")
-	err = facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, nil })
+	var missing notification.Deduplicator
+	err = facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return missing, nil })
 	assert.ErrorContains(t, err, "claim: open: the result is nil")
 }
 

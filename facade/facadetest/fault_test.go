@@ -119,16 +119,6 @@ func TestFault_statusWithoutBody(t *testing.T) {
 	}
 }
 
-func TestFault_processWithStatus(t *testing.T) {
-	t.Parallel()
-	server, call := start(t, facadetest.WithClock(newClock().Now))
-	server.Inject(facadetest.Fault{Status: 500, Process: true})
-	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
-	resp.assertError(500, "", "Server error", "")
-	resp.assertRateLimit("40", "39", "60")
-	assert.Len(t, server.Webhooks(), 1)
-}
-
 func TestFault_processWithSameStatus(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)

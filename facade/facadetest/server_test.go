@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -26,19 +25,6 @@ func TestNewServer_urlAndKey(t *testing.T) {
 	assert.NotEqual(t, one.APIKey, two.APIKey)
 	assert.Empty(t, one.Webhooks())
 	assert.Empty(t, one.Requests())
-}
-
-func TestClient_options(t *testing.T) {
-	t.Parallel()
-	server, _ := start(t)
-	client := server.Client(facade.WithApplication("app", "1.2.3"))
-	created, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{
-		URL:    "https://hooks.example.com/a",
-		Events: []facade.EventType{facade.EventVideoSourceRecorded},
-	})
-	require.NoError(t, err)
-	assert.Equal(t, []facade.Webhook{*created}, server.Webhooks())
-	assert.Equal(t, "app:1.2.3", server.Requests()[0].Header.Get("AV-Origin-App"), "the options apply")
 }
 
 func TestWithAPIKey(t *testing.T) {
@@ -144,18 +130,6 @@ func TestServer_internalError(t *testing.T) {
 		return time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 	}))
 	call.do(http.MethodPost, "/webhooks", someWebhook).assertError(http.StatusInternalServerError, "", "Server error", "")
-}
-
-func TestServer_otherListener(t *testing.T) {
-	t.Parallel()
-	server, call := start(t)
-	other := httptest.NewServer(server)
-	defer other.Close()
-	created := call.create(someWebhook)
-	server.URL = other.URL
-	found := call.do(http.MethodGet, "/webhooks/"+created.WebhookID, "")
-	assert.Equal(t, http.StatusOK, found.status)
-	assert.Len(t, server.Requests(), 2)
 }
 
 func TestClose_repeated(t *testing.T) {
