@@ -22,36 +22,14 @@ func TestWithBaseURL_invalid(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2"
 	for _, rawURL := range []string{
-		"",
-		"/api",
-		"ws.api.video",
-		"localhost:8080",
-		"//ws.api.video",
-		"ftp://ws.api.video",
-		"https:ws.api.video",
-		"https:///api",
-		"https://:443",
-		"https://ws.api.video:99999",
-		"https://a..b",
-		"http://ws.api.video",
-		"http://0.0.0.0",
-		"http://192.168.0.1:8080",
-		"http://[fe80::1]",
-		"http://localhost.example.com",
-		"http://127.0.0.1.example.com",
-		"http://evil-localhost",
-		"http://localhost@ws.api.video",
-		"https://" + password + "@ws.api.video",
-		"https://user:" + password + "@ws.api.video",
-		"https://@ws.api.video",
-		"https://ws.api.video/?a=" + password,
-		"https://ws.api.video?",
-		"https://ws.api.video/#" + password,
-		"https://ws.api.video/api#",
-		"https://user:" + password + "@ws.api.video:port",
-		"https://user:" + password + "%zz@ws.api.video",
-		"https://ws.api.video\n",
-		" https://ws.api.video",
+		"", "/api", "ws.api.video", "localhost:8080", "//ws.api.video", "ftp://ws.api.video", "https:ws.api.video",
+		"https:///api", "https://:443", "https://ws.api.video:99999", "https://a..b", "http://ws.api.video",
+		"http://0.0.0.0", "http://192.168.0.1:8080", "http://[fe80::1]", "http://localhost.example.com",
+		"http://127.0.0.1.example.com", "http://evil-localhost", "http://localhost@ws.api.video",
+		"https://" + password + "@ws.api.video", "https://user:" + password + "@ws.api.video", "https://@ws.api.video",
+		"https://ws.api.video/?a=" + password, "https://ws.api.video?", "https://ws.api.video/#" + password,
+		"https://ws.api.video/api#", "https://user:" + password + "@ws.api.video:port",
+		"https://user:" + password + "%zz@ws.api.video", "https://ws.api.video\n", " https://ws.api.video",
 	} {
 		client, err := facade.NewClient(testKey, facade.WithBaseURL(rawURL))
 		require.ErrorIs(t, err, facade.ErrInvalidArgument, rawURL)
@@ -195,29 +173,26 @@ func TestWithTimeout(t *testing.T) {
 		"token request": func(r *http.Request) (*http.Response, error) { return nil, waitForContext(r) },
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				for phase, transport := range phases {
-					opts := []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport, Timeout: test.client})}
-					if test.option != 0 {
-						opts = append(opts, facade.WithTimeout(test.option))
-					}
-					for range opts { // in both orders
-						opts[0], opts[len(opts)-1] = opts[len(opts)-1], opts[0]
-						start := time.Now()
-						all := opts
-						if phase == "token request" {
-							all = append(slices.Clone(opts), facade.WithTokenExchange())
-						}
-						err := getWebhook(t.Context(), newClientWith(t, nil, all...))
-						assert.Equal(t, test.want, time.Since(start), phase)
-						require.ErrorIs(t, err, context.DeadlineExceeded, phase)
-						require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, phase)
-						assert.Equal(t, phase == "body of a 404", errors.Is(err, facade.ErrNotFound), phase)
-					}
+		runInBubble(t, test.name, func(t *testing.T) {
+			for phase, transport := range phases {
+				opts := []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport, Timeout: test.client})}
+				if test.option != 0 {
+					opts = append(opts, facade.WithTimeout(test.option))
 				}
-			})
+				for range opts { // in both orders
+					opts[0], opts[len(opts)-1] = opts[len(opts)-1], opts[0]
+					start := time.Now()
+					all := opts
+					if phase == "token request" {
+						all = append(slices.Clone(opts), facade.WithTokenExchange())
+					}
+					err := getWebhook(t.Context(), newClientWith(t, nil, all...))
+					assert.Equal(t, test.want, time.Since(start), phase)
+					require.ErrorIs(t, err, context.DeadlineExceeded, phase)
+					require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, phase)
+					assert.Equal(t, phase == "body of a 404", errors.Is(err, facade.ErrNotFound), phase)
+				}
+			}
 		})
 	}
 }

@@ -26,31 +26,6 @@ import (
 // is below a second with a probability of 1 in 36 million.
 const longBackoff = 10_000 * time.Hour
 
-func TestClient_retries503(t *testing.T) {
-	t.Parallel()
-	for _, op := range allOperations {
-		synctest.Test(t, func(t *testing.T) {
-			server := newScript(unavailable, unavailable, succeed)
-			start := time.Now()
-			err := op.call(t.Context(), newClient(t, server.ServeHTTP, defaultRetries))
-			if op.status == http.StatusCreated {
-				assert.Equal(t, 1, server.requests(), op.name)
-				if op.op != "" {
-					require.ErrorIs(t, err, facade.ErrUnconfirmed)
-				}
-				return
-			}
-			require.NoError(t, err, op.name)
-			waits := server.waits()
-			require.Len(t, waits, 2, op.name)
-			assert.LessOrEqual(t, waits[0], 500*time.Millisecond)
-			assert.LessOrEqual(t, waits[1], time.Second)
-			assert.Positive(t, waits[0]+waits[1])
-			assert.Equal(t, waits[0]+waits[1], time.Since(start))
-		})
-	}
-}
-
 // Each attempt sends the same request.
 func TestClient_retries429(t *testing.T) {
 	t.Parallel()

@@ -132,15 +132,6 @@ func TestServer_internalError(t *testing.T) {
 	call.do(http.MethodPost, "/webhooks", someWebhook).assertError(http.StatusInternalServerError, "", "Server error", "")
 }
 
-func TestClose_repeated(t *testing.T) {
-	t.Parallel()
-	server, call := start(t)
-	server.Close()
-	server.Close()
-	_ = call.withoutContract().fail(http.MethodGet, "/webhooks", "")
-	assert.Empty(t, server.Requests())
-}
-
 func TestClose_idleReader(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("a", 64<<20)
@@ -206,37 +197,6 @@ func TestNewServer_invalidOption(t *testing.T) {
 			t.Parallel()
 			assert.PanicsWithValue(t, test.want, func() { facadetest.NewServer(test.option) })
 		})
-	}
-}
-
-func TestServer_concurrent(t *testing.T) {
-	t.Parallel()
-	const callers = 20
-	server, call := start(t, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
-	server.Inject(facadetest.Fault{Times: callers, Match: func(*http.Request) bool { return len(server.Webhooks()) > 2*callers }})
-	var group sync.WaitGroup
-	for i := range callers {
-		group.Go(func() {
-			body := fmt.Sprintf(`{"url":"https://hooks.example.com/%d","events":["video.source.recorded"]}`, i)
-			kept := call.create(body)
-			gone := call.create(body)
-			assert.Equal(t, http.StatusNoContent, call.do(http.MethodDelete, "/webhooks/"+gone.WebhookID, "").status)
-			assert.Equal(t, http.StatusOK, call.do(http.MethodGet, "/webhooks/"+kept.WebhookID, "").status)
-			assert.NotEmpty(t, call.list("").Data)
-			assert.NotEmpty(t, server.Requests())
-			server.Inject(facadetest.Fault{Match: func(*http.Request) bool { return false }})
-		})
-	}
-	group.Wait()
-	urls := map[string]bool{}
-	for _, w := range server.Webhooks() {
-		urls[w.URL] = true
-	}
-	assert.Len(t, urls, callers)
-	assert.Len(t, server.Webhooks(), callers)
-	assert.Len(t, server.Requests(), 5*callers)
-	for _, r := range server.Requests() {
-		assert.Less(t, r.Status, 300)
 	}
 }
 

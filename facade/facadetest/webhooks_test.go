@@ -284,17 +284,6 @@ func TestList_pages(t *testing.T) {
 	}
 }
 
-func TestList_empty(t *testing.T) {
-	t.Parallel()
-	_, call := start(t)
-	resp := call.do(http.MethodGet, "/webhooks", "")
-	list := decode[gen.WebhookList](resp)
-	assert.Contains(t, resp.body, `"data":[]`)
-	assert.InDelta(t, 0, list.Pagination.ItemsTotal, 0)
-	assert.InDelta(t, 1, list.Pagination.PagesTotal, 0)
-	assert.Len(t, decodeLinks(t, list), 3)
-}
-
 func TestList_filter(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
