@@ -250,6 +250,28 @@ func TestWithTokenExchange_401AndRetries(t *testing.T) {
 	}
 }
 
+func TestWithTokenExchange_429(t *testing.T) {
+	t.Parallel()
+	for _, busy := range []string{"/auth/api-key", "/auth/refresh"} {
+		synctest.Test(t, func(t *testing.T) {
+			isBusy := true
+			service := &tokenService{reject: rejectFirst}
+			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				if isBusy && r.URL.Path == busy {
+					isBusy = false
+					tooMany(retryAfter, "30")(w, r)
+					return
+				}
+				service.ServeHTTP(w, r)
+			}, facade.WithTokenExchange(), defaultRetries)
+			start := time.Now()
+			require.NoError(t, createWebhook(t.Context(), client))
+			assert.InDelta(t, 31.5*float64(time.Second), time.Since(start), 1.6*float64(time.Second))
+			assert.Equal(t, []string{keyExchange, `refresh {"refreshToken":"refresh1"}`}, service.exchanges, "the refresh token is kept")
+		})
+	}
+}
+
 func TestWithTokenExchange_concurrent401(t *testing.T) {
 	t.Parallel()
 	for name, renewal := range map[string]bool{"without a renewal": false, "during a renewal": true} {
