@@ -5,6 +5,7 @@ package facade_test
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -42,15 +43,21 @@ func TestCreateWebhook_clientConn(t *testing.T) {
 	for _, lost := range lostWays {
 		for _, refused := range refusedWays {
 			for _, order := range [][2]way{{refused, lost}, {lost, refused}} {
-				runInBubble(t, order[0].name+"/"+order[1].name, func(t *testing.T) {
-					server := new(webhookCounter)
-					checkFallback(t, server, fallback{ways: [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)}}, true)
+				t.Run(order[0].name+"/"+order[1].name, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						server := new(webhookCounter)
+						checkFallback(t, server, fallback{ways: [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)}}, true)
+					})
 				})
 			}
 		}
-		runInBubble(t, lost.name, func(t *testing.T) {
-			server := new(webhookCounter)
-			checkFallback(t, server, lost.open(t, server), true)
+		t.Run(lost.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := new(webhookCounter)
+				checkFallback(t, server, lost.open(t, server), true)
+			})
 		})
 	}
 }
@@ -61,14 +68,17 @@ func TestHTTP2Faults_clientConn(t *testing.T) {
 		if !f.processed || f.later { // all connections are new
 			continue
 		}
-		runInBubble(t, f.name, func(t *testing.T) {
-			server := newFaultServer(f, http.MethodPost, -1)
-			conn := newClientConn(t, newFrameTransport(t, server), "https", testHost+":443")
-			client := newFrameClient(t, fallback{ways: [2]http.RoundTripper{newRefusedTransport(), conn}}, defaultRetries)
-			_, err := client.CreateWebhook(t.Context(), validParams)
-			require.ErrorIs(t, err, facade.ErrUnconfirmed)
-			assert.Equal(t, 1, server.webhooks(validParams.URL))
-			assert.EqualValues(t, 1, server.requests.Load())
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := newFaultServer(f, http.MethodPost, -1)
+				conn := newClientConn(t, newFrameTransport(t, server), "https", testHost+":443")
+				client := newFrameClient(t, fallback{ways: [2]http.RoundTripper{newRefusedTransport(), conn}}, defaultRetries)
+				_, err := client.CreateWebhook(t.Context(), validParams)
+				require.ErrorIs(t, err, facade.ErrUnconfirmed)
+				assert.Equal(t, 1, server.webhooks(validParams.URL))
+				assert.EqualValues(t, 1, server.requests.Load())
+			})
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -54,66 +55,69 @@ func TestClient_contextEnds(t *testing.T) {
 				if op.name == "delete" && phase.name == "within the body" || isRetry && (want == context.DeadlineExceeded || op.name == "create" && phase.ambiguous) { //nolint:errorlint // not wrapped
 					continue // the call ends before
 				}
-				runInBubble(t, fmt.Sprint(phase.name, "/", op.name, "/", want), func(t *testing.T) {
-					server := newScript(phase.handler, succeed)
-					transport := newPipeTransport(t, func(w http.ResponseWriter, r *http.Request) {
-						if isTokenRequest(r) {
-							<-time.After(20 * time.Second)
-							respond(http.StatusOK, `{"token_type":"Bearer","access_token":"a"}`)(w, r)
-							return
+				t.Run(fmt.Sprint(phase.name, "/", op.name, "/", want), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						server := newScript(phase.handler, succeed)
+						transport := newPipeTransport(t, func(w http.ResponseWriter, r *http.Request) {
+							if isTokenRequest(r) {
+								<-time.After(20 * time.Second)
+								respond(http.StatusOK, `{"token_type":"Bearer","access_token":"a"}`)(w, r)
+								return
+							}
+							server.ServeHTTP(w, r)
+						})
+						switch phase.name {
+						case "while it dials":
+							transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+								<-ctx.Done()
+								return nil, ctx.Err()
+							}
+						case "while it writes the headers":
+							transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+								conn, _ := net.Pipe()
+								return conn, nil
+							}
 						}
-						server.ServeHTTP(w, r)
+						opts := []facade.Option{facade.WithBaseURL("http://localhost"), facade.WithRetry(facade.RetryPolicy{MinDelay: 10_000 * time.Hour, MaxDelay: 10_000 * time.Hour})}
+						if phase.tokens {
+							opts = append(opts, facade.WithTokenExchange())
+						}
+						client := newClientWith(t, transport, opts...)
+						ctx, cancel := context.WithCancelCause(t.Context())
+						defer cancel(nil)
+						switch {
+						case want == context.DeadlineExceeded: //nolint:errorlint // not wrapped
+							var stop context.CancelFunc
+							ctx, stop = context.WithTimeoutCause(ctx, phase.after, cause)
+							defer stop()
+						case phase.after == 0:
+							cancel(cause)
+						default:
+							defer time.AfterFunc(phase.after, func() { cancel(cause) }).Stop()
+						}
+						start := time.Now()
+						err := op.call(ctx, client)
+						assert.Equal(t, phase.after, time.Since(start))
+						require.ErrorIs(t, err, want)
+						require.ErrorIs(t, err, cause)
+						require.ErrorContains(t, err, "shutting down")
+						require.NotErrorIs(t, err, facade.ErrUnexpectedResponse)
+						assert.Equal(t, phase.ambiguous && op.name == "create", errors.Is(err, facade.ErrUnconfirmed), err)
+						switch phase.name {
+						case "during a wait":
+							require.ErrorIs(t, err, facade.ErrTooManyRequests)
+							assert.Equal(t, 30*time.Second, asError(t, err).RetryAfter)
+						case "during a backoff":
+							require.ErrorContains(t, err, "EOF")
+						}
+						<-time.After(2 * time.Minute)
+						if phase.handler != nil {
+							assert.Equal(t, 1, server.requests(), "no request is sent later")
+						} else {
+							assert.Zero(t, server.requests())
+						}
 					})
-					switch phase.name {
-					case "while it dials":
-						transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-							<-ctx.Done()
-							return nil, ctx.Err()
-						}
-					case "while it writes the headers":
-						transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
-							conn, _ := net.Pipe()
-							return conn, nil
-						}
-					}
-					opts := []facade.Option{facade.WithBaseURL("http://localhost"), facade.WithRetry(facade.RetryPolicy{MinDelay: 10_000 * time.Hour, MaxDelay: 10_000 * time.Hour})}
-					if phase.tokens {
-						opts = append(opts, facade.WithTokenExchange())
-					}
-					client := newClientWith(t, transport, opts...)
-					ctx, cancel := context.WithCancelCause(t.Context())
-					defer cancel(nil)
-					switch {
-					case want == context.DeadlineExceeded: //nolint:errorlint // not wrapped
-						var stop context.CancelFunc
-						ctx, stop = context.WithTimeoutCause(ctx, phase.after, cause)
-						defer stop()
-					case phase.after == 0:
-						cancel(cause)
-					default:
-						defer time.AfterFunc(phase.after, func() { cancel(cause) }).Stop()
-					}
-					start := time.Now()
-					err := op.call(ctx, client)
-					assert.Equal(t, phase.after, time.Since(start))
-					require.ErrorIs(t, err, want)
-					require.ErrorIs(t, err, cause)
-					require.ErrorContains(t, err, "shutting down")
-					require.NotErrorIs(t, err, facade.ErrUnexpectedResponse)
-					assert.Equal(t, phase.ambiguous && op.name == "create", errors.Is(err, facade.ErrUnconfirmed), err)
-					switch phase.name {
-					case "during a wait":
-						require.ErrorIs(t, err, facade.ErrTooManyRequests)
-						assert.Equal(t, 30*time.Second, asError(t, err).RetryAfter)
-					case "during a backoff":
-						require.ErrorContains(t, err, "EOF")
-					}
-					<-time.After(2 * time.Minute)
-					if phase.handler != nil {
-						assert.Equal(t, 1, server.requests(), "no request is sent later")
-					} else {
-						assert.Zero(t, server.requests())
-					}
 				})
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -268,8 +269,11 @@ func TestError_hints(t *testing.T) {
 		{"500 four times", respond(500, `{}`), defaultRetries, "500 Internal Server Error (4 attempts)"},
 	}
 	for _, test := range tests {
-		runInBubble(t, test.name, func(t *testing.T) {
-			require.EqualError(t, getError(t, test.handler, test.opt), "apivideo: GetWebhook: "+test.want)
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				require.EqualError(t, getError(t, test.handler, test.opt), "apivideo: GetWebhook: "+test.want)
+			})
 		})
 	}
 }

@@ -162,12 +162,15 @@ func TestCreateWebhook_fallback(t *testing.T) {
 					name         string
 					reopen, warm bool
 				}{{"body copied", false, false}, {"body copied, after a get", false, true}, {"GetBody, after a get", true, true}} {
-					runInBubble(t, order[0].name+"/"+order[1].name+"/"+body.name, func(t *testing.T) {
-						server := new(webhookCounter)
-						checkFallback(t, server, fallback{
-							ways:   [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)},
-							reopen: body.reopen,
-						}, body.warm)
+					t.Run(order[0].name+"/"+order[1].name+"/"+body.name, func(t *testing.T) {
+						t.Parallel()
+						synctest.Test(t, func(t *testing.T) {
+							server := new(webhookCounter)
+							checkFallback(t, server, fallback{
+								ways:   [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)},
+								reopen: body.reopen,
+							}, body.warm)
+						})
 					})
 				}
 			}
@@ -201,21 +204,24 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 		{"detached", detached},
 	}
 	for _, wrapper := range wrappers {
-		runInBubble(t, wrapper.name, func(t *testing.T) {
-			server := new(webhookCounter)
-			transport := newPipeTransport(t, server.ServeHTTP)
-			dial, dials := transport.DialContext, 0
-			transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-				if dials++; dials <= 2 {
-					return nil, syscall.ECONNREFUSED
+		t.Run(wrapper.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := new(webhookCounter)
+				transport := newPipeTransport(t, server.ServeHTTP)
+				dial, dials := transport.DialContext, 0
+				transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if dials++; dials <= 2 {
+						return nil, syscall.ECONNREFUSED
+					}
+					return dial(ctx, network, address)
 				}
-				return dial(ctx, network, address)
-			}
-			client := newFrameClient(t, wrapper.wrap(transport), defaultRetries, facade.WithBaseURL("http://localhost"))
-			_, err := client.CreateWebhook(t.Context(), validParams)
-			require.NoError(t, err)
-			assert.Equal(t, 3, dials)
-			assert.Equal(t, 1, server.webhooks(validParams.URL))
+				client := newFrameClient(t, wrapper.wrap(transport), defaultRetries, facade.WithBaseURL("http://localhost"))
+				_, err := client.CreateWebhook(t.Context(), validParams)
+				require.NoError(t, err)
+				assert.Equal(t, 3, dials)
+				assert.Equal(t, 1, server.webhooks(validParams.URL))
+			})
 		})
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -428,13 +427,4 @@ func listJSON(page, size, total int) string {
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // net/http logs bytes after the end of a body
 	goleak.VerifyTestMain(m)
-}
-
-// runInBubble runs a parallel subtest in a synctest bubble.
-func runInBubble(t *testing.T, name string, test func(*testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, test)
-	})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -162,37 +163,40 @@ func TestHTTP2Faults(t *testing.T) {
 				if op.name == "get" && run.name == "once, MaxAttempts 1" || raceEnabled && op.name != "create" {
 					continue // as "once", or too slow
 				}
-				runInBubble(t, f.name+"/"+op.name+"/"+run.name, func(t *testing.T) {
-					server := newFaultServer(f, methodOf(op), run.times)
-					client := newFrameClient(t, newFrameTransport(t, server), run.retry)
-					if f.later { // a request of another method
-						if op.name == "get" {
-							require.NoError(t, createWebhook(t.Context(), client))
-						} else {
-							require.NoError(t, getWebhook(t.Context(), client))
+				t.Run(f.name+"/"+op.name+"/"+run.name, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						server := newFaultServer(f, methodOf(op), run.times)
+						client := newFrameClient(t, newFrameTransport(t, server), run.retry)
+						if f.later { // a request of another method
+							if op.name == "get" {
+								require.NoError(t, createWebhook(t.Context(), client))
+							} else {
+								require.NoError(t, getWebhook(t.Context(), client))
+							}
 						}
-					}
-					before := server.requests.Load()
-					err := op.call(t.Context(), client)
-					sent := server.requests.Load() - before
-					switch {
-					case op.name == "create":
-						checkFaultyCreate(t, f, server, sent, err)
-						if f.unprocessed && run.name == "once" {
+						before := server.requests.Load()
+						err := op.call(t.Context(), client)
+						sent := server.requests.Load() - before
+						switch {
+						case op.name == "create":
+							checkFaultyCreate(t, f, server, sent, err)
+							if f.unprocessed && run.name == "once" {
+								require.NoError(t, err)
+								assert.EqualValues(t, 2, sent)
+							}
+						case run.name == "once" || run.times > 0 && sent > 1 || op.name == "delete" && f.status:
 							require.NoError(t, err)
-							assert.EqualValues(t, 2, sent)
+						case run.times < 0 && (!f.later || server.conns.Load() <= 1):
+							require.Error(t, err)
 						}
-					case run.name == "once" || run.times > 0 && sent > 1 || op.name == "delete" && f.status:
-						require.NoError(t, err)
-					case run.times < 0 && (!f.later || server.conns.Load() <= 1):
-						require.Error(t, err)
-					}
-					require.NotErrorIs(t, err, facade.ErrNotFound, "there was a webhook")
-					if run.times < 0 && sent >= 9 {
-						require.ErrorContains(t, err, "after 10 new connections")
-						require.NotErrorIs(t, err, context.Canceled)
-					}
-					assert.LessOrEqual(t, sent, int64(maxSent))
+						require.NotErrorIs(t, err, facade.ErrNotFound, "there was a webhook")
+						if run.times < 0 && sent >= 9 {
+							require.ErrorContains(t, err, "after 10 new connections")
+							require.NotErrorIs(t, err, context.Canceled)
+						}
+						assert.LessOrEqual(t, sent, int64(maxSent))
+					})
 				})
 			}
 		}
@@ -223,19 +227,25 @@ func TestHTTP2Faults_otherClients(t *testing.T) {
 			continue
 		}
 		f.unclear = f.unclear || f.unprocessed
-		runInBubble(t, "after HTTP 1/"+f.name, func(t *testing.T) {
-			server := newFaultServer(f, http.MethodPost, 1)
-			server.http1 = 1
-			client := newFrameClient(t, newFrameTransport(t, server), defaultRetries)
-			require.NoError(t, getWebhook(t.Context(), client)) // over HTTP/1
-			_, err := client.CreateWebhook(t.Context(), validParams)
-			checkFaultyCreate(t, f, server, server.requests.Load()-1, err)
+		t.Run("after HTTP 1/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := newFaultServer(f, http.MethodPost, 1)
+				server.http1 = 1
+				client := newFrameClient(t, newFrameTransport(t, server), defaultRetries)
+				require.NoError(t, getWebhook(t.Context(), client)) // over HTTP/1
+				_, err := client.CreateWebhook(t.Context(), validParams)
+				checkFaultyCreate(t, f, server, server.requests.Load()-1, err)
+			})
 		})
-		runInBubble(t, "wrapped transport/"+f.name, func(t *testing.T) {
-			server := newFaultServer(f, http.MethodPost, 1)
-			client := newFrameClient(t, counted(t, newFrameTransport(t, server)), defaultRetries)
-			_, err := client.CreateWebhook(t.Context(), validParams)
-			checkFaultyCreate(t, f, server, server.requests.Load(), err)
+		t.Run("wrapped transport/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := newFaultServer(f, http.MethodPost, 1)
+				client := newFrameClient(t, counted(t, newFrameTransport(t, server)), defaultRetries)
+				_, err := client.CreateWebhook(t.Context(), validParams)
+				checkFaultyCreate(t, f, server, server.requests.Load(), err)
+			})
 		})
 	}
 }
@@ -286,38 +296,41 @@ func TestCreateWebhook_connectionRotation(t *testing.T) {
 		{"7 requests a connection, 4 streams", 120, 7, false, 4},
 	}
 	for _, test := range tests {
-		runInBubble(t, test.name, func(t *testing.T) {
-			var discarded, rotations atomic.Int64
-			server := &frameServer{
-				maxStreams: test.maxStreams,
-				begin: func(c *frameConn, _ *frameRequest) bool {
-					if c.ended {
-						discarded.Add(1)
-					}
-					return !c.ended
-				},
-			}
-			server.end = func(c *frameConn, r *frameRequest, response *httptest.ResponseRecorder) {
-				c.served++
-				if c.served >= test.each && !c.ended {
-					c.ended = true
-					if rotations.Add(1) == 1 {
-						c.pause() // with requests in flight
-					}
-					if test.announced {
-						c.goAway(1<<31-1, http2.ErrCodeNo)
-					}
-					c.goAway(c.last, http2.ErrCodeNo)
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var discarded, rotations atomic.Int64
+				server := &frameServer{
+					maxStreams: test.maxStreams,
+					begin: func(c *frameConn, _ *frameRequest) bool {
+						if c.ended {
+							discarded.Add(1)
+						}
+						return !c.ended
+					},
 				}
-				c.respond(r, response)
-			}
-			client := newFrameClient(t, newFrameTransport(t, server))
-			createAll(t, client, test.creates, func(url, _ string, err error) {
-				assert.NoError(t, err)
-				assert.Equal(t, 1, server.webhooks(url))
+				server.end = func(c *frameConn, r *frameRequest, response *httptest.ResponseRecorder) {
+					c.served++
+					if c.served >= test.each && !c.ended {
+						c.ended = true
+						if rotations.Add(1) == 1 {
+							c.pause() // with requests in flight
+						}
+						if test.announced {
+							c.goAway(1<<31-1, http2.ErrCodeNo)
+						}
+						c.goAway(c.last, http2.ErrCodeNo)
+					}
+					c.respond(r, response)
+				}
+				client := newFrameClient(t, newFrameTransport(t, server))
+				createAll(t, client, test.creates, func(url, _ string, err error) {
+					assert.NoError(t, err)
+					assert.Equal(t, 1, server.webhooks(url))
+				})
+				assert.GreaterOrEqual(t, server.conns.Load(), int64(test.creates/(test.each+16)))
+				assert.Positive(t, discarded.Load(), "requests in flight during a GOAWAY")
 			})
-			assert.GreaterOrEqual(t, server.conns.Load(), int64(test.creates/(test.each+16)))
-			assert.Positive(t, discarded.Load(), "requests in flight during a GOAWAY")
 		})
 	}
 }
@@ -344,20 +357,26 @@ func TestCreateWebhook_idempotencyKey(t *testing.T) {
 		{"Idempotency-Key without a value", "Idempotency-Key", []string{}}, // not sent by net/http
 	}
 	for _, h := range headers {
-		runInBubble(t, "HTTP/1/"+h.name, func(t *testing.T) {
-			server := new(webhookCounter)
-			transport := withHeader(h.header, h.values, newPipeTransport(t, server.losingCreates))
-			checkLostCreate(t, server, newFrameClient(t, transport, defaultRetries, facade.WithBaseURL("http://localhost")))
+		t.Run("HTTP/1/"+h.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := new(webhookCounter)
+				transport := withHeader(h.header, h.values, newPipeTransport(t, server.losingCreates))
+				checkLostCreate(t, server, newFrameClient(t, transport, defaultRetries, facade.WithBaseURL("http://localhost")))
+			})
 		})
 	}
 	for _, f := range frameFaults() {
 		if !f.processed {
 			continue
 		}
-		runInBubble(t, "HTTP/2/"+f.name, func(t *testing.T) {
-			server := newFaultServer(f, http.MethodPost, -1)
-			transport := withHeader("Idempotency-Key", []string{"1"}, newFrameTransport(t, server))
-			checkLostCreate(t, &server.webhookCounter, newFrameClient(t, transport, defaultRetries))
+		t.Run("HTTP/2/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := newFaultServer(f, http.MethodPost, -1)
+				transport := withHeader("Idempotency-Key", []string{"1"}, newFrameTransport(t, server))
+				checkLostCreate(t, &server.webhookCounter, newFrameClient(t, transport, defaultRetries))
+			})
 		})
 	}
 }

@@ -173,26 +173,29 @@ func TestWithTimeout(t *testing.T) {
 		"token request": func(r *http.Request) (*http.Response, error) { return nil, waitForContext(r) },
 	}
 	for _, test := range tests {
-		runInBubble(t, test.name, func(t *testing.T) {
-			for phase, transport := range phases {
-				opts := []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport, Timeout: test.client})}
-				if test.option != 0 {
-					opts = append(opts, facade.WithTimeout(test.option))
-				}
-				for range opts { // in both orders
-					opts[0], opts[len(opts)-1] = opts[len(opts)-1], opts[0]
-					start := time.Now()
-					all := opts
-					if phase == "token request" {
-						all = append(slices.Clone(opts), facade.WithTokenExchange())
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for phase, transport := range phases {
+					opts := []facade.Option{facade.WithHTTPClient(&http.Client{Transport: transport, Timeout: test.client})}
+					if test.option != 0 {
+						opts = append(opts, facade.WithTimeout(test.option))
 					}
-					err := getWebhook(t.Context(), newClientWith(t, nil, all...))
-					assert.Equal(t, test.want, time.Since(start), phase)
-					require.ErrorIs(t, err, context.DeadlineExceeded, phase)
-					require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, phase)
-					assert.Equal(t, phase == "body of a 404", errors.Is(err, facade.ErrNotFound), phase)
+					for range opts { // in both orders
+						opts[0], opts[len(opts)-1] = opts[len(opts)-1], opts[0]
+						start := time.Now()
+						all := opts
+						if phase == "token request" {
+							all = append(slices.Clone(opts), facade.WithTokenExchange())
+						}
+						err := getWebhook(t.Context(), newClientWith(t, nil, all...))
+						assert.Equal(t, test.want, time.Since(start), phase)
+						require.ErrorIs(t, err, context.DeadlineExceeded, phase)
+						require.NotErrorIs(t, err, facade.ErrUnexpectedResponse, phase)
+						assert.Equal(t, phase == "body of a 404", errors.Is(err, facade.ErrNotFound), phase)
+					}
 				}
-			}
+			})
 		})
 	}
 }

@@ -275,39 +275,42 @@ func TestWithTokenExchange_429(t *testing.T) {
 func TestWithTokenExchange_concurrent401(t *testing.T) {
 	t.Parallel()
 	for name, renewal := range map[string]bool{"without a renewal": false, "during a renewal": true} {
-		runInBubble(t, name, func(t *testing.T) {
-			const callers = 64
-			var isExpired atomic.Bool
-			service := &tokenService{reject: func(credential string) bool { return isExpired.Load() && rejectFirst(credential) }}
-			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/auth/refresh" {
-					<-time.After(2 * time.Second)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const callers = 64
+				var isExpired atomic.Bool
+				service := &tokenService{reject: func(credential string) bool { return isExpired.Load() && rejectFirst(credential) }}
+				client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/auth/refresh" {
+						<-time.After(2 * time.Second)
+					}
+					<-time.After(time.Second)
+					service.ServeHTTP(w, r)
+				}, facade.WithTokenExchange())
+				require.NoError(t, getWebhook(t.Context(), client))
+				if renewal {
+					<-time.After(time.Hour - 30*time.Second)
 				}
-				<-time.After(time.Second)
-				service.ServeHTTP(w, r)
-			}, facade.WithTokenExchange())
-			require.NoError(t, getWebhook(t.Context(), client))
-			if renewal {
-				<-time.After(time.Hour - 30*time.Second)
-			}
-			isExpired.Store(true)
-			start := time.Now()
-			var group sync.WaitGroup
-			for range callers {
-				group.Go(func() { assert.NoError(t, getWebhook(t.Context(), client)) })
-			}
-			group.Wait()
-			want := 5 * time.Second // the 401, the token request and the second attempt
-			if renewal {
-				want -= time.Second // the token request began with the first attempt
-			}
-			assert.Equal(t, want, time.Since(start))
-			assert.Equal(t, 2, service.count())
-			sent := make(map[string]int)
-			for _, credential := range service.credentials {
-				sent[credential]++
-			}
-			assert.Equal(t, map[string]int{"Bearer access1": 1 + callers, "Bearer access2": callers}, sent)
+				isExpired.Store(true)
+				start := time.Now()
+				var group sync.WaitGroup
+				for range callers {
+					group.Go(func() { assert.NoError(t, getWebhook(t.Context(), client)) })
+				}
+				group.Wait()
+				want := 5 * time.Second // the 401, the token request and the second attempt
+				if renewal {
+					want -= time.Second // the token request began with the first attempt
+				}
+				assert.Equal(t, want, time.Since(start))
+				assert.Equal(t, 2, service.count())
+				sent := make(map[string]int)
+				for _, credential := range service.credentials {
+					sent[credential]++
+				}
+				assert.Equal(t, map[string]int{"Bearer access1": 1 + callers, "Bearer access2": callers}, sent)
+			})
 		})
 	}
 }
