@@ -84,8 +84,6 @@ const (
 	createRequest = "POST /webhooks"
 )
 
-func deleteRequest(wh facade.Webhook) string { return "DELETE /webhooks/" + wh.ID }
-
 func isCreate(r *http.Request) bool { return r.Method == http.MethodPost }
 
 // newClock returns a clock that moves by step, or back, with each call.
@@ -187,6 +185,7 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 			[]error{facade.ErrWebhookLimitReached, facade.ErrForbidden},
 			three,
 		},
+		{"limit reached", []facadetest.Fault{{Match: isCreate, Status: 400, Body: limitReached}}, []error{facade.ErrWebhookLimitReached}, three},
 		{"refused", []facadetest.Fault{{Match: isCreate, Status: 403}}, []error{facade.ErrForbidden}, three[:2]},
 		{"first list refused", []facadetest.Fault{{Match: isList, Status: 403}}, []error{facade.ErrForbidden}, three[:1]},
 	}
@@ -211,19 +210,6 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 		require.NoError(t, err, "another call suffices")
 		assert.Len(t, account.server.Webhooks(), 1, test.name)
 	}
-}
-
-func TestEnsureWebhook_limitReached(t *testing.T) {
-	t.Parallel()
-	account := newAccount(t, paramsList{validParams}, facadetest.WithWebhookLimit(1))
-	_, created, err := account.client.EnsureWebhook(t.Context(), validParams)
-	require.NoError(t, err)
-	assert.False(t, created)
-	_, created, err = account.client.EnsureWebhook(t.Context(), newParams(hook, eventA))
-	require.ErrorIs(t, err, facade.ErrWebhookLimitReached)
-	assert.False(t, created)
-	assert.Equal(t, account.held, account.server.Webhooks())
-	assert.Equal(t, []string{listRequest, listRequest, createRequest, listRequest}, account.requests())
 }
 
 func TestEnsureWebhook_contextEnds(t *testing.T) {
@@ -390,7 +376,6 @@ func TestClient_createdOtherwise(t *testing.T) {
 		wh, created, err := client.EnsureWebhook(t.Context(), want)
 		assert.True(t, created, fields)
 		check(wh, err)
-
 		plan := &facade.Plan{Create: paramsList{want}}
 		if !isValid {
 			plan.Create = append(plan.Create, validParams) // remains

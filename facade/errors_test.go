@@ -242,10 +242,8 @@ func TestError_transport(t *testing.T) {
 	assert.Nil(t, e.Header)
 	assert.Nil(t, e.Body)
 	require.ErrorIs(t, getError(t, truncated(200)), io.ErrUnexpectedEOF)
-
 	long := errors.New(strings.Repeat("x", 10_000))
 	checkErrorText(t, getWebhook(t.Context(), newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, long }))))
-
 	client := newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodDelete {
 			return &http.Response{StatusCode: http.StatusNoContent}, nil // without a Body

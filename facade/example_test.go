@@ -144,7 +144,7 @@ func ExampleWithApplication() {
 func ExampleWithTimeout() {
 	server := facadetest.NewServer()
 	defer server.Close()
-	client := server.Client(facade.WithTimeout(20 * time.Millisecond))
+	client := server.Client(facade.WithTimeout(500 * time.Millisecond))
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -177,23 +178,6 @@ func TestCreateWebhook_fallback(t *testing.T) {
 	}
 }
 
-func TestCreateWebhook_fallbackSucceeds(t *testing.T) {
-	t.Parallel()
-	for _, refused := range refusedWays {
-		t.Run(refused.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				server := new(webhookCounter)
-				rt := fallback{ways: [2]http.RoundTripper{refused.open(t, server), newPipeTransport(t, server.ServeHTTP)}}
-				wh, err := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost")).CreateWebhook(t.Context(), validParams)
-				require.NoError(t, err)
-				assert.NotEmpty(t, wh.ID)
-				assert.Equal(t, 1, server.webhooks(validParams.URL))
-			})
-		})
-	}
-}
-
 // The response belongs to another connection than the failure.
 func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
 	t.Parallel()
@@ -302,5 +286,38 @@ func TestRaw_nestedCall(t *testing.T) {
 				assert.Equal(t, 1, server.webhooks(validParams.URL), test)
 			})
 		}
+	}
+}
+
+// A transport sends a request of its own over HTTP/2, with the context of the request.
+func TestClient_transportSendsAnotherRequest(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound} {
+		server := httptest.NewUnstartedServer(respond(status, "{}"))
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		transport := server.Client().Transport
+		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			other, err := http.NewRequestWithContext(r.Context(), http.MethodGet, server.URL+"/token", nil)
+			if err != nil {
+				return nil, err
+			}
+			resp, err := transport.RoundTrip(other)
+			if err != nil {
+				return nil, err
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			return transport.RoundTrip(r)
+		})}
+		client, err := facade.NewClient(testKey, withoutRetries, facade.WithBaseURL(server.URL), facade.WithHTTPClient(hc))
+		require.NoError(t, err)
+		_, err = client.CreateWebhook(t.Context(), validParams)
+		assert.Equal(t, status, asError(t, err).StatusCode)
+		require.NotErrorIs(t, err, facade.ErrUnconfirmed)
+		err = client.DeleteWebhook(t.Context(), "w")
+		require.Error(t, err)
+		assert.Equal(t, status == http.StatusNotFound, errors.Is(err, facade.ErrNotFound))
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
@@ -420,4 +421,10 @@ func listJSON(page, size, total int) string {
 		items = append(items, webhookJSON(i))
 	}
 	return pageJSON(strings.Join(items, ","), page, size, (total+size-1)/size, total)
+}
+
+// TestMain fails if a test leaks a goroutine.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http logs bytes after the end of a body
+	goleak.VerifyTestMain(m)
 }

@@ -73,14 +73,12 @@ func newNginx(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))
-
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", filepath.Join(dir, "service"))
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(filepath.Join(dir, "service"), 0o777))
 	service := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}}
 	service.Start()
 	t.Cleanup(service.Close)
-
 	certificate, _ := testCertificate()
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	require.NoError(t, err)
@@ -102,7 +100,6 @@ func newNginx(t *testing.T, handler http.HandlerFunc) *http.Transport {
 			t.Logf("nginx: %s", &stderr)
 		}
 	})
-
 	transport := &http.Transport{
 		TLSClientConfig: clientTLS(), ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -10,11 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/internal/contract"
 )
 
 func TestClient_invalidSuccess(t *testing.T) {
@@ -165,10 +168,8 @@ func TestClient_bodyLimits(t *testing.T) {
 func TestClient_defaultBodyLimits(t *testing.T) {
 	t.Parallel()
 	const limit, errorLimit = 10 << 20, 64 << 10
-	require.NoError(t, getWebhook(t.Context(), newClientWith(t, respondSize(200, webhookJSON(1), limit))))
 	err := getWebhook(t.Context(), newClientWith(t, respondSize(200, webhookJSON(1), limit+1)))
 	require.ErrorContains(t, err, "body larger than 10485760 bytes")
-
 	e := asError(t, getWebhook(t.Context(), newClientWith(t, respondSize(404, `{"title":"No."}`, errorLimit))))
 	assert.Equal(t, "No.", e.Title)
 	assert.Len(t, e.Body, errorLimit)
@@ -266,11 +267,146 @@ func TestClient_redactsCredentials(t *testing.T) {
 	}
 }
 
-// A short key may be a word of a response.
-func TestClient_redactsNoShortKey(t *testing.T) {
+func TestEventTypes(t *testing.T) {
 	t.Parallel()
-	body := `{"type":"https://docs.api.video/reference/authentication-invalid-api-key"}`
-	client, err := facade.NewClient("key", facade.WithHTTPClient(&http.Client{Transport: inMemory(respond(401, body))}))
+	var documented []facade.EventType
+	for _, name := range contract.Load(t).Components.Schemas["EventType"].Value.Enum {
+		documented = append(documented, facade.EventType(fmt.Sprint(name)))
+	}
+	assert.Equal(t, documented, facade.EventTypes())
+}
+
+func TestWebhook_lenientFields(t *testing.T) {
+	t.Parallel()
+	date := time.Date(2021, 1, 29, 15, 46, 25, 217_000_000, time.UTC)
+	tests := []struct {
+		fields string
+		want   facade.Webhook
+	}{
+		{`"createdAt":"2021-01-29T16:46:25.217+01:00"`, facade.Webhook{CreatedAt: date}},
+		{`"createdAt":"2021-01-29T15:46:25.217Z"`, facade.Webhook{CreatedAt: date}},
+		{`"createdAt":"2021-01-29T15:46:25+00:00"`, facade.Webhook{CreatedAt: date.Truncate(time.Second)}},
+		{`"createdAt":"2024-08-08T14:12:18+0000"`, facade.Webhook{}},
+		{`"createdAt":"2024-08-08 14:12:18"`, facade.Webhook{}},
+		{`"createdAt":"2024-08-151T10:18:47+00:00"`, facade.Webhook{}},
+		{`"createdAt":"2024-08-08T14:12:18+24:00"`, facade.Webhook{}},
+		{`"createdAt":""`, facade.Webhook{}},
+		{`"createdAt":1723126338`, facade.Webhook{}},
+		{`"createdAt":{"date":"2024-08-08"}`, facade.Webhook{}},
+		{`"createdAt":null,"url":null,"events":null,"signatureSecret":null`, facade.Webhook{}},
+		{`"createdAt":true,"url":7,"events":"all","signatureSecret":[]`, facade.Webhook{}},
+		{`"events":["video.invented.tomorrow"],"paused":{"since":[1]}`, facade.Webhook{Events: []facade.EventType{"video.invented.tomorrow"}}},
+		{`"createdAt":"x","url":"https://hooks.example.com","signatureSecret":"s"`, facade.Webhook{URL: "https://hooks.example.com", SignatureSecret: facade.NewSecret("s")}},
+	}
+	for _, test := range tests {
+		webhook := " \n" + `{"webhookId":"webhook_1",` + test.fields + "}\r\n"
+		client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && r.URL.Path == "/webhooks" {
+				respond(http.StatusOK, pageJSON(webhook, 1, 25, 1, 1))(w, r)
+				return
+			}
+			respond(http.StatusCreated, webhook)(w, r)
+		})
+		check := func(got *facade.Webhook, err error) {
+			t.Helper()
+			require.NoError(t, err, test.fields)
+			assert.True(t, test.want.CreatedAt.Equal(got.CreatedAt), test.fields)
+			want, other := test.want, *got
+			want.ID, want.CreatedAt, other.CreatedAt = "webhook_1", time.Time{}, time.Time{}
+			assert.Equal(t, want, other, test.fields)
+		}
+		check(client.CreateWebhook(t.Context(), validParams))
+		check(client.GetWebhook(t.Context(), "webhook_1"))
+		all, err := facade.Collect(client.Webhooks(t.Context(), facade.ListOptions{}))
+		require.Len(t, all, 1)
+		check(all[0], err)
+	}
+}
+
+func TestWebhook_JSON(t *testing.T) {
+	t.Parallel()
+	wh := facade.Webhook{
+		ID: "webhook_1", URL: "https://hooks.example.com", Events: []facade.EventType{facade.EventVideoSourceRecorded},
+		CreatedAt: time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC), SignatureSecret: facade.NewSecret("sig_sec_1"),
+	}
+	encoded, err := json.Marshal(wh)
 	require.NoError(t, err)
-	assert.Equal(t, body, string(asError(t, getWebhook(t.Context(), client)).Body))
+	assert.JSONEq(t, `{"webhookId":"webhook_1","url":"https://hooks.example.com","events":["video.source.recorded"],`+
+		`"createdAt":"2024-08-08T14:12:18Z","signatureSecret":"[REDACTED]"}`, string(encoded))
+}
+
+// rateLimit returns headers. An empty value means that the header is absent.
+func rateLimit(limit, remaining, reset string) []string {
+	var headers []string
+	for name, value := range map[string]string{"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, serviceHeader: reset} {
+		if value != "" {
+			headers = append(headers, name, value)
+		}
+	}
+	return headers
+}
+
+func TestClient_RateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var headers []string
+		status := http.StatusOK
+		client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+			<-time.After(3 * time.Second) // counts for Reset
+			respondWith(status, webhookJSON(1), headers...)(w, r)
+		})
+		call := func(code int, h []string) (facade.RateLimit, error) {
+			status, headers = code, h
+			err := getWebhook(t.Context(), client)
+			rl, ok := client.RateLimit()
+			assert.Equal(t, rl != facade.RateLimit{}, ok)
+			return rl, err
+		}
+		got, err := call(200, nil)
+		require.NoError(t, err)
+		assert.Zero(t, got, "no response has it")
+		got, err = call(200, rateLimit("100", "99", "60"))
+		require.NoError(t, err)
+		want := facade.RateLimit{Limit: 100, Remaining: 99, Reset: time.Now().Add(time.Minute)}
+		assert.Equal(t, want, got)
+		for _, invalid := range [][]string{
+			nil,
+			rateLimit("many", "some", "soon"),
+			rateLimit("many", "1", "1"),
+			rateLimit("100", "some", "1"),
+			rateLimit("-100", "-1", "-1"),
+			rateLimit("+100", "+1", "+1"),
+			rateLimit("100.0", "1.0", "1.0"),
+			rateLimit("2147483648", "1", "1"),
+			rateLimit("100, 100;w=60", "1", "1"),
+			rateLimit("١٠٠", "١", "١"),
+			rateLimit("", "1", "1"),
+			rateLimit("100", "", "1"),
+			{"X-RateLimit-Limit", "", "X-RateLimit-Remaining", "", serviceHeader, ""},
+		} {
+			got, err := call(200, invalid)
+			require.NoError(t, err, invalid)
+			assert.Equal(t, want, got, "%q: the latest known one", invalid)
+		}
+		for _, reset := range []string{"", "soon", "-1"} {
+			got, _ := call(200, rateLimit("100", "98", reset))
+			assert.Equal(t, facade.RateLimit{Limit: 100, Remaining: 98}, got, reset)
+		}
+		got, _ = call(200, append(rateLimit("100", "97", ""), retryAfter, "60"))
+		assert.Equal(t, facade.RateLimit{Limit: 100, Remaining: 97}, got)
+		got, err = call(429, rateLimit("40", "0", "0"))
+		want = facade.RateLimit{Limit: 40, Reset: time.Now()}
+		assert.Equal(t, want, got)
+		assert.Equal(t, want, asError(t, err).RateLimit)
+		for _, code := range []int{302, 404, 503} {
+			got, err = call(code, rateLimit("40", "", ""))
+			assert.Equal(t, want, got)
+			assert.Zero(t, asError(t, err).RateLimit, "of its own response")
+		}
+		headers, status = rateLimit("500", "7", ""), 200
+		_, err = client.Raw().GetWebhookWithResponse(t.Context(), "w")
+		require.NoError(t, err)
+		got, _ = client.RateLimit()
+		assert.Equal(t, facade.RateLimit{Limit: 500, Remaining: 7}, got, "of the generated client")
+	})
 }

@@ -188,7 +188,6 @@ func TestSecret_MarshalText(t *testing.T) {
 	encoded, err = xml.Marshal(doc)
 	require.NoError(t, err)
 	assert.Equal(t, `<document attr="[REDACTED]"><marked>[REDACTED]</marked><pointer>[REDACTED]</pointer><zero></zero></document>`, string(encoded))
-
 	var out bytes.Buffer
 	require.Error(t, gob.NewEncoder(&out).Encode(doc))
 	require.NoError(t, template.Must(template.New("").Parse(`{{.}} {{.Marked}} {{printf "%x" .Marked}}`)).Execute(&out, doc))
@@ -205,7 +204,6 @@ func TestSecret_UnmarshalText(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"secret":"sig_sec_1","empty":""}`), &config))
 	assert.Equal(t, "sig_sec_1", config.Secret.Reveal())
 	assert.True(t, config.Empty.IsZero())
-
 	stored, err := json.Marshal(facade.Webhook{SignatureSecret: config.Secret})
 	require.NoError(t, err)
 	err = json.Unmarshal(stored, new(facade.Webhook))
@@ -334,11 +332,62 @@ func TestClient_printsNoSecrets(t *testing.T) {
 	for name, v := range values {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assertNoLeak(t, name, printed(v), markedSecret, testKey, strings.TrimPrefix(basicKey, "Basic "))
-			for _, text := range printed(v) {
+			texts := printed(v)
+			assertNoLeak(t, name, texts, markedSecret, testKey, strings.TrimPrefix(basicKey, "Basic "))
+			for _, text := range texts {
 				assert.NotContains(t, text, "access1")
 				assert.NotContains(t, text, "refresh1")
 			}
 		})
+	}
+}
+
+// A credential at the place where a text is truncated is redacted as a whole.
+func TestError_credentialAtTruncation(t *testing.T) {
+	t.Parallel()
+	const maxErrorBody = 64 << 10
+	for n := range len(testKey) + 1 { // bytes of the key before the limit
+		location := "https://h/" + strings.Repeat("x", 200-len("https://h/")-n) + testKey
+		body := strings.Repeat("x", maxErrorBody-n) + testKey + "x"
+		for name, handler := range map[string]http.HandlerFunc{
+			"Location": respondWith(http.StatusFound, "", "Location", location),
+			"body":     respond(http.StatusNotFound, body),
+			"type":     respondWith(http.StatusOK, "<html>", "Content-Type", strings.Repeat("x", 200-n)+testKey),
+		} {
+			e := getError(t, handler)
+			for _, text := range []string{e.Error(), string(e.Body)} {
+				assert.NotContains(t, text, testKey[:8], "%s, %d", name, n)
+			}
+			assert.LessOrEqual(t, len(e.Body), maxErrorBody)
+		}
+	}
+}
+
+// Two masked secrets and one of the texts do not reveal the other text.
+func TestSecret_maskOfEachText(t *testing.T) {
+	t.Parallel()
+	masked := func(text string) string {
+		return reflect.ValueOf(facade.NewSecret(text)).Field(0).String()
+	}
+	xor := func(a, b string) string {
+		c := make([]byte, len(a))
+		for i := range c {
+			c[i] = a[i] ^ b[i]
+		}
+		return string(c)
+	}
+	unhex := func(s string) string {
+		b, err := hex.DecodeString(s)
+		require.NoError(t, err)
+		return string(b)
+	}
+	const a, b = "sig_sec_0000000000000000000000", "sig_sec_abcdefghijklmnopqrstuv"
+	assert.Equal(t, masked(a), masked(string([]byte(a))))
+	x, y := unhex(masked(a)), unhex(masked(b))
+	require.Len(t, y, len(x))
+	texts := xor(a, b)
+	masks := xor(x[len(x)-len(a):], y[len(y)-len(b):])
+	for i := range texts[:len(texts)-4] {
+		assert.NotEqual(t, texts[i:i+4], masks[i:i+4])
 	}
 }

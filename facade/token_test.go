@@ -93,7 +93,6 @@ func TestWithTokenExchange(t *testing.T) {
 	for _, r := range requests[1:] {
 		assert.True(t, strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "))
 	}
-
 	client, err = facade.NewClient(testKey, facade.WithBaseURL(server.URL), facade.WithTokenExchange(), transport)
 	require.NoError(t, err)
 	err = createWebhook(t.Context(), client)
@@ -251,31 +250,6 @@ func TestWithTokenExchange_401AndRetries(t *testing.T) {
 	}
 }
 
-// A redirect of a token request would send the key to another server.
-func TestWithTokenExchange_redirect(t *testing.T) {
-	t.Parallel()
-	for _, path := range []string{"/auth/api-key", "/auth/refresh"} {
-		for _, status := range []int{301, 302, 303, 307, 308} {
-			service := &tokenService{reject: rejectFirst}
-			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-				assert.Equal(t, "localhost", r.URL.Host)
-				if r.URL.Path == path {
-					http.Redirect(w, r, "https://elsewhere.example"+path, status)
-					return
-				}
-				service.ServeHTTP(w, r)
-			}, facade.WithTokenExchange())
-			err := getWebhook(t.Context(), client)
-			if path == "/auth/refresh" {
-				require.NoError(t, err, "the key replaces the refresh token")
-				continue
-			}
-			require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
-			assert.Equal(t, status, asError(t, err).StatusCode)
-		}
-	}
-}
-
 func TestWithTokenExchange_429(t *testing.T) {
 	t.Parallel()
 	for _, busy := range []string{"/auth/api-key", "/auth/refresh"} {
@@ -339,27 +313,6 @@ func TestWithTokenExchange_concurrent401(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestWithTokenExchange_failedRenewal(t *testing.T) {
-	t.Parallel()
-	service := &tokenService{
-		reject: rejectFirst,
-		exchange: func(n int) (int, string) {
-			if n == 2 || n == 3 {
-				return http.StatusServiceUnavailable, ""
-			}
-			return 0, ""
-		},
-	}
-	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
-	err := createWebhook(t.Context(), client)
-	require.ErrorIs(t, err, facade.ErrServer)
-	require.NotErrorIs(t, err, facade.ErrUnconfirmed)
-	assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
-	require.NoError(t, createWebhook(t.Context(), client))
-	assert.Equal(t, []string{keyExchange, `refresh {"refreshToken":"refresh1"}`, keyExchange, keyExchange}, service.exchanges)
-	assert.Equal(t, []string{"Bearer access1", "Bearer access4"}, service.credentials)
 }
 
 // All calls that wait for a token fail with the same token request.

@@ -55,7 +55,6 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		{"http://[::1%25lo]/x", "has a loopback host"},
 		{"http://0.0.0.0/x", "has a loopback host"},
 		{"https://user:hunter2@localhost/x", `"https://user:xxxxx@localhost/x"`},
-
 		{"https://hooks.example.com", ""},
 		{"http://hooks.example.com:8080/a%20b?c=d&e=%2F#f", ""},
 		{"https://hooks.example.com./a", ""},

@@ -137,9 +137,7 @@ func TestDeliver_subscribedWebhooks(t *testing.T) {
 	second := subscribe(t, server, two.URL+"/path?query=1", recorded)
 	duplicate := subscribe(t, server, one.URL, recorded)
 	require.NoError(t, server.Client().DeleteWebhook(t.Context(), deleted.ID))
-
 	got := server.Deliver(t.Context(), notification.VideoSourceRecorded{VideoID: "vi1"})
-
 	require.Len(t, got, 3)
 	ids := []string{got[0].WebhookID, got[1].WebhookID, got[2].WebhookID}
 	assert.Equal(t, []string{first.ID, second.ID, duplicate.ID}, ids, "oldest first")
@@ -151,7 +149,6 @@ func TestDeliver_subscribedWebhooks(t *testing.T) {
 	assert.Equal(t, one.bodies()[0], two.bodies()[0])
 	assert.Empty(t, none.requests())
 	assert.Empty(t, gone.requests())
-
 	assert.Empty(t, server.Deliver(t.Context(), &notification.LiveStreamBroadcastEnded{}), "no webhook is subscribed")
 }
 
@@ -185,13 +182,11 @@ func TestDeliver_matchesContract(t *testing.T) {
 		all = append(all, facade.EventType(event))
 	}
 	subscribe(t, server, hook.URL, all...)
-
 	for _, event := range newEvents() {
 		deliveries := server.Deliver(t.Context(), event)
 		require.Len(t, deliveries, 1, "%T", event)
 		assert.True(t, deliveries[0].OK(), "%+v", deliveries)
 	}
-
 	assert.ElementsMatch(t, all, got)
 }
 
@@ -204,12 +199,10 @@ func TestDeliver_setsTypeAndTime(t *testing.T) {
 	subscribe(t, server, hook.URL, "video.new")
 	empty := &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}
 	odd := notification.LiveStreamBroadcastEnded{Type: "video.new", LiveStreamID: "<&>"}
-
 	server.Deliver(t.Context(), empty)
 	clock.add(time.Second + time.Microsecond)
 	server.Deliver(t.Context(), odd)
 	server.Deliver(t.Context(), &summary)
-
 	assert.Equal(t, []string{
 		`{"type":"video.summary.generated","emittedAt":"2024-08-08T14:12:18.125Z","videoId":"vi1","summaryId":"summary1"}`,
 		`{"type":"video.new","emittedAt":"2024-08-08T14:12:19.125Z","liveStreamId":"\u003c\u0026\u003e"}`,
@@ -234,7 +227,6 @@ func TestDeliver_zeroEmittedAt(t *testing.T) {
 		}
 		return all
 	}
-
 	for range 3 {
 		server.Deliver(t.Context(), event)
 	}
@@ -242,10 +234,8 @@ func TestDeliver_zeroEmittedAt(t *testing.T) {
 	server.Deliver(t.Context(), event)
 	clock.add(-time.Hour)
 	server.Deliver(t.Context(), event)
-
 	clock.add(time.Hour - time.Second)
 	server.Deliver(t.Context(), event)
-
 	assert.Equal(t, []string{
 		"14:12:18.125Z", "14:12:18.125000001Z", "14:12:18.125000002Z", "14:12:19.125Z", "13:12:19.125000003Z", "14:12:18.125000004Z",
 	}, times())
@@ -258,7 +248,6 @@ func TestDeliver_typeAsDecoded(t *testing.T) {
 	hook := newHook(t)
 	subscribe(t, server, hook.URL)
 	const subscribed, unknown = `"video.summary.generated"`, `"video.new"`
-
 	for _, body := range []string{
 		`{"Type":` + subscribed + `}`,
 		`{"type":` + unknown + `,"TYPE":` + subscribed + `}`,
@@ -271,27 +260,6 @@ func TestDeliver_typeAsDecoded(t *testing.T) {
 	})
 }
 
-func TestDeliver_equalEmittedAt(t *testing.T) {
-	t.Parallel()
-	server, _ := start(t)
-	hook := newHook(t)
-	subscribe(t, server, hook.URL)
-
-	server.Deliver(t.Context(), &summary)
-	server.Deliver(t.Context(), &summary)
-
-	assert.Equal(t, []string{summaryBody, summaryBody}, hook.bodies())
-}
-
-func TestDeliver_unknownEvent(t *testing.T) {
-	t.Parallel()
-	server, _ := start(t)
-
-	assert.PanicsWithValue(t, `facadetest: unknown event "video.new"; WithUnknownEvents allows it`, func() {
-		server.Deliver(t.Context(), []byte(`{"type":"video.new"}`))
-	})
-}
-
 func TestWithDeliveryClient(t *testing.T) {
 	t.Parallel()
 	accepting := newHook(t)
@@ -299,7 +267,6 @@ func TestWithDeliveryClient(t *testing.T) {
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the rejected certificate
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-
 	server, _ := start(t, facadetest.WithDeliveryClient(secure.Client()))
 	webhook := subscribe(t, server, secure.URL)
 	for range 2 {
@@ -308,7 +275,6 @@ func TestWithDeliveryClient(t *testing.T) {
 	}
 	assert.Equal(t, []string{summaryBody, summaryBody}, accepting.bodies())
 	assert.Equal(t, "close", accepting.requests()[0].header.Get("Connection"), "each attempt has its own connection")
-
 	other, _ := start(t, withoutInterval)
 	subscribe(t, other, secure.URL)
 	var unknown x509.UnknownAuthorityError
@@ -333,9 +299,7 @@ func TestWithDeliveryClient_otherFields(t *testing.T) {
 			server, _ := start(t, withoutInterval, facadetest.WithDeliveryClient(client))
 			hook := newHook(t, http.StatusFound)
 			webhook := subscribe(t, server, hook.URL)
-
 			got := server.Deliver(t.Context(), &summary)
-
 			assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusFound, http.StatusAccepted)}, got)
 		})
 	}
@@ -351,12 +315,10 @@ func TestDeliver_bytesUnchanged(t *testing.T) {
 		"\n{ \"videoId\" : \"\xff\", \"type\":\"video.new\",\"emittedAt\":7}\r\n",
 		`{"type":"video.new"} and more`,
 	}
-
 	for _, body := range bodies {
 		assert.Len(t, server.Deliver(t.Context(), []byte(body)), 1)
 		assert.Len(t, server.Deliver(t.Context(), json.RawMessage(body)), 1)
 	}
-
 	assert.Equal(t, []string{bodies[0], bodies[0], bodies[1], bodies[1], bodies[2], bodies[2]}, hook.bodies())
 }
 
@@ -382,9 +344,7 @@ func TestDeliver_retries(t *testing.T) {
 			server, _ := start(t, facadetest.WithDeliveryRetries(test.retries, 0))
 			hook := newHook(t, test.responses...)
 			webhook := subscribe(t, server, hook.URL)
-
 			got := server.Deliver(t.Context(), summary)
-
 			assert.Equal(t, []facadetest.Delivery{delivery(webhook, test.want...)}, got)
 			assert.Equal(t, test.delivered, got[0].OK())
 			requests := hook.requests()
@@ -399,32 +359,26 @@ func TestDeliver_retries(t *testing.T) {
 
 // The server and the hook are created outside the bubble, because their sockets
 // would keep the time from passing.
-func TestDeliver_defaultInterval(t *testing.T) {
-	t.Parallel()
-	server, _ := start(t)
-	hook := newHook(t, 500, 500, 500, 500)
-	webhook := subscribe(t, server, hook.URL)
-
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		got := server.Deliver(t.Context(), summary)
-		assert.Equal(t, 9*time.Second, time.Since(begin), "three waits of three seconds")
-		assert.Equal(t, []facadetest.Delivery{delivery(webhook, 500, 500, 500, 500)}, got)
-	})
-}
-
 func TestDeliver_interval(t *testing.T) {
 	t.Parallel()
-	server, _ := start(t, facadetest.WithDeliveryRetries(2, time.Minute))
-	hook := newHook(t, 500, 500)
-	subscribe(t, server, hook.URL)
-
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		got := server.Deliver(t.Context(), summary)
-		assert.Equal(t, 2*time.Minute, time.Since(begin))
-		assert.True(t, got[0].OK())
-	})
+	for name, test := range map[string]struct {
+		opts []facadetest.Option
+		want time.Duration
+		took int // attempts
+	}{
+		"default":      {nil, 9 * time.Second, 4},
+		"two, minutes": {[]facadetest.Option{facadetest.WithDeliveryRetries(2, time.Minute)}, 2 * time.Minute, 3},
+	} {
+		server, _ := start(t, test.opts...)
+		hook := newHook(t, 500, 500, 500, 500)
+		webhook := subscribe(t, server, hook.URL)
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			got := server.Deliver(t.Context(), summary)
+			assert.Equal(t, test.want, time.Since(begin), name)
+			assert.Equal(t, []facadetest.Delivery{delivery(webhook, []int{500, 500, 500, 500}[:test.took]...)}, got)
+		})
+	}
 }
 
 func TestDeliver_canceledContext(t *testing.T) {
@@ -432,7 +386,6 @@ func TestDeliver_canceledContext(t *testing.T) {
 	server, _ := start(t)
 	hook := newHook(t, 500, 500)
 	webhook := subscribe(t, server, hook.URL)
-
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
@@ -442,7 +395,6 @@ func TestDeliver_canceledContext(t *testing.T) {
 		assert.Equal(t, []facadetest.Delivery{delivery(webhook, 500, 500)}, got)
 		assert.False(t, got[0].OK())
 	})
-
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got := server.Deliver(ctx, summary)
@@ -461,9 +413,7 @@ func TestDeliver_connectionError(t *testing.T) {
 	t.Cleanup(reset.Close)
 	subscribe(t, server, closed.URL)
 	subscribe(t, server, reset.URL)
-
 	got := server.Deliver(t.Context(), summary)
-
 	require.Len(t, got, 2)
 	for _, d := range got {
 		assert.False(t, d.OK())
@@ -486,9 +436,7 @@ func TestDeliver_timeout(t *testing.T) {
 	}))
 	t.Cleanup(silent.Close)
 	subscribe(t, server, silent.URL)
-
 	got := server.Deliver(t.Context(), summary)
-
 	require.Len(t, got, 1)
 	assert.Len(t, got[0].Attempts, 2)
 	for _, a := range got[0].Attempts {
@@ -509,9 +457,7 @@ func TestDeliver_slowResponseBody(t *testing.T) {
 	}))
 	t.Cleanup(slow.Close)
 	subscribe(t, server, slow.URL)
-
 	got := server.Deliver(t.Context(), summary)
-
 	require.Len(t, got, 1)
 	assert.True(t, got[0].OK(), "the status arrived in time")
 }
@@ -529,9 +475,7 @@ func TestDeliver_infiniteResponseBody(t *testing.T) {
 	}))
 	t.Cleanup(endless.Close)
 	webhook := subscribe(t, server, endless.URL)
-
 	got := server.Deliver(t.Context(), summary)
-
 	assert.Equal(t, []facadetest.Delivery{delivery(webhook, http.StatusOK)}, got)
 	assert.True(t, <-aborted, "the body was read completely")
 }
@@ -551,7 +495,6 @@ func TestDeliver_webhooksInParallel(t *testing.T) {
 	for range hooks {
 		subscribe(t, server, barrier.URL)
 	}
-
 	for _, d := range server.Deliver(t.Context(), summary) {
 		assert.True(t, d.OK())
 	}
@@ -570,19 +513,16 @@ func TestClose_abortsDeliveries(t *testing.T) {
 	failing := newHook(t, 500)
 	subscribe(t, server, silent.URL)
 	second := subscribe(t, server, failing.URL)
-
 	delivered := make(chan []facadetest.Delivery)
 	go func() { delivered <- server.Deliver(t.Context(), summary) }()
 	<-arrived
 	require.Eventually(t, func() bool { return len(failing.requests()) == 1 }, 10*time.Second, time.Millisecond)
 	requireClose(t, server)
-
 	got := <-delivered
 	require.Len(t, got[0].Attempts, 1)
 	require.ErrorIs(t, got[0].Attempts[0].Err, context.Canceled)
 	assert.Len(t, got[1].Attempts, 1)
 	assert.Equal(t, second.ID, got[1].WebhookID)
-
 	for _, d := range server.Deliver(t.Context(), summary) {
 		require.Len(t, d.Attempts, 1)
 		require.ErrorIs(t, d.Attempts[0].Err, context.Canceled, "a closed server does not deliver")
@@ -597,9 +537,7 @@ func TestDelivery_formatWithoutSecret(t *testing.T) {
 	closed.Close()
 	subscribe(t, server, accepting.URL)
 	subscribe(t, server, closed.URL)
-
 	got := server.Deliver(t.Context(), summary)
-
 	for _, format := range []string{"%v", "%+v", "%#v", "%q"} {
 		printed := fmt.Sprintf(format, got)
 		for _, w := range server.Webhooks() {
@@ -607,35 +545,6 @@ func TestDelivery_formatWithoutSecret(t *testing.T) {
 		}
 	}
 	assert.Contains(t, fmt.Sprintf("%+v", got[0]), "Attempts:[{Status:202 Err:<nil>}]")
-}
-
-func TestDeliver_concurrent(t *testing.T) {
-	t.Parallel()
-	const callers = 20
-	server, _ := start(t, withoutInterval, facadetest.WithUnknownEvents(), facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
-	hook := newHook(t, 500, 500, 500)
-	client := server.Client()
-	subscribe(t, server, hook.URL)
-
-	var group sync.WaitGroup
-	for range callers {
-		group.Go(func() {
-			w, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: hook.URL, Events: []facade.EventType{"video.new"}})
-			if !assert.NoError(t, err) {
-				return
-			}
-			for _, d := range server.Deliver(t.Context(), summary) {
-				assert.True(t, d.OK())
-			}
-			assert.NotEmpty(t, server.Deliver(t.Context(), []byte(`{"type":"video.new"}`)))
-			assert.NoError(t, client.DeleteWebhook(t.Context(), w.ID))
-		})
-	}
-	group.Wait()
-
-	bodies := hook.bodies()
-	assert.GreaterOrEqual(t, len(bodies), 2*callers+3)
-	assert.Empty(t, server.Deliver(t.Context(), []byte(`{"type":"video.new"}`)))
 }
 
 func TestDeliver_invalidEvent(t *testing.T) {
@@ -674,7 +583,6 @@ func TestDeliver_invalidYear(t *testing.T) {
 		assert.True(t, strings.HasPrefix(reason, "facadetest: json: "), reason)
 		assert.Contains(t, reason, "year outside of range")
 	}()
-
 	server.Deliver(t.Context(), notification.VideoSummaryGenerated{EmittedAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)})
 }
 

@@ -22,7 +22,6 @@ func TestNewNotificationRequest_matchesContract(t *testing.T) {
 	t.Parallel()
 	for _, event := range newEvents() {
 		r := facadetest.NewNotificationRequest(t.Context(), "/hook?a=b", "webhook_1", facade.NewSecret("sig_sec_1"), event)
-
 		body, err := io.ReadAll(r.Body)
 		require.NoError(t, err)
 		contract.Notification(t, r, body)
@@ -46,13 +45,11 @@ func TestNewNotificationRequest_handler(t *testing.T) {
 		handler.ServeHTTP(rec, facadetest.NewNotificationRequest(t.Context(), "https://hooks.example.com/a", "webhook_1", secret, event))
 		return rec.Code
 	}
-
 	begin := time.Now().Truncate(time.Millisecond)
 	assert.Less(t, serve(secret, notification.VideoSummaryGenerated{VideoID: "vi1"}), 300)
 	assert.Less(t, serve(secret, []byte(`{"type":"video.new"}`)), 300)
 	assert.GreaterOrEqual(t, serve(facade.NewSecret("sig_sec_2"), &summary), 400, "forged")
 	assert.GreaterOrEqual(t, serve(secret, []byte("no JSON")), 400, "not JSON")
-
 	require.Len(t, got, 2)
 	assert.Equal(t, facade.EventVideoSummaryGenerated, got[0].Type)
 	assert.Equal(t, "webhook_1", got[0].WebhookID)
@@ -81,9 +78,7 @@ func TestNewNotificationRequest_zeroEmittedAtTwice(t *testing.T) {
 func TestNewNotificationRequest_publishedVector(t *testing.T) {
 	t.Parallel()
 	const body = `{"type":"video.encoding.quality.completed","emittedAt":"2021-01-29T15:46:25.217Z","videoId":"vi0000000000000000000000","liveStreamId":"li0000000000000000000000","encoding":"hls","quality":"720p"}`
-
 	r := facadetest.NewNotificationRequest(t.Context(), "/", "webhook_1", facade.NewSecret("sig_sec_0000000000000000000000"), []byte(body))
-
 	assert.Equal(t, http.Header{
 		"Content-Type":          {"application/json"},
 		"X-Api-Video-Webhookid": {"webhook_1"},
@@ -93,7 +88,6 @@ func TestNewNotificationRequest_publishedVector(t *testing.T) {
 
 func TestNewNotificationRequest_invalidEvent(t *testing.T) {
 	t.Parallel()
-
 	assert.PanicsWithValue(t, "facadetest: int is not an event type", func() {
 		facadetest.NewNotificationRequest(t.Context(), "/", "webhook_1", facade.Secret{}, 7)
 	})

@@ -46,6 +46,8 @@ type requestLog struct {
 	mu      sync.Mutex
 	entries []*requestEntry // oldest first
 	bodies  int             // bytes of all bodies
+
+	maxRequests, maxBodies int
 }
 
 // A requestEntry is completed while its request is in flight.
@@ -65,7 +67,7 @@ func (l *requestLog) add(r *http.Request) *requestEntry {
 	}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.entries) == maxRequests {
+	if len(l.entries) == l.maxRequests {
 		l.removeOldest()
 	}
 	l.entries = append(l.entries, e)
@@ -100,7 +102,7 @@ func (e *requestEntry) setBody(body []byte) {
 	}
 	e.request.Body = body
 	l.bodies += len(body)
-	for l.bodies > maxBodies {
+	for l.bodies > l.maxBodies {
 		l.removeOldest()
 	}
 }

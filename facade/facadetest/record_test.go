@@ -21,13 +21,11 @@ func TestRequests_order(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithUnknownEvents())
 	server.Inject(facadetest.Fault{Status: http.StatusBadGateway, Match: func(r *http.Request) bool { return r.Method == http.MethodDelete }})
-
 	call.do(http.MethodPost, "/webhooks", someWebhook, "X-Test", "1")
 	call.responsesOnly().do(http.MethodGet, "/webhooks/a%2Fb", "", "Authorization", "")
 	call.do(http.MethodDelete, "/webhooks/a", "")
 	call.do(http.MethodGet, "/webhooks?pageSize=5&events=video.new", "")
 	call.responsesOnly().do(http.MethodGet, "//other", "")
-
 	got := server.Requests()
 	require.Len(t, got, 5)
 	assert.Equal(t, "1", got[0].Header.Get("X-Test"))
@@ -51,13 +49,11 @@ func TestRequests_copies(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	call.responsesOnly().do(http.MethodPost, "/webhooks?a=b", someWebhook, "X-Test", "1")
-
 	got := server.Requests()
 	got[0].Header.Set("X-Test", "2")
 	got[0].Query.Set("a", "c")
 	got[0].Query["a"][0] = "c"
 	got[0].Body[0] = '?'
-
 	copied := server.Requests()[0]
 	assert.Equal(t, "1", copied.Header.Get("X-Test"))
 	assert.Equal(t, "b", copied.Query.Get("a"))
@@ -67,72 +63,43 @@ func TestRequests_copies(t *testing.T) {
 func TestRequests_bodyLimit(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-
 	call.responsesOnly().do(http.MethodPost, "/webhooks", strings.Repeat("a", 1<<20+2))
-
 	assert.Len(t, server.Requests()[0].Body, 1<<20)
 }
 
 func TestRequests_limit(t *testing.T) {
 	t.Parallel()
-	const limit = 10_000
-	server, call := start(t)
-	get := call.request(http.MethodGet, "/webhooks", "")
-	serve := func(from, to int) {
-		for i := from; i < to; i++ {
-			r := get.Clone(t.Context())
-			r.URL.RawQuery = "n=" + strconv.Itoa(i)
-			server.ServeHTTP(httptest.NewRecorder(), r)
-		}
-	}
-
-	serve(0, limit)
-	got := server.Requests()
-	require.Len(t, got, limit)
-	assert.Equal(t, "0", got[0].Query.Get("n"))
-
-	serve(limit, limit+3)
-	got = server.Requests()
-	require.Len(t, got, limit)
-	assert.Equal(t, "3", got[0].Query.Get("n"), "the oldest requests are removed")
-	assert.Equal(t, strconv.Itoa(limit+2), got[limit-1].Query.Get("n"))
-}
-
-// The bodies of a load test must not fill the memory.
-func TestRequests_bodiesLimit(t *testing.T) {
-	t.Parallel()
 	server, call := start(t, facadetest.WithRateLimit(0, 0))
-	body := strings.Repeat("a", 1<<20)
+	requests, bodies := server.SetRecordLimits(10, 1000)
+	assert.Equal(t, 10_000, requests)
+	assert.Equal(t, 64<<20, bodies)
 	post := call.request(http.MethodPost, "/webhooks", "")
 	serve := func(body string) {
 		r := post.Clone(t.Context())
 		r.Body = io.NopCloser(strings.NewReader(body))
 		server.ServeHTTP(httptest.NewRecorder(), r)
 	}
-
-	count := func() (requests, firstBody int) { // a failure must not print the bodies
-		got := server.Requests()
-		return len(got), len(got[0].Body)
+	assertBodies := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, r := range server.Requests() {
+			got = append(got, string(r.Body))
+		}
+		assert.Equal(t, want, got)
 	}
-
-	serve("first")
-	for range 64 {
-		serve(body)
+	for i := range 12 {
+		serve(strconv.Itoa(i))
 	}
-	requests, firstBody := count()
-	assert.Equal(t, 64, requests)
-	assert.Equal(t, 1<<20, firstBody, "the oldest request is removed")
-
+	assertBodies("2", "3", "4", "5", "6", "7", "8", "9", "10", "11")
+	long := strings.Repeat("a", 500)
+	serve(long)
+	serve(long)
 	serve("")
-	requests, _ = count()
-	assert.Equal(t, 65, requests, "64 MiB are allowed")
+	assertBodies(long, long, "")
 	server.Reset()
 	serve("second")
-	for range 63 {
-		serve(body)
-	}
-	_, firstBody = count()
-	assert.Equal(t, len("second"), firstBody, "Reset begins from zero")
+	serve(long)
+	assertBodies("second", long)
 }
 
 func TestServer_truncatedRequest(t *testing.T) {
@@ -143,7 +110,6 @@ func TestServer_truncatedRequest(t *testing.T) {
 	_, err = conn.Write([]byte("POST /webhooks HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n" + someWebhook))
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-
 	require.Eventually(t, func() bool {
 		got := server.Requests()
 		return len(got) == 1 && len(got[0].Body) > 0

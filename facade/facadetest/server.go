@@ -36,6 +36,7 @@ type Server struct {
 func NewServer(opts ...Option) *Server {
 	c := newConfig(opts)
 	s := &Server{APIKey: c.apiKey, config: c, service: newService(c)}
+	s.requests.maxRequests, s.requests.maxBodies = maxRequests, maxBodies
 	s.listener = httptest.NewServer(s)
 	s.URL = s.listener.URL
 	return s

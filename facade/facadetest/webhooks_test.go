@@ -20,11 +20,11 @@ import (
 
 func TestCreate(t *testing.T) {
 	t.Parallel()
-	server, call := start(t, facadetest.WithClock(newClock().Now))
-
+	clock := newClock()
+	clock.add(999_999)
+	server, call := start(t, facadetest.WithClock(clock.Now))
 	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
 	created := decode[gen.Webhook](resp)
-
 	assert.Equal(t, http.StatusCreated, resp.status)
 	assert.Equal(t, "application/json", resp.header.Get("Content-Type"))
 	assert.Contains(t, resp.body, `"createdAt":"2024-08-08T14:12:18.125Z"`)
@@ -44,42 +44,25 @@ func TestCreate(t *testing.T) {
 func TestCreate_duplicates(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-	const body = `{"url":"http://localhost:8080/?a=<b>","events":["video.summary.generated","video.source.recorded"]}`
-
+	const body = `{"url":"HttP://localhost:8080/?a=<b>","events":["video.summary.generated","video.source.recorded"]}`
+	call = call.responsesOnly() // the pattern of the contract has lower case
 	one, two := call.create(body), call.create(body)
-
 	assert.NotEqual(t, one.WebhookID, two.WebhookID)
 	assert.NotEqual(t, one.SignatureSecret, two.SignatureSecret)
 	assert.Equal(t, []gen.EventType{"video.summary.generated", "video.source.recorded"}, two.Events)
-	assert.Equal(t, "http://localhost:8080/?a=<b>", two.URL)
+	assert.Equal(t, "HttP://localhost:8080/?a=<b>", two.URL)
 	require.Len(t, server.Webhooks(), 2)
 	assert.Equal(t, one.WebhookID, server.Webhooks()[0].ID, "oldest first")
 }
 
-func TestCreate_unknownEvent(t *testing.T) {
+func TestCreate_withUnknownEvents(t *testing.T) {
 	t.Parallel()
 	const misspelled = `{"url":"https://hooks.example.com/a","events":["video.source.recorded","video.summary.generate"]}`
-
-	t.Run("default", func(t *testing.T) {
-		t.Parallel()
-		server, call := start(t)
-		resp := call.do(http.MethodPost, "/webhooks", misspelled)
-		assert.Equal(t, http.StatusBadRequest, resp.status)
-		assert.Equal(t, []gen.ErrorProblem{{
-			Type:  docs + "invalid-attribute",
-			Title: `This attribute must be an array of known event names, and "video.summary.generate" is unknown.`,
-			Name:  "events",
-		}}, decode[gen.Error](resp).Problems)
-		assert.Empty(t, server.Webhooks())
-	})
-	t.Run("WithUnknownEvents", func(t *testing.T) {
-		t.Parallel()
-		server, call := start(t, facadetest.WithUnknownEvents())
-		created := call.create(misspelled)
-		assert.Equal(t, []gen.EventType{"video.source.recorded", "video.summary.generate"}, created.Events)
-		assert.Equal(t, server.Webhooks()[0].ID, call.list("?events=video.summary.generate").Data[0].WebhookID)
-		assert.Empty(t, call.list("?events=video.new").Data)
-	})
+	server, call := start(t, facadetest.WithUnknownEvents())
+	created := call.create(misspelled)
+	assert.Equal(t, []gen.EventType{"video.source.recorded", "video.summary.generate"}, created.Events)
+	assert.Equal(t, server.Webhooks()[0].ID, call.list("?events=video.summary.generate").Data[0].WebhookID)
+	assert.Empty(t, call.list("?events=video.new").Data)
 }
 
 func TestCreate_limit(t *testing.T) {
@@ -98,26 +81,13 @@ func TestCreate_limit(t *testing.T) {
 			for range test.limit {
 				call.create(someWebhook)
 			}
-
 			resp := call.do(http.MethodPost, "/webhooks", someWebhook)
-
 			resp.assertError(http.StatusBadRequest, "webhook-limit-reached", "Your account has reached the webhook urls limit.", "")
 			assert.Len(t, server.Webhooks(), test.limit)
 			call.do(http.MethodDelete, "/webhooks/"+server.Webhooks()[0].ID, "")
 			call.create(someWebhook)
 		})
 	}
-}
-
-func TestCreate_noLimit(t *testing.T) {
-	t.Parallel()
-	server, call := start(t, facadetest.WithWebhookLimit(0))
-
-	for range 12 {
-		call.create(someWebhook)
-	}
-
-	assert.Len(t, server.Webhooks(), 12)
 }
 
 func TestCreate_invalidPayload(t *testing.T) {
@@ -135,9 +105,7 @@ func TestCreate_invalidPayload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
-
 			resp := call.responsesOnly().do(http.MethodPost, "/webhooks", body)
-
 			resp.assertError(http.StatusBadRequest, "invalid-payload", "The payload is invalid.", "")
 			assert.Empty(t, server.Webhooks())
 		})
@@ -150,42 +118,17 @@ func TestCreate_fieldCase(t *testing.T) {
 		t.Run(other, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
-
 			call.create(`{"url":"https://hooks.example.com","URL":` + other + `,"events":["video.source.recorded"],"Events":[""]}`)
-
 			assert.Equal(t, "https://hooks.example.com", server.Webhooks()[0].URL)
 			assert.Equal(t, []facade.EventType{facade.EventVideoSourceRecorded}, server.Webhooks()[0].Events)
 		})
 	}
 }
 
-func TestCreate_schemeCase(t *testing.T) {
-	t.Parallel()
-	_, call := start(t)
-
-	resp := call.responsesOnly().do(http.MethodPost, "/webhooks", `{"url":"HttpS://hooks.example.com","events":["video.source.recorded"]}`)
-
-	assert.Equal(t, http.StatusCreated, resp.status)
-	assert.Equal(t, "HttpS://hooks.example.com", decode[gen.Webhook](resp).URL)
-}
-
-func TestCreate_milliseconds(t *testing.T) {
-	t.Parallel()
-	clock := newClock()
-	_, call := start(t, facadetest.WithClock(clock.Now))
-	clock.add(999_999)
-
-	resp := call.do(http.MethodPost, "/webhooks", someWebhook)
-
-	assert.Contains(t, resp.body, `"createdAt":"2024-08-08T14:12:18.125Z"`)
-}
-
 func TestCreate_largestPayload(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
-
 	call.create(someWebhook + strings.Repeat(" ", 1<<20-len(someWebhook)))
-
 	assert.Len(t, server.Webhooks(), 1)
 	assert.Len(t, server.Requests()[0].Body, 1<<20)
 }
@@ -225,9 +168,7 @@ func TestServer_payloadProblems(t *testing.T) {
 		t.Run(test.path+" "+test.body, func(t *testing.T) {
 			t.Parallel()
 			server, call := start(t)
-
 			resp := call.responsesOnly().do(http.MethodPost, test.path, test.body)
-
 			assert.Equal(t, http.StatusBadRequest, resp.status)
 			assert.Equal(t, gen.Error{
 				Type:     "https://docs.api.video/reference/attribute-required",
@@ -245,16 +186,13 @@ func TestServer_getAndDelete(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)
 	kept, gone := call.create(someWebhook), call.create(someWebhook)
-
 	got := call.do(http.MethodGet, "/webhooks/"+gone.WebhookID, "")
 	assert.Equal(t, http.StatusOK, got.status)
 	assert.Equal(t, gone, decode[gen.Webhook](got))
-
 	deleted := call.do(http.MethodDelete, "/webhooks/"+gone.WebhookID, "")
 	assert.Equal(t, http.StatusNoContent, deleted.status)
 	assert.Empty(t, deleted.body)
 	assert.Empty(t, deleted.header.Get("Content-Type"))
-
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		call.do(method, "/webhooks/"+gone.WebhookID, "").
 			assertError(http.StatusNotFound, "resource-not-found", "The requested resource was not found.", "webhookId")
@@ -266,7 +204,6 @@ func TestServer_getAndDelete(t *testing.T) {
 func TestServer_escapedID(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
-
 	for _, id := range []string{"a%2Fb", "%2e%2e", "a%20b", "%2F", "%2f", "%2F%2F"} {
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
 			call.do(method, "/webhooks/"+id, "").
@@ -311,7 +248,6 @@ func TestList_pages(t *testing.T) {
 	_, call := start(t, facadetest.WithWebhookLimit(0), facadetest.WithRateLimit(0, 0))
 	ids := createWebhooks(call, 26)
 	const uri = "/webhooks?currentPage=%d&pageSize=%d"
-
 	for _, test := range []struct {
 		query             string
 		want              []string
@@ -329,7 +265,6 @@ func TestList_pages(t *testing.T) {
 		t.Run(test.query, func(t *testing.T) {
 			t.Parallel()
 			list := call.list(test.query)
-
 			assert.Equal(t, test.want, webhookIDs(list))
 			assert.InDelta(t, test.page, list.Pagination.CurrentPage, 0)
 			assert.InDelta(t, len(test.want), list.Pagination.CurrentPageItems, 0)
@@ -349,26 +284,11 @@ func TestList_pages(t *testing.T) {
 	}
 }
 
-func TestList_empty(t *testing.T) {
-	t.Parallel()
-	_, call := start(t)
-
-	resp := call.do(http.MethodGet, "/webhooks", "")
-	list := decode[gen.WebhookList](resp)
-
-	assert.Contains(t, resp.body, `"data":[]`)
-	assert.InDelta(t, 0, list.Pagination.ItemsTotal, 0)
-	assert.InDelta(t, 1, list.Pagination.PagesTotal, 0)
-	assert.Len(t, decodeLinks(t, list), 3)
-}
-
 func TestList_filter(t *testing.T) {
 	t.Parallel()
 	_, call := start(t)
 	ids := createWebhooks(call, 4)
-
 	list := call.list("?events=video.summary.generated&pageSize=1")
-
 	assert.Equal(t, ids[1:2], webhookIDs(list))
 	assert.InDelta(t, 2, list.Pagination.ItemsTotal, 0)
 	assert.Equal(t, []gen.PaginationLink{
@@ -386,7 +306,6 @@ func TestList_newestFirst(t *testing.T) {
 	t.Parallel()
 	server, call := start(t, facadetest.WithNewestFirst())
 	ids := createWebhooks(call, 3)
-
 	assert.Equal(t, []string{ids[2], ids[1]}, webhookIDs(call.list("?pageSize=2")))
 	assert.Equal(t, ids[:1], webhookIDs(call.list("?pageSize=2&currentPage=2")))
 	assert.Equal(t, ids[0], server.Webhooks()[0].ID, "Webhooks is still oldest first")
@@ -409,7 +328,6 @@ func TestList_invalidParameter(t *testing.T) {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
 			_, call := start(t)
-
 			call.responsesOnly().do(http.MethodGet, "/webhooks?"+query, "").
 				assertError(http.StatusBadRequest, "invalid-query-parameter", "A query parameter is invalid.", name)
 		})
@@ -419,7 +337,6 @@ func TestList_invalidParameter(t *testing.T) {
 func TestList_pageBeyondEnd(t *testing.T) {
 	t.Parallel()
 	farAway := "?currentPage=" + strconv.Itoa(math.MaxInt) // on a 32-bit machine, 31 bits
-
 	t.Run("200", func(t *testing.T) {
 		t.Parallel()
 		_, call := start(t, facadetest.WithPageBeyondEnd(http.StatusOK))

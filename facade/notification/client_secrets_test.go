@@ -167,7 +167,6 @@ func TestClientSecrets_revokedSecret(t *testing.T) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		t.set(func() { delete(t.webhooks, 1) })
 		assert.Equal(t, 2, t.count())
-
 		<-time.After(10*time.Minute - 1)
 		assert.Equal(t, http.StatusAccepted, t.deliver(1), "the list is not old enough")
 		assert.Equal(t, 2, t.count())
@@ -177,18 +176,6 @@ func TestClientSecrets_revokedSecret(t *testing.T) {
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		assert.Equal(t, 3, t.count())
-	})
-}
-
-// A forgery with the ID of a deleted webhook refreshes the list, too.
-func TestClientSecrets_revokedSecretOnly(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-		t.set(func() { delete(t.webhooks, 1) })
-		<-time.After(24 * time.Hour)
-		assert.Equal(t, http.StatusAccepted, t.deliver(1), "first delivery after the deletion")
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
 	})
 }
 
@@ -226,53 +213,6 @@ func TestClientSecrets_outage(t *testing.T) {
 	})
 }
 
-func TestClientSecrets_apiError(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(), func(t *secretsTest) {
-		t.set(func() { t.fail = refuse })
-		v, err := notification.NewVerifier(t.source)
-		require.NoError(t, err)
-		_, err = v.Verify(t.Context(), signedHeader(testID(0), vectorBody, testSecret(0)), []byte(vectorBody))
-		require.ErrorIs(t, err, errAPI)
-		require.NotErrorIs(t, err, notification.ErrNoSecret)
-		assert.ErrorContains(t, err, "apivideo: the signature secret is unavailable: ListWebhooks: ")
-		assert.Equal(t, http.StatusServiceUnavailable, notification.StatusCode(err))
-	})
-}
-
-// The service retries after three seconds.
-func TestClientSecrets_retryAfterFailure(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		t.set(func() { t.fail = refuse })
-		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1))
-		t.set(func() { t.fail = nil })
-		<-time.After(time.Second - 1)
-		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "a second after the first failure")
-		assert.Equal(t, 1, t.count())
-		<-time.After(1)
-		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-		assert.Equal(t, 2, t.count())
-	})
-}
-
-// An attacker lists just before a webhook is created. The retries of its first
-// notification succeed.
-func TestClientSecrets_newWebhook(t *testing.T) {
-	t.Parallel()
-	testSecrets(t, newAPI(1), func(t *secretsTest) {
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(666))
-		t.set(func() { t.webhooks[2] = true })
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
-		<-time.After(3 * time.Second)
-		assert.Equal(t, http.StatusUnauthorized, t.deliver(2))
-		assert.Equal(t, 1, t.count())
-		<-time.After(3 * time.Second)
-		assert.Equal(t, http.StatusAccepted, t.deliver(2))
-		assert.Equal(t, 2, t.count())
-	})
-}
-
 // The service retries after 3, 6 and 9 seconds. The API fails until the last retry.
 func TestClientSecrets_repeatedFailure(t *testing.T) {
 	t.Parallel()
@@ -288,11 +228,13 @@ func TestClientSecrets_repeatedFailure(t *testing.T) {
 		t.set(func() { t.fail = nil })
 		<-time.After(3 * time.Second)
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
-
 		t.set(func() { t.fail = refuse })
 		<-time.After(5 * time.Second)
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
-		<-time.After(time.Second)
+		<-time.After(time.Second - 1)
+		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
+		assert.Equal(t, 4, t.count())
+		<-time.After(1)
 		assert.Equal(t, http.StatusServiceUnavailable, t.deliver(2))
 		assert.Equal(t, 5, t.count(), "a second after the first failure since a success")
 	})
@@ -346,7 +288,7 @@ func TestClientSecrets_interval(t *testing.T) {
 	})
 }
 
-// 100 attackers send 100,000 made-up IDs within five minutes.
+// Ten attackers send 10,000 made-up IDs within five minutes.
 func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 	t.Parallel()
 	a := newAPI(1, 2)
@@ -355,7 +297,7 @@ func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 		start := time.Now()
 		var rejected, accepted atomic.Int64
 		var all sync.WaitGroup
-		for attacker := range 100 {
+		for attacker := range 10 {
 			all.Go(func() {
 				header := signedHeader("", vectorBody, testSecret(1))
 				for i := range 1000 {
@@ -374,8 +316,8 @@ func TestClientSecrets_floodOfUnknownIDs(t *testing.T) {
 			})
 		}
 		all.Wait()
-		assert.Equal(t, int64(100_000), rejected.Load())
-		assert.Equal(t, int64(1000), accepted.Load())
+		assert.Equal(t, int64(10_000), rejected.Load())
+		assert.Equal(t, int64(100), accepted.Load())
 		assert.LessOrEqual(t, t.count(), 1+int(time.Since(start)/(5*time.Second)))
 		assert.Greater(t, t.count(), 50)
 		for i := range t.listings[1:] {
@@ -407,11 +349,9 @@ func TestClientSecrets_callerContext(t *testing.T) {
 		_, err = t.source.Secrets(ctx, testID(7))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 3*time.Second, time.Since(start))
-
 		_, err = t.source.Secrets(t.Context(), testID(1))
 		require.NoError(t, err)
 		assert.Equal(t, 3*time.Second, time.Since(start), "a known ID does not wait")
-
 		_, err = t.source.Secrets(t.Context(), testID(7)) // joins the listing
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 10*time.Second, time.Since(start), "a listing takes at most 10 seconds")
@@ -469,11 +409,9 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 				assertNoSecrets(t.T, err.Error())
 				require.Error(t, t.source.Refresh(t.Context()))
 				assert.Equal(t, http.StatusServiceUnavailable, t.deliver(1), "not rejected")
-
 				t.set(func() { t.fail = nil })
 				<-time.After(5 * time.Second)
 				assert.Equal(t, http.StatusAccepted, t.deliver(1))
-
 				t.set(func() { t.fail = test.fail })
 				<-time.After(10 * time.Minute)
 				for range 3 {
@@ -549,11 +487,9 @@ func TestCachedSecrets_Refresh(t *testing.T) {
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))
 		assert.Equal(t, http.StatusAccepted, t.deliver(1))
 		assert.Equal(t, 2, t.count())
-
 		t.set(func() { delete(t.webhooks, 1) })
 		require.NoError(t, t.source.Refresh(t.Context()))
 		assert.Equal(t, http.StatusUnauthorized, t.deliver(1))
-
 		t.set(func() { t.fail = refuse })
 		require.ErrorIs(t, t.source.Refresh(t.Context()), errAPI)
 		assert.Equal(t, http.StatusAccepted, t.deliver(2))

@@ -102,7 +102,6 @@ func FuzzVerify(f *testing.F) {
 			assert.Nil(t, n)
 			assert.NotContains(t, err.Error(), right)
 		}
-
 		header.Set(notification.HeaderSignature, right)
 		n, err = v.Verify(t.Context(), header, body)
 		want, malformed := notification.Decode(id, body)
@@ -115,7 +114,6 @@ func FuzzVerify(f *testing.F) {
 			require.NoError(t, err)
 			assert.Equal(t, want, n)
 		}
-
 		header.Add(notification.HeaderSignature, right)
 		_, err = v.Verify(t.Context(), header, body)
 		require.Error(t, err, "two signatures")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/notification"
@@ -132,3 +133,6 @@ func listResponse(r *http.Request, total int) *http.Response {
 
 func testID(i int) string            { return fmt.Sprintf("webhook_%022d", i) }
 func testSecret(i int) facade.Secret { return facade.NewSecret(fmt.Sprintf("sig_sec_%022d", i)) }
+
+// TestMain fails if a test leaks a goroutine.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

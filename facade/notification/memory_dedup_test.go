@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
@@ -24,15 +23,6 @@ func begin(t *testing.T, d notification.Deduplicator, key, owner string, want no
 	state, err := d.Begin(t.Context(), key, owner, ttl)
 	require.NoError(t, err)
 	assert.Equal(t, want, state, key)
-}
-
-func TestMemoryDeduplicator_conformance(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		require.NoError(t, facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) {
-			return notification.NewMemoryDeduplicator(time.Minute, 100), nil
-		}))
-	})
 }
 
 func TestMemoryDeduplicator_claim(t *testing.T) {
@@ -137,7 +127,6 @@ func TestMemoryDeduplicator_full(t *testing.T) {
 		begin(t, d, "98", "3", notification.StateInProgress)
 		require.NoError(t, d.Forget(t.Context(), "98", "2"))
 		begin(t, d, "another", "2", notification.StateNew)
-
 		<-time.After(ttl) // the claims expire
 		begin(t, d, "after the ttl", "2", notification.StateNew)
 	})

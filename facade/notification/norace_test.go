@@ -8,8 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-const raceEnabled = false
-
 // The test runs alone, because AllocsPerRun counts the allocations of all
 // goroutines. The race detector allocates too.
 //

@@ -44,7 +44,6 @@ func TestVerifyRequest_valid(t *testing.T) {
 	assert.Equal(t, vectorBody, string(n.Raw))
 	assert.False(t, body.closed, "the server closes it")
 	assert.Equal(t, http.StatusAccepted, notification.StatusCode(err))
-
 	_, err = newVerifier(t).VerifyRequest(r)
 	require.ErrorContains(t, err, "the body is empty", "it was read before")
 }
@@ -104,9 +103,7 @@ func TestVerifyRequest_closedBody(t *testing.T) {
 	var err error
 	req.URL, err = req.URL.Parse(server.URL)
 	require.NoError(t, err)
-
 	resp, err := server.Client().Do(req)
-
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
@@ -120,19 +117,6 @@ type unreadBody struct{ t *testing.T }
 func (r unreadBody) Read([]byte) (int, error) {
 	r.t.Error("the body was read")
 	return 0, io.EOF
-}
-
-func TestVerifyRequest_context(t *testing.T) {
-	t.Parallel()
-	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) {
-		return nil, ctx.Err()
-	}))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = v.VerifyRequest(request(t, strings.NewReader(vectorBody)).WithContext(ctx))
-	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, http.StatusServiceUnavailable, notification.StatusCode(err))
 }
 
 func TestStatusCode_table(t *testing.T) {

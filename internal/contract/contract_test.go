@@ -544,6 +544,7 @@ func TestTransport_concurrentUse(t *testing.T) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	doc := contract.Load(t)
+	require.NoError(t, doc.Validate(t.Context()))
 	assert.True(t, doc.IsOpenAPI31OrLater())
 	assert.Equal(t, 4, doc.Paths.Len())
 	assert.NotEmpty(t, doc.Servers, "the router changed the document")
