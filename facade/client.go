@@ -4,18 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 	"github.com/apivideo-community/webhooks-go/facade/internal/transport"
 	"github.com/apivideo-community/webhooks-go/gen"
-)
-
-// Limits of response bodies. A page of 100 webhooks has about 30 KiB.
-const (
-	maxBody      = 10 << 20
-	maxErrorBody = 64 << 10
 )
 
 // Client calls the webhook operations of one api.video environment with one API
@@ -76,7 +69,7 @@ func NewClient(apiKey string, opts ...Option) (*Client, error) {
 
 // isService reports whether base is a server of api.video.
 func isService(base *url.URL) bool {
-	return slices.Contains([]string{productionURL, sandboxURL}, "https://"+strings.ToLower(strings.TrimSuffix(base.Hostname(), ".")))
+	return strings.HasSuffix(strings.ToLower(strings.TrimSuffix(base.Hostname(), ".")), ".api.video")
 }
 
 // identification returns the headers of each request.
@@ -113,6 +106,6 @@ func (c *Client) invalid(op string, reason error) error {
 }
 
 // errorf returns an Error about decoded responses.
-func (c *Client) errorf(op string, status int, format string, args ...any) *Error {
-	return &Error{Op: op, StatusCode: status, Attempts: 1, cause: c.transport.Redactor.Error(fmt.Errorf(format, args...))}
+func (c *Client) errorf(op, format string, args ...any) *Error {
+	return &Error{Op: op, cause: c.transport.Redactor.Error(fmt.Errorf(format, args...))}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -178,7 +179,7 @@ func TestRaw_otherServer(t *testing.T) {
 		})), opts...)
 		low, ok := client.Raw().ClientInterface.(*gen.Client)
 		require.True(t, ok)
-		for _, server := range []string{"http://ws.api.video/", "https://other.example/"} {
+		for _, server := range []string{"http://ws.api.video/", "https://other.example/", "https://ws.api.video.other.example/"} {
 			low.Server = server
 			_, err := low.GetWebhook(t.Context(), "w")
 			require.NoError(t, err)
@@ -195,7 +196,70 @@ func TestRaw_otherServer(t *testing.T) {
 		if opts != nil {
 			scheme = "Bearer"
 		}
-		assert.Equal(t, []string{"ws.api.video -", "other.example -", "elsewhere.example -", "ws.api.video " + scheme, "ws.api.video " + scheme}, received)
+		assert.Equal(t, []string{"ws.api.video -", "other.example -", "ws.api.video.other.example -", "elsewhere.example -", "ws.api.video " + scheme, "ws.api.video " + scheme}, received)
+	}
+}
+
+// A gateway may have several servers below one origin.
+func TestRaw_otherPath(t *testing.T) {
+	t.Parallel()
+	var received []string
+	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		received = append(received, r.URL.Path+" "+r.Header.Get("Authorization")[:min(5, len(r.Header.Get("Authorization")))])
+		w.Header().Set("X-RateLimit-Limit", strconv.Itoa(len(received)))
+		w.Header().Set("X-RateLimit-Remaining", "0")
+		respond(200, webhookJSON(1))(w, r)
+	}, facade.WithBaseURL("https://gateway.example/a"))
+	low, ok := client.Raw().ClientInterface.(*gen.Client)
+	require.True(t, ok)
+	for _, server := range []string{"https://gateway.example/a/", "https://gateway.example/b/", "https://gateway.example/ab/", "https://gateway.example/"} {
+		low.Server = server
+		_, err := low.GetWebhook(t.Context(), "w")
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []string{"/a/webhooks/w Basic", "/b/webhooks/w ", "/ab/webhooks/w ", "/webhooks/w "}, received)
+	limit, ok := client.RateLimit()
+	require.True(t, ok)
+	assert.Equal(t, 1, limit.Limit, "other servers have other limits")
+}
+
+// The requests are those of the generated client.
+func TestClient_generatedRequests(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"https://ws.api.video", "https://gateway.example/a%2Fb/"} {
+		var requests []string
+		client := newClientWith(t, inMemory(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			requests = append(requests, fmt.Sprintln(r.Method, r.URL, r.Header, r.ContentLength, string(body)))
+			succeed(w, r)
+		})), facade.WithBaseURL(base))
+		raw := client.Raw()
+		for _, id := range []string{"w", "a/b", "a b?c=d#e", "%2e%2E", "…", "a+b;c,d:@&="} {
+			for _, call := range []struct{ facade, generated func() error }{
+				{
+					func() error { _, err := client.GetWebhook(t.Context(), id); return err },
+					func() error { _, err := raw.GetWebhookWithResponse(t.Context(), id); return err },
+				},
+				{
+					func() error { return client.DeleteWebhook(t.Context(), id) },
+					func() error { _, err := raw.DeleteWebhookWithResponse(t.Context(), id); return err },
+				},
+				{
+					func() error { _, err := client.CreateWebhook(t.Context(), validParams); return err },
+					func() error {
+						_, err := raw.CreateWebhookWithResponse(t.Context(), gen.WebhookCreation{URL: validParams.URL, Events: validParams.Events})
+						return err
+					},
+				},
+			} {
+				requests = nil
+				require.NoError(t, call.facade())
+				require.NoError(t, call.generated())
+				require.Len(t, requests, 2)
+				assert.Equal(t, requests[1], requests[0])
+			}
+		}
 	}
 }
 

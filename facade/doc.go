@@ -21,8 +21,8 @@
 //
 // Basic authentication sends the API key with each request. With [WithTokenExchange]
 // the key is sent only to get an access token, which authenticates the requests for
-// an hour. The token is renewed in the background a minute before it expires. At
-// most one token request is in flight. It has the timeout of an attempt and does not
+// an hour. A call in the last minute before the expiry renews the token in the
+// background. At most one token request is in flight. It has the timeout of an attempt and does not
 // end with the context of a caller. A failed token request fails the call with an
 // [Error] whose Op is "CreateAccessToken" or "RefreshAccessToken". A 401 causes one
 // more attempt with a new token.
@@ -39,8 +39,8 @@
 // success after an attempt that may have deleted the webhook.
 //
 // A create is not idempotent. It is retried only if the service cannot have
-// processed it: after a 429, and after a connection error before the request was
-// written. net/http retries requests on its own. The client prevents this for a
+// processed it: after a 429, after a 401 with a new token, and after a connection
+// error before the request was written. net/http retries requests on its own. The client prevents this for a
 // create whose request may have been processed, over HTTP/1 and HTTP/2.
 //
 // After a 429 the delay is the one in X-RateLimit-Retry-After or Retry-After, after a

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 )
 
@@ -13,10 +12,10 @@ import (
 // If there is none, EnsureWebhook creates the webhook and created is true. Of
 // duplicates the oldest is returned. All other webhooks stay unchanged.
 //
-// After an error call EnsureWebhook again. A webhook is also
-// returned with ErrUnexpectedResponse, if the service has stored another URL or
-// other events, and with the error of a request for the signature secret. The
-// section Desired state of the package comment has the details.
+// After an error call EnsureWebhook again. A webhook is also returned with
+// ErrUnexpectedResponse, if the service has stored another URL or other events, and
+// with the error of a request for the signature secret. The section Desired state of
+// the package comment has the details.
 func (c *Client) EnsureWebhook(ctx context.Context, p CreateWebhookParams) (wh *Webhook, created bool, err error) {
 	if err := c.validator.checkParams(p); err != nil {
 		return nil, false, c.invalid("EnsureWebhook", err)
@@ -56,7 +55,7 @@ func (c *Client) create(ctx context.Context, p CreateWebhookParams) (*Webhook, e
 	}
 	if newSubscription(wh.URL, wh.Events) != newSubscription(p.URL, p.Events) {
 		// No search for p finds this webhook, and each run would create another.
-		return wh, c.errorf("CreateWebhook", http.StatusCreated, "%w: webhook %q was created as %s, not as %s",
+		return wh, c.errorf("CreateWebhook", "%w: webhook %q was created as %s, not as %s",
 			ErrUnexpectedResponse, wh.ID, describe(wh.URL, wh.Events), describe(p.URL, p.Events))
 	}
 	return wh, c.addSecret(ctx, wh)
@@ -101,7 +100,7 @@ func (c *Client) sortedWebhooks(ctx context.Context) ([]*Webhook, error) {
 	}
 	for _, wh := range all {
 		if wh.URL == "" || len(wh.Events) == 0 || slices.Contains(wh.Events, "") {
-			return nil, c.errorf("ListWebhooks", http.StatusOK, "%w: webhook %q has no URL or no events", ErrUnexpectedResponse, wh.ID)
+			return nil, c.errorf("ListWebhooks", "%w: webhook %q has no URL or no events", ErrUnexpectedResponse, wh.ID)
 		}
 	}
 	slices.SortFunc(all, func(a, b *Webhook) int {

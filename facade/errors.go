@@ -70,7 +70,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// RateLimit is the rate limit in the response, or zero.
 	RateLimit RateLimit
-	// Attempts is the number of attempts.
+	// Attempts is the number of attempts. It is 0 for an error about the content of
+	// several responses.
 	Attempts int
 	// Header is the header of the response, or nil.
 	Header http.Header

@@ -292,14 +292,17 @@ func TestRaw_nestedCall(t *testing.T) {
 // A transport sends a request of its own over HTTP/2, with the context of the request.
 func TestClient_transportSendsAnotherRequest(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound} {
-		server := httptest.NewUnstartedServer(respond(status, "{}"))
+	for _, test := range []struct {
+		method string
+		status int
+	}{{http.MethodGet, 400}, {http.MethodPost, 400}, {http.MethodDelete, 404}} {
+		server := httptest.NewUnstartedServer(respond(test.status, "{}"))
 		server.EnableHTTP2 = true
 		server.StartTLS()
 		t.Cleanup(server.Close)
 		transport := server.Client().Transport
 		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			other, err := http.NewRequestWithContext(r.Context(), http.MethodGet, server.URL+"/token", nil)
+			other, err := http.NewRequestWithContext(r.Context(), test.method, server.URL+"/token", nil)
 			if err != nil {
 				return nil, err
 			}
@@ -314,10 +317,10 @@ func TestClient_transportSendsAnotherRequest(t *testing.T) {
 		client, err := facade.NewClient(testKey, withoutRetries, facade.WithBaseURL(server.URL), facade.WithHTTPClient(hc))
 		require.NoError(t, err)
 		_, err = client.CreateWebhook(t.Context(), validParams)
-		assert.Equal(t, status, asError(t, err).StatusCode)
+		assert.Equal(t, test.status, asError(t, err).StatusCode)
 		require.NotErrorIs(t, err, facade.ErrUnconfirmed)
 		err = client.DeleteWebhook(t.Context(), "w")
 		require.Error(t, err)
-		assert.Equal(t, status == http.StatusNotFound, errors.Is(err, facade.ErrNotFound))
+		assert.Equal(t, test.status, asError(t, err).StatusCode)
 	}
 }

@@ -290,10 +290,12 @@ func TestCreateWebhook_connectionRotation(t *testing.T) {
 		each       int    // number of requests on a connection
 		announced  bool   // a first GOAWAY without a last stream, as in Go and Envoy
 		maxStreams uint32 // of a connection
+		wrapped    bool   // the transport is no *http.Transport
 	}{
-		{"50 requests a connection", creates, 50, false, 0},
-		{"50 requests a connection, two GOAWAYs", 120, 50, true, 0},
-		{"7 requests a connection, 4 streams", 120, 7, false, 4},
+		{"50 requests a connection", creates, 50, false, 0, false},
+		{"50 requests a connection, two GOAWAYs", 120, 50, true, 0, false},
+		{"7 requests a connection, 4 streams", 120, 7, false, 4, false},
+		{"50 requests a connection, wrapped transport", 120, 50, false, 0, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -323,7 +325,11 @@ func TestCreateWebhook_connectionRotation(t *testing.T) {
 					}
 					c.respond(r, response)
 				}
-				client := newFrameClient(t, newFrameTransport(t, server))
+				var transport http.RoundTripper = newFrameTransport(t, server)
+				if test.wrapped {
+					transport = withHeader("Traceparent", []string{"1"}, transport)
+				}
+				client := newFrameClient(t, transport)
 				createAll(t, client, test.creates, func(url, _ string, err error) {
 					assert.NoError(t, err)
 					assert.Equal(t, 1, server.webhooks(url))
@@ -366,6 +372,16 @@ func TestCreateWebhook_idempotencyKey(t *testing.T) {
 			})
 		})
 	}
+	// net/http repeats a delete, too. The repetition finds no webhook.
+	t.Run("HTTP/1/delete", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			transport := newPipeTransport(t, newScript(succeed, raw(""), respond(404, "{}")).ServeHTTP)
+			client := newFrameClient(t, withHeader("Idempotency-Key", []string{"1"}, transport), withoutRetries, facade.WithBaseURL("http://localhost"))
+			require.NoError(t, getWebhook(t.Context(), client))
+			require.NoError(t, client.DeleteWebhook(t.Context(), "w"))
+		})
+	})
 	for _, f := range frameFaults() {
 		if !f.processed {
 			continue

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"net/http"
+	"slices"
 
 	"github.com/apivideo-community/webhooks-go/gen"
 )
@@ -67,14 +68,12 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (*Page, err
 		TotalPages: toInt(model.Pagination.PagesTotal),
 		TotalItems: toInt(model.Pagination.ItemsTotal),
 	}
-	isFull := len(model.Data) >= page.Size
-	if model.Data == nil || page.Number < 1 || page.Size < 1 || page.TotalPages < 1 && (page.TotalItems > 0 || isFull) {
-		return nil, invalidResponse(c.transport, op, r, "a list without data or with invalid pagination")
+	if model.Data == nil || slices.ContainsFunc(model.Data, func(m webhookModel) bool { return m.WebhookID == "" }) {
+		return nil, invalidResponse(c.transport, op, r, "a list without data, or a webhook without an ID")
 	}
-	for i := range model.Data {
-		if model.Data[i].WebhookID == "" {
-			return nil, invalidResponse(c.transport, op, r, "a webhook without an ID")
-		}
+	isFull := len(model.Data) >= page.Size
+	if page.Number < 1 || page.Size < 1 || page.TotalPages < 1 && (page.TotalItems > 0 || isFull) {
+		return nil, invalidResponse(c.transport, op, r, "a list with invalid pagination")
 	}
 	page.Webhooks = newWebhooks(model.Data)
 	return page, nil
@@ -116,7 +115,7 @@ func (c *Client) Webhooks(ctx context.Context, opts ListOptions) iter.Seq2[*Webh
 				return
 			}
 		}
-		yield(nil, c.errorf("ListWebhooks", 0, "%w: the list changed during each of %d scans: %w", ErrUnexpectedResponse, maxScans, s.reason))
+		yield(nil, c.errorf("ListWebhooks", "%w: the list changed during each of %d scans: %w", ErrUnexpectedResponse, maxScans, s.reason))
 	}
 }
 

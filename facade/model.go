@@ -41,6 +41,16 @@ func EventTypes() []EventType {
 	}
 }
 
+// CreateWebhookParams describes the webhook to create.
+type CreateWebhookParams struct {
+	// URL receives the notifications. The URL is absolute, with the scheme http or
+	// https. The service stores the URL byte for byte.
+	URL string
+	// Events are the events to subscribe to, at least one. Unknown events need the
+	// option WithUnknownEvents.
+	Events []EventType
+}
+
 // Webhook is a subscription of a URL to events. The ID is always set. The service is
 // known to omit other fields at times, which are zero then. The JSON form has the
 // names of the API, with a redacted secret.

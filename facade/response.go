@@ -15,6 +15,12 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
+// Limits of response bodies. A page of 100 webhooks has about 30 KiB.
+const (
+	maxBody      = 10 << 20
+	maxErrorBody = 64 << 10
+)
+
 // do sends a request and decodes the body of a 2xx response into model. Without a
 // model the status alone is a success. Every error is an *Error.
 func do(ctx context.Context, t *transport.Client, op string, model any, build func() (*http.Request, error)) (*transport.Result, error) {
@@ -61,8 +67,8 @@ func location(t *transport.Client, h http.Header) string {
 	return " to " + redact.Clip(t.Redactor.String(u.String()), 200) // redacted before Clip
 }
 
-// callError returns the error of a call without a complete response. All calls in
-// wait of a token share the error of the token request, so each gets a copy.
+// callError returns the error of a call without a complete response. The error of a
+// token request is the error of the call.
 func callError(t *transport.Client, op string, r *transport.Result) *Error {
 	var (
 		tokenError *transport.TokenError
@@ -71,10 +77,19 @@ func callError(t *transport.Client, op string, r *transport.Result) *Error {
 	if !errors.As(r.Err, &tokenError) || !errors.As(tokenError.Err, &e) {
 		return newError(t, op, r, r.Err)
 	}
-	own := *e
-	own.Attempts = r.Attempts
-	own.Header, own.Body, own.Problems = e.Header.Clone(), slices.Clone(e.Body), slices.Clone(e.Problems)
-	return &own
+	e.Attempts = r.Attempts
+	return e
+}
+
+// cloneError returns a copy if err is an *Error.
+func cloneError(err error) error {
+	e, ok := err.(*Error) //nolint:errorlint // the error of do
+	if !ok {
+		return err
+	}
+	clone := *e
+	clone.Header, clone.Body, clone.Problems = e.Header.Clone(), slices.Clone(e.Body), slices.Clone(e.Problems)
+	return &clone
 }
 
 // invalidResponse reports an unusable response with the status of a success or a

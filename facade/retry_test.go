@@ -233,23 +233,41 @@ func (c brokenConn) Write(b []byte) (int, error) {
 
 func TestCreateWebhook_brokenPooledConnection(t *testing.T) {
 	t.Parallel()
-	server := facadetest.NewServer()
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			testBrokenPooledConnection(t, scheme)
+		})
+	}
+}
+
+func testBrokenPooledConnection(t *testing.T, scheme string) {
+	t.Helper()
+	fake := facadetest.NewServer()
+	t.Cleanup(fake.Close)
+	server := httptest.NewUnstartedServer(fake)
 	t.Cleanup(server.Close)
-	var broken []*atomic.Bool
 	transport := newTransport(t)
+	if scheme == "https" {
+		server.StartTLS()                                                                       // without HTTP/2
+		transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig //nolint:forcetypeassert // documented
+	} else {
+		server.Start()
+	}
+	var broken []*atomic.Bool
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		broken = append(broken, new(atomic.Bool))
 		return brokenConn{conn, broken[len(broken)-1]}, err
 	}
-	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: transport}))
+	client := fake.Client(facade.WithHTTPClient(&http.Client{Transport: transport}), facade.WithBaseURL(server.URL))
 	require.NoError(t, createWebhook(t.Context(), client))
 	require.Len(t, broken, 1)
 	broken[0].Store(true)
 	require.NoError(t, createWebhook(t.Context(), client))
 	assert.Len(t, broken, 2)
-	assert.Len(t, server.Requests(), 2)
-	assert.Len(t, server.Webhooks(), 2)
+	assert.Len(t, fake.Requests(), 2)
+	assert.Len(t, fake.Webhooks(), 2)
 }
 
 // The body of a response is read before a retry, to reuse the connection.

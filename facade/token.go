@@ -29,7 +29,7 @@ type tokenExchange struct {
 
 func newTokenCache(t *transport.Client, server string, key Secret) *transport.TokenCache {
 	x := &tokenExchange{server: server, key: key, transport: &transport.Client{Sender: t.Sender, Logger: t.Logger}}
-	return &transport.TokenCache{Fetch: x.fetch}
+	return &transport.TokenCache{Fetch: x.fetch, CloneError: cloneError}
 }
 
 // fetch requests a token with the refresh token, or with the API key if the refresh

@@ -315,7 +315,8 @@ func TestWithTokenExchange_concurrent401(t *testing.T) {
 	}
 }
 
-// All calls that wait for a token fail with the same token request.
+// All calls that wait for a token fail with the same token request, also calls of the
+// generated client.
 func TestWithTokenExchange_errorsAreNotShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -324,9 +325,16 @@ func TestWithTokenExchange_errorsAreNotShared(t *testing.T) {
 		}}
 		client := newClient(t, service.ServeHTTP, facade.WithTokenExchange())
 		var group sync.WaitGroup
-		for range 8 {
+		for i := range 8 {
 			group.Go(func() {
-				e := asError(t, getWebhook(t.Context(), client))
+				call := func() error { return getWebhook(t.Context(), client) }
+				if i%2 == 1 {
+					call = func() error {
+						_, err := client.Raw().GetWebhookWithResponse(t.Context(), "w")
+						return err
+					}
+				}
+				e := asError(t, call())
 				assert.Equal(t, "apiKey", e.Problems[0].Name)
 				assert.Empty(t, e.Header.Get("X-Changed"))
 				e.Header.Set("X-Changed", "1")

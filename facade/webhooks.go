@@ -13,16 +13,6 @@ import (
 	"github.com/apivideo-community/webhooks-go/gen"
 )
 
-// CreateWebhookParams describes the webhook to create.
-type CreateWebhookParams struct {
-	// URL receives the notifications. The URL is absolute, with the scheme http or
-	// https. The service stores the URL byte for byte.
-	URL string
-	// Events are the events to subscribe to, at least one. Unknown events need the
-	// option WithUnknownEvents.
-	Events []EventType
-}
-
 // CreateWebhook creates a webhook and returns it with the signature secret. A create
 // is not idempotent: the service accepts duplicates and then sends each notification
 // twice. EnsureWebhook looks for an existing webhook first.

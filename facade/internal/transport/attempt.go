@@ -20,6 +20,8 @@ import (
 // ErrUnexpectedResponse means that a response was received but is unusable.
 var ErrUnexpectedResponse = errors.New("unexpected response")
 
+var errTimeout = errors.New("the timeout of the attempt is over")
+
 // A Sender sends single attempts. It must not be copied.
 type Sender struct {
 	RoundTripper http.RoundTripper // nil means http.DefaultTransport
@@ -28,11 +30,23 @@ type Sender struct {
 	MaxErrorBody int64             // limit of every other body
 	Header       http.Header       // added to requests, with one value each
 	Redactor     *redact.Redactor
-	OnResponse   func(http.Header) // called for each response
+	OnResponse   func(http.Header) // called for each response, if not nil
 
 	// http1 is set while the last response came over HTTP/1. Pooled connections
 	// then use HTTP/1, too.
 	http1 atomic.Bool
+}
+
+// forOtherServer returns a Sender with the settings of s that observes no responses.
+func (s *Sender) forOtherServer() *Sender {
+	return &Sender{
+		RoundTripper: s.RoundTripper,
+		Timeout:      s.Timeout,
+		MaxBody:      s.MaxBody,
+		MaxErrorBody: s.MaxErrorBody,
+		Header:       s.Header,
+		Redactor:     s.Redactor,
+	}
 }
 
 // An Attempt is the outcome of sending a request once.
@@ -71,7 +85,7 @@ func (s *Sender) send(call context.Context, req *http.Request, auth Authenticato
 		}
 		return a
 	}
-	ctx, cancel := context.WithTimeout(call, s.Timeout)
+	ctx, cancel := context.WithTimeoutCause(call, s.Timeout, errTimeout)
 	defer cancel()
 	rt := s.RoundTripper
 	if rt == nil {
@@ -137,7 +151,9 @@ func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 	if a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable {
 		a.RetryAfter, a.asksToWait = parseRetryAfter(a.Response.Header, a.Status, time.Now())
 	}
-	s.OnResponse(a.Response.Header)
+	if s.OnResponse != nil {
+		s.OnResponse(a.Response.Header)
+	}
 	if method == http.MethodDelete && IsSuccess(a.Status) {
 		return // the status is sufficient
 	}
@@ -148,15 +164,14 @@ func (s *Sender) read(ctx context.Context, method string, a *Attempt) {
 	a.buffer = buffers.Get().(*bytes.Buffer)
 	_, err := a.buffer.ReadFrom(io.LimitReader(a.Response.Body, limit+maxExcess))
 	a.Body = a.buffer.Bytes()
-	err = contextError(ctx, err)
 	switch {
 	case int64(len(a.Body)) > limit:
 		a.Err = fmt.Errorf("%w: body larger than %d bytes", ErrUnexpectedResponse, limit)
 		a.permanent = IsSuccess(a.Status)
-	case err != nil && ctx.Err() == nil:
+	case err != nil && ctx.Err() != nil:
+		a.Err = contextError(ctx, err)
+	case err != nil:
 		a.Err = fmt.Errorf("%w: cannot read the body: %w", ErrUnexpectedResponse, err)
-	default:
-		a.Err = err
 	}
 }
 

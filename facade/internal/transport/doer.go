@@ -11,7 +11,7 @@ import (
 // A Doer sends the requests of the generated client.
 type Doer struct {
 	Client *Client
-	Base   *url.URL // credentials are sent to this origin only
+	Base   *url.URL // credentials are sent to URLs below this one only
 }
 
 // Do sends a copy of req for each attempt. The body of req is read into memory.
@@ -26,7 +26,9 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	client := *d.Client
-	if !sameOrigin(req.URL, d.Base) || isTokenRequest(req.URL) {
+	if !isBelow(req.URL, d.Base) {
+		client.Sender, client.Auth = client.forOtherServer(), nil
+	} else if isTokenRequest(req.URL) {
 		client.Auth = nil
 	}
 	r := client.Do(req.Context(), func() (*http.Request, error) { //nolint:contextcheck // the context of req
@@ -45,8 +47,10 @@ func (d Doer) Do(req *http.Request) (*http.Response, error) {
 	return r.Response, nil
 }
 
-func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+// isBelow reports whether u has the origin of base, and a path below that of base.
+func isBelow(u, base *url.URL) bool {
+	return u.Scheme == base.Scheme && strings.EqualFold(u.Host, base.Host) &&
+		strings.HasPrefix(u.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/")+"/")
 }
 
 // isTokenRequest reports whether a request has its credential in the body. The

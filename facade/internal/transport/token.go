@@ -27,6 +27,8 @@ type TokenCache struct {
 	// Fetch requests a token, with the refresh token unless that is empty. The
 	// Attempt is the last token request, also after an error.
 	Fetch func(refresh string) (Token, *Attempt, error)
+	// CloneError copies an error of Fetch for each caller in wait of the token.
+	CloneError func(error) error
 
 	mu         sync.Mutex
 	credential string // empty if there is no token
@@ -41,6 +43,7 @@ type TokenCache struct {
 type tokenFetch struct {
 	done       chan struct{}
 	credential string
+	attempt    *Attempt
 	err        error
 }
 
@@ -66,7 +69,7 @@ func (c *TokenCache) Credential(ctx context.Context) (string, error) {
 	select {
 	case <-f.done:
 		if f.err != nil {
-			return "", f.err
+			return "", &TokenError{f.attempt, c.CloneError(f.err)}
 		}
 		return f.credential, contextError(ctx, nil)
 	case <-ctx.Done():
@@ -116,7 +119,7 @@ func (c *TokenCache) finish(f *tokenFetch, token Token, attempt *Attempt, err er
 		c.expiry = now.Add(token.Life)
 		c.renewAt = c.expiry.Add(-min(renewBefore, token.Life/2))
 	} else {
-		f.err = &TokenError{attempt, err}
+		f.attempt, f.err = attempt, err
 		c.renewAt = now.Add(max(renewBackoff, attempt.RetryAfter))
 		if attempt.Status != http.StatusTooManyRequests {
 			c.refresh = "" // the next request uses the API key

@@ -37,7 +37,9 @@ func (f *fakeExchange) fetch(refresh string) (Token, *Attempt, error) {
 	return Token{Access: fmt.Sprint("access", n), Refresh: fmt.Sprint("refresh", n), Life: time.Hour}, &Attempt{Status: http.StatusOK}, nil
 }
 
-func newCache(f *fakeExchange) *TokenCache { return &TokenCache{Fetch: f.fetch} }
+func newCache(f *fakeExchange) *TokenCache {
+	return &TokenCache{Fetch: f.fetch, CloneError: func(err error) error { return err }}
+}
 
 // requireCredential requires that the cache returns the credential at once.
 func requireCredential(t *testing.T, want string, c *TokenCache) {
@@ -230,7 +232,7 @@ func TestTokenCache_panic(t *testing.T) {
 					end()
 				}
 				return Token{Access: "access", Life: time.Hour}, new(Attempt), nil
-			}}
+			}, CloneError: func(err error) error { return err }}
 			_, err := c.Credential(t.Context())
 			require.EqualError(t, err, want)
 			requireCredential(t, "Bearer access", c)

@@ -18,7 +18,7 @@ const maxNewConns = 10
 
 var (
 	errResent       = errors.New("the request may have been processed and is not sent again")
-	errTooManyConns = fmt.Errorf("the attempt was ended after %d new connections", maxNewConns)
+	errTooManyConns = fmt.Errorf("the attempt was ended after %d new connections, because the server ends connections or resets streams", maxNewConns)
 )
 
 // A trace observes one attempt: the events of net/http, and for any other
@@ -27,16 +27,21 @@ type trace struct {
 	hooks    httptrace.ClientTrace
 	cancel   context.CancelFunc
 	standard bool         // the transport is an *http.Transport
-	method   string       // of the request
+	path     string       // of the request, as in HTTP/2
 	hasBody  bool         // the request has a body
-	bodyRead atomic.Int32 // by a transport that is not standard: 1 + unsafe at the first read
-	asked    atomic.Bool  // for a connection
-	got      atomic.Bool  // a connection
+	wantConn atomic.Bool  // the transport has asked for a connection
+	hasConn  atomic.Bool  // the transport has got a connection
 	newConns atomic.Int32 // connections that were not reused
-	// unsafe counts the header blocks after which net/http may resend a processed
-	// request: all over HTTP/2, and over HTTP/1 the ones with an idempotency key.
-	unsafe atomic.Int32
-	sent   atomic.Int32 // header blocks over HTTP/2 with the method of the request
+	// unsafe counts the headers after which net/http may resend a processed
+	// request: one per request over HTTP/2, and each idempotency key over HTTP/1.
+	unsafe   atomic.Int32
+	requests atomic.Int32 // over HTTP/2 with the path of the request
+	keys     atomic.Int32 // Idempotency-Key over HTTP/1
+	xKeys    atomic.Int32 // X-Idempotency-Key over HTTP/1
+
+	// For a transport that is not standard:
+	bodyRead     atomic.Bool
+	unsafeAtRead atomic.Int32 // unsafe at the first read of the body
 }
 
 func newTrace(cancel context.CancelFunc) *trace { return &trace{cancel: cancel} }
@@ -48,7 +53,7 @@ func newTrace(cancel context.CancelFunc) *trace { return &trace{cancel: cancel} 
 // transport other than an *http.Transport gets no GetBody and a tracked body.
 func (t *trace) watch(ctx context.Context, req *http.Request, rt http.RoundTripper, http1 bool) *http.Request {
 	_, t.standard = rt.(*http.Transport)
-	t.method = req.Method
+	t.path = req.URL.RequestURI()
 	t.hasBody = req.Body != nil && req.Body != http.NoBody
 	t.hooks.GotConn = t.gotConn
 	if req.Method != http.MethodGet { // the other hooks would only cost time
@@ -63,7 +68,7 @@ func (t *trace) watch(ctx context.Context, req *http.Request, rt http.RoundTripp
 	req.GetBody = nil
 	if !t.standard {
 		req.Body = &trackedBody{req.Body, t}
-	} else if getBody != nil && (http1 || req.URL.Scheme == "http" || req.Method != http.MethodPost) {
+	} else if getBody != nil && (http1 || req.URL.Scheme == "http") {
 		req.GetBody = func() (io.ReadCloser, error) {
 			if t.unsafe.Load() > 0 {
 				return nil, errResent
@@ -84,28 +89,35 @@ type trackedBody struct {
 }
 
 func (b *trackedBody) Read(p []byte) (int, error) {
-	b.trace.bodyRead.CompareAndSwap(0, 1+b.trace.unsafe.Load())
+	if !b.trace.bodyRead.Load() { // the reads of a body are not concurrent
+		b.trace.unsafeAtRead.Store(b.trace.unsafe.Load())
+		b.trace.bodyRead.Store(true)
+	}
 	return b.ReadCloser.Read(p)
 }
 
-func (t *trace) getConn(string) { t.asked.Store(true) }
+func (t *trace) getConn(string) { t.wantConn.Store(true) }
 
 func (t *trace) gotConn(info httptrace.GotConnInfo) {
-	t.got.Store(true)
+	t.hasConn.Store(true)
 	if !info.Reused && t.newConns.Add(1) == maxNewConns {
 		t.cancel()
 	}
 }
 
 func (t *trace) wroteHeaderField(name string, values []string) {
-	t.got.Store(true) // http.Request.Write has no other event
-	switch name {
-	case ":method":
-		if len(values) == 1 && values[0] == t.method { // otherwise a request of the transport
-			t.sent.Add(1)
+	t.hasConn.Store(true) // http.Request.Write has no other event
+	switch name {         // in lower case over HTTP/2
+	case ":path":
+		if len(values) == 1 && values[0] == t.path { // otherwise a request of the transport
+			t.requests.Add(1)
 		}
 		t.unsafe.Add(1)
-	case "Idempotency-Key", "X-Idempotency-Key": // in lower case over HTTP/2
+	case "Idempotency-Key":
+		t.keys.Add(1)
+		t.unsafe.Add(1)
+	case "X-Idempotency-Key":
+		t.xKeys.Add(1)
 		t.unsafe.Add(1)
 	}
 }
@@ -117,18 +129,19 @@ func (t *trace) wroteHeaderField(name string, values []string) {
 func (t *trace) notSent(err error) bool {
 	unsafe := t.unsafe.Load()
 	if t.standard {
-		return t.asked.Load() && !t.got.Load() || notProcessed(err, unsafe > 0)
+		return t.wantConn.Load() && !t.hasConn.Load() || notProcessed(err, unsafe > 0)
 	}
-	const readAfterOneHeader = 2
-	read := t.bodyRead.Load()
-	return t.hasBody && (read == 0 || read == readAfterOneHeader && unsafe == 1 && notProcessed(err, true))
+	sentOnce := t.unsafeAtRead.Load() == 1 && unsafe == 1
+	return t.hasBody && (!t.bodyRead.Load() || sentOnce && notProcessed(err, true))
 }
 
 // canceled reports whether the attempt was canceled because of too many connections.
 func (t *trace) canceled() bool { return t.newConns.Load() >= maxNewConns }
 
 // resent reports whether net/http may have sent the request twice.
-func (t *trace) resent() bool { return t.sent.Load() > 1 }
+func (t *trace) resent() bool {
+	return max(t.requests.Load(), t.keys.Load(), t.xKeys.Load()) > 1
+}
 
 // notProcessed reports whether err is an error of net/http for a request over HTTP/2
 // that the server did not process. net/http exports no errors for these cases, only

@@ -79,7 +79,7 @@ func TestTrace_notSent(t *testing.T) {
 	lost := errors.New("connection reset by peer")
 	refused := errors.New("http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer] after Request.Body was written")
 	header := func(name string) func(*http.Request, *httptrace.ClientTrace) {
-		return func(_ *http.Request, h *httptrace.ClientTrace) { h.WroteHeaderField(name, []string{http.MethodPost}) }
+		return func(_ *http.Request, h *httptrace.ClientTrace) { h.WroteHeaderField(name, []string{"/webhooks"}) }
 	}
 	getConn := func(_ *http.Request, h *httptrace.ClientTrace) { h.GetConn("api.example.com:443") }
 	gotConn := func(_ *http.Request, h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{Reused: true}) }
@@ -96,14 +96,14 @@ func TestTrace_notSent(t *testing.T) {
 		{"standard, no connection", true, events{getConn}, lost, true},
 		{"standard, a connection", true, events{getConn, gotConn}, lost, false},
 		{"standard, a request that was written without a connection of net/http", true, events{getConn, header("Host")}, lost, false},
-		{"standard, refused stream", true, events{getConn, gotConn, header(":method")}, refused, true},
+		{"standard, refused stream", true, events{getConn, gotConn, header(":path")}, refused, true},
 		{"other, unread body", false, events{getConn}, lost, true},
 		{"other, unread body and no event", false, nil, lost, true},
 		{"other, read body", false, events{getConn, read}, lost, false},
-		{"other, refused stream", false, events{getConn, gotConn, header(":method"), read}, refused, true},
-		{"other, refused stream after a buffered body", false, events{read, getConn, gotConn, header(":method")}, refused, false},
-		{"other, refused stream after another way over HTTP/1", false, events{getConn, gotConn, header("Host"), read, header(":method")}, refused, false},
-		{"other, refused stream after another way over HTTP/2", false, events{getConn, gotConn, header(":method"), read, header(":method")}, refused, false},
+		{"other, refused stream", false, events{getConn, gotConn, header(":path"), read}, refused, true},
+		{"other, refused stream after a buffered body", false, events{read, getConn, gotConn, header(":path")}, refused, false},
+		{"other, refused stream after another way over HTTP/1", false, events{getConn, gotConn, header("Host"), read, header(":path")}, refused, false},
+		{"other, refused stream after another way over HTTP/2", false, events{getConn, gotConn, header(":path"), read, header(":path")}, refused, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -152,14 +152,20 @@ func TestTrace_notProcessed(t *testing.T) {
 func TestTrace_resent(t *testing.T) {
 	t.Parallel()
 	tr, _, hooks := watch(t, http.MethodDelete, new(http.Transport), true)
-	for _, name := range []string{":method", ":path", "idempotency-key"} {
-		hooks.WroteHeaderField(name, []string{http.MethodDelete})
+	for _, name := range []string{":method", ":path", "idempotency-key", "Idempotency-Key", "X-Idempotency-Key"} {
+		hooks.WroteHeaderField(name, []string{"/webhooks"})
 	}
 	assert.False(t, tr.resent(), "one header block")
-	hooks.WroteHeaderField(":method", []string{http.MethodGet})
+	hooks.WroteHeaderField(":path", []string{"/token"})
 	assert.False(t, tr.resent(), "a request of the transport")
-	hooks.WroteHeaderField(":method", []string{http.MethodDelete})
-	assert.True(t, tr.resent(), "two header blocks")
+	for _, name := range []string{":path", "Idempotency-Key", "X-Idempotency-Key"} {
+		tr, _, hooks := watch(t, http.MethodDelete, new(http.Transport), true)
+		for range 2 {
+			assert.False(t, tr.resent(), name)
+			hooks.WroteHeaderField(name, []string{"/webhooks"})
+		}
+		assert.True(t, tr.resent(), "two header blocks: "+name)
+	}
 }
 
 func TestTrace_limitsNewConnections(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,65 @@ func TestClient_limitsExcess(t *testing.T) {
 	r := newClient(func(*http.Request) (*http.Response, error) { return respond(http.StatusNotFound, 1<<20), nil }).Do(t.Context(), get)
 	require.ErrorIs(t, r.Err, ErrUnexpectedResponse)
 	assert.Len(t, r.Body, 1<<10+maxExcess)
+}
+
+// A readerFunc is a body.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestClient_contextEndsAfterTheBody(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := newClient(func(*http.Request) (*http.Response, error) {
+		resp := respond(http.StatusCreated, 0)
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("{}"), readerFunc(func([]byte) (int, error) {
+			cancel()
+			return 0, io.EOF
+		})))
+		return resp, nil
+	}).Do(ctx, get)
+	require.NoError(t, r.Err)
+	assert.Equal(t, "{}", string(r.Body))
+	assert.False(t, r.Ambiguous)
+}
+
+func TestClient_attemptTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		r := client.Do(t.Context(), get)
+		require.ErrorIs(t, r.Err, context.DeadlineExceeded)
+		require.ErrorContains(t, r.Err, "the timeout of the attempt is over")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r = client.Do(ctx, get)
+		require.ErrorIs(t, r.Err, context.DeadlineExceeded)
+		assert.NotContains(t, r.Err.Error(), "timeout of the attempt")
+	})
+}
+
+// The context of the caller takes precedence over the limit of new connections.
+func TestClient_tooManyConnections(t *testing.T) {
+	t.Parallel()
+	for _, isCanceled := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := newClient(func(r *http.Request) (*http.Response, error) {
+			for range maxNewConns {
+				httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{})
+			}
+			if isCanceled {
+				cancel()
+			}
+			return nil, r.Context().Err()
+		}).Do(ctx, get)
+		cancel()
+		assert.Equal(t, isCanceled, errors.Is(r.Err, context.Canceled), r.Err)
+		assert.Equal(t, !isCanceled, errors.Is(r.Err, errTooManyConns), r.Err)
+	}
 }
 
 // The error and the log of a canceled call may contain the cause of the context.
