@@ -1,4 +1,4 @@
-package facade_test
+package webhooks_test
 
 import (
 	"go/ast"
@@ -24,29 +24,29 @@ var (
 
 // Each Go snippet of the README and of docs/ is part of an example or of a tested
 // program. The indentation may differ.
-func TestReadmeSnippetsAreExamples(t *testing.T) {
+func TestDocs_snippetsAreExamples(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	for _, file := range []string{
-		"example_test.go",
-		"notification/example_test.go",
-		"facadetest/example_test.go",
-		"../examples/minimal/main.go",
-		"../examples/recipes/kafka.go",
-		"../examples/recipes/sqs.go",
+		"facade/example_test.go",
+		"facade/notification/example_test.go",
+		"facade/facadetest/example_test.go",
+		"examples/minimal/main.go",
+		"examples/recipes/kafka.go",
+		"examples/recipes/sqs.go",
 	} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
 		b.WriteString(indent.ReplaceAllString(string(source), ""))
 	}
 	code := b.String()
-	pages, err := filepath.Glob("../docs/*.md")
+	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	pages = slices.DeleteFunc(pages, func(page string) bool {
 		return filepath.Base(page) == "recipes.md" // tested in examples/recipes
 	})
 	snippets := 0
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range append(pages, "README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		blocks := goBlock.FindAllStringSubmatch(string(text), -1)
@@ -62,9 +62,9 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 }
 
 // The first program is complete within the first 50 lines.
-func TestReadmeBeginsWithProgram(t *testing.T) {
+func TestReadme_beginsWithProgram(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	program := goBlock.FindIndex(text)
 	require.NotNil(t, program)
@@ -73,9 +73,9 @@ func TestReadmeBeginsWithProgram(t *testing.T) {
 }
 
 // The README and CONTRIBUTING have at most 900 words outside of code.
-func TestPagesAreShort(t *testing.T) {
+func TestDocs_wordCounts(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"../README.md", "../CONTRIBUTING.md"} {
+	for _, page := range []string{"README.md", "CONTRIBUTING.md"} {
 		assert.LessOrEqual(t, len(strings.Fields(readPage(t, page))), 900, page)
 	}
 }
@@ -88,9 +88,9 @@ var calledByPackages = map[string]bool{
 }
 
 // Each exported function has an example. The example of a type may call its methods.
-func TestWhatIsExportedHasAnExample(t *testing.T) {
+func TestExamples_allFunctions(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{".", "notification", "facadetest"} {
+	for _, dir := range []string{"facade", "facade/notification", "facade/facadetest"} {
 		examples, err := os.ReadFile(filepath.Join(dir, "example_test.go"))
 		require.NoError(t, err)
 		bodies := make(map[string]string) // by the name in the example's name
@@ -155,9 +155,9 @@ var (
 )
 
 // Links between the pages of this repository lead to a file and to one of its headings.
-func TestLinksLeadSomewhere(t *testing.T) {
+func TestDocs_links(t *testing.T) {
 	t.Parallel()
-	files := filesOf(t, "..")
+	files := filesOf(t, ".")
 	links := 0
 	for _, page := range files {
 		if filepath.Ext(page) != ".md" {
