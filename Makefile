@@ -19,7 +19,6 @@ GOLANGCI      := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell go env
 BENCHSTAT     := go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 each           = for module in $(MODULES); do cd "$(CURDIR)/$$module"; $(1); done
 
-.NOTPARALLEL:
 .PHONY: help demo test $(TESTS) test-ingest test-queue test-nginx test-variants fuzz bench bench-peers generate tidy lint cover spec-diff api-diff vuln release-check ci check-generated lint-spec check-deps vet smoke
 help:
 	@awk -F ':.*## ' '/^##/ { print substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,7 +69,8 @@ release-check: ## check that VERSION fits the changes since the last release
 	go run golang.org/x/exp/cmd/gorelease@$(EXP_VERSION) $(if $(filter v%,$(BASE)),-base=$(BASE),-base=none) -version=$(VERSION)
 vuln: ## find known vulnerabilities, over the network
 	@$(call each,go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...)
-ci: check-generated lint-spec lint check-deps vet cover test test-nginx test-variants smoke ## run all checks except vuln
+ci: ## run all checks except vuln, two at a time
+	@$(MAKE) --no-print-directory -j2 -O lint test cover vet test-variants test-nginx smoke lint-spec check-generated check-deps
 check-generated:
 	rm -rf .out/gen && mkdir -p .out/gen && $(MAKE) --no-print-directory generate GEN=.out/gen
 	diff -ru -x '*_test.go' gen .out/gen || { echo 'gen/ is out of date: run make generate.'; exit 1; }
