@@ -54,7 +54,7 @@ func costTexts(n int) map[string]string {
 	}
 }
 
-// Each text would take minutes if the work for a byte depended on the rest of the text.
+// The texts take minutes if the work for one byte depends on the length of a text.
 func TestRedactor_costOfLargeTexts(t *testing.T) {
 	t.Parallel()
 	r := newCostRedactor()

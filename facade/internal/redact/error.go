@@ -9,9 +9,9 @@ import (
 // maxErrorText is the number of characters of an error that Error has changed.
 const maxErrorText = 1000
 
-// Error returns an error like err whose text is without credentials and of limited
-// length. The errors that it wraps have no credentials either. An error with a
-// credential is not found by errors.As, but a copy of a *url.Error is.
+// Error returns an error like err without credentials. A long text is truncated. All
+// wrapped errors are redacted, too. errors.Is finds the targets of err. errors.As finds
+// errors without credentials, and a redacted copy of a *url.Error.
 func (r *Redactor) Error(err error) error {
 	if r.isClean(err) {
 		text := err.Error()
@@ -33,7 +33,7 @@ func (r *Redactor) Error(err error) error {
 	return newRedactedError(err, ClipMiddle(r.String(err.Error()), maxErrorText), wrapped)
 }
 
-// isClean reports whether the texts of err and of all errors that it wraps have no
+// isClean reports whether the texts of err and of all wrapped errors are free of
 // credentials.
 func (r *Redactor) isClean(err error) bool {
 	if text := err.Error(); r.String(text) != text {
@@ -65,8 +65,8 @@ func unwrap(err error) []error {
 	return wrapped
 }
 
-// A redactedError replaces an error. It matches the targets of the original error, which
-// printers that use reflection cannot reach in a function.
+// A redactedError replaces an error and matches the same targets. The function is hides
+// the original error from printers that use reflection.
 type redactedError struct {
 	text               string
 	wrapped            []error

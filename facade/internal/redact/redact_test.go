@@ -209,6 +209,9 @@ func FuzzRedactor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		assert.NotContains(t, r.String(text), key)
 		assert.NotContains(t, r.String("a"+key+text), key)
+		for limit := range 20 {
+			assert.Equal(t, "a[REDACTED]"[:min(limit, 11)], r.Prefix("a"+key+text, limit)[:min(limit, 11)])
+		}
 	})
 }
 
