@@ -95,9 +95,10 @@ func (r *Redactor) Prefix(s string, limit int) string {
 	return b.String()[:min(limit, b.Len())]
 }
 
-// firstBytes returns the bytes with which a credential or an escape begins.
+// firstBytes returns the bytes with which a credential or an escape begins. The first
+// base64 digit of an ASCII text is the same in both alphabets.
 func (r *Redactor) firstBytes(secrets []string) *[256]bool {
-	first := [256]bool{'%': true, '\\': true, '&': true, '-': true, '_': true} // see sameDigit
+	first := [256]bool{'%': true, '\\': true, '&': true}
 	for _, secret := range append(secrets, r.base64) {
 		if secret != "" {
 			first[secret[0]] = true
