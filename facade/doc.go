@@ -29,7 +29,8 @@
 //
 // The API key is sent over https, or over http to this machine or with
 // [WithPlainHTTP]. Redirects are never followed. Keys, tokens and signature secrets
-// are in no error, no log and no output of package fmt; see [Secret].
+// are in no error, no log and no output of package fmt; see [Secret]. Keys and tokens
+// under 16 bytes are not redacted, because such a text may occur by chance.
 //
 // # Retries
 //

@@ -46,9 +46,11 @@ var (
 )
 
 // Error is the failure of a request. The text and the LogValue contain no key, token
-// or secret. All fields are redacted.
+// or secret. All fields are redacted. Keys and tokens under 16 bytes are not redacted.
+//
 // errors.Is finds the errors of this package, and also context.Canceled,
-// context.DeadlineExceeded and the cause of the context.
+// context.DeadlineExceeded and the cause of the context. errors.As finds no error
+// whose text has a key or token, except a redacted copy of a *url.Error.
 type Error struct {
 	// Op is the failed method of Client. The Op of an iterator is "ListWebhooks".
 	// The Op of a token request is "CreateAccessToken" or "RefreshAccessToken".
@@ -73,10 +75,11 @@ type Error struct {
 	// Attempts is the number of attempts. It is 0 for an error about the content of
 	// several responses.
 	Attempts int
-	// Header is the header of the response, or nil.
+	// Header is the header of the response, or nil. Values over 4 KiB are truncated,
+	// and values over 64 KiB in total are omitted.
 	Header http.Header
 	// Body is the body of an error response, at most 64 KiB. Body is nil after a
-	// 2xx response, which may contain secrets.
+	// 2xx or 3xx response, which may contain secrets.
 	Body []byte
 
 	host  string // of the request

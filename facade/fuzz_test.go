@@ -75,7 +75,7 @@ func FuzzErrorBody(f *testing.F) {
 		e := asError(t, err)
 		assert.Equal(t, status, e.StatusCode)
 		assert.Equal(t, status >= 500, errors.Is(err, facade.ErrServer))
-		if len(body) <= 64<<10 && !strings.Contains(body, testKey) {
+		if len(body) <= 64<<10 && !strings.Contains(body, testKey) && !strings.Contains(strings.ToLower(body), "signaturesecret") {
 			assert.Equal(t, body, string(e.Body))
 		}
 	})

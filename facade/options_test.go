@@ -30,6 +30,9 @@ func TestWithBaseURL_invalid(t *testing.T) {
 		"https://ws.api.video/?a=" + password, "https://ws.api.video?", "https://ws.api.video/#" + password,
 		"https://ws.api.video/api#", "https://user:" + password + "@ws.api.video:port",
 		"https://user:" + password + "%zz@ws.api.video", "https://ws.api.video\n", " https://ws.api.video",
+		"https:/user:" + password + "@ws.api.video", "https:///user:" + password + "@ws.api.video",
+		"https:user:" + password + "@ws.api.video", "/user:" + password + "@ws.api.video",
+		"user:" + password + "@ws.api.video", "ftp://user:" + password + "@ws.api.video",
 	} {
 		client, err := facade.NewClient(testKey, facade.WithBaseURL(rawURL))
 		require.ErrorIs(t, err, facade.ErrInvalidArgument, rawURL)

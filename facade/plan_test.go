@@ -162,6 +162,36 @@ func TestPlan_String(t *testing.T) {
 `, plan.String())
 }
 
+func TestPlan_passwordOfMalformedURL(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for _, url := range []string{
+		"http:/user:zq!password@h/x", "http:///user:zq!password@h", "/user:zq!password@h", "user:zq!password@h", "http:user:zq!password@h", "http://user:zq!password@h:x/",
+	} {
+		p := facade.CreateWebhookParams{URL: url, Events: validParams.Events}
+		wh := &facade.Webhook{ID: "webhook_1", URL: url, Events: validParams.Events}
+		plan := &facade.Plan{Keep: []*facade.Webhook{wh}, Create: paramsList{p, p}, Delete: []*facade.Webhook{wh}}
+		client := newClient(t, succeed)
+		_, err := client.ApplyPlan(ctx, plan)
+		require.ErrorIs(t, err, facade.ErrInvalidArgument)
+		_, planErr := client.PlanWebhooks(ctx, []facade.CreateWebhookParams{p}, facade.PlanOptions{})
+		require.ErrorIs(t, planErr, facade.ErrInvalidArgument)
+		_, _, ensureErr := client.EnsureWebhook(ctx, p)
+		require.ErrorIs(t, ensureErr, facade.ErrInvalidArgument)
+		for _, text := range []string{plan.String(), plan.LogValue().String(), err.Error(), planErr.Error(), ensureErr.Error()} {
+			assert.Contains(t, text, "…@h")
+			assert.NotContains(t, text, "password")
+		}
+	}
+	// The service stored another URL than that of the request.
+	stored := `{"webhookId":"webhook_1","events":["video.encoding.quality.completed"],"url":"http:/user:zq!password@h"}`
+	client := newClient(t, newScript(respond(200, listJSON(1, 100, 0)), respond(201, stored)).ServeHTTP)
+	_, _, err := client.EnsureWebhook(ctx, validParams)
+	require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+	require.ErrorContains(t, err, "…@h")
+	assert.NotContains(t, err.Error(), "password")
+}
+
 func TestPlan_nilWebhook(t *testing.T) {
 	t.Parallel()
 	plan := facade.Plan{

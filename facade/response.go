@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 	"github.com/apivideo-community/webhooks-go/facade/internal/transport"
@@ -34,8 +35,8 @@ func do(ctx context.Context, t *transport.Client, op string, model any, build fu
 			return r, nil
 		}
 		if err := decode(r.Body, model); err != nil {
-			contentType := t.Redactor.String(r.Response.Header.Get("Content-Type")) // before Clip
-			return r, invalidResponse(t, op, r, "%d bytes of %q: %v", len(r.Body), redact.Clip(contentType, 200), err)
+			contentType := clip(t, r.Response.Header.Get("Content-Type"))
+			return r, invalidResponse(t, op, r, "%d bytes of %q: %v", len(r.Body), contentType, err)
 		}
 		return r, nil
 	case r.Status < 400:
@@ -63,8 +64,14 @@ func location(t *transport.Client, h http.Header) string {
 	if err != nil || h.Get("Location") == "" {
 		return ""
 	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return " to " + redact.Clip(t.Redactor.String(u.String()), 200) // redacted before Clip
+	u.User, u.Opaque, u.RawQuery, u.Fragment = nil, "", "", ""
+	return " to " + clip(t, redactPassword(u.String()))
+}
+
+// clip returns the first characters of s without credentials.
+func clip(t *transport.Client, s string) string {
+	const limit = 200
+	return redact.Clip(t.Redactor.Prefix(s, limit*utf8.UTFMax), limit)
 }
 
 // callError returns the error of a call without a complete response. The error of a
@@ -110,11 +117,11 @@ func newError(t *transport.Client, op string, r *transport.Result, cause error) 
 	}
 	e.Header = t.Redactor.Header(r.Response.Header)
 	e.RateLimit, _ = parseRateLimit(r.Response.Header, time.Now())
-	if transport.IsSuccess(r.Status) {
-		return e
+	if r.Status < 400 {
+		return e // the body may be a webhook with its secret
 	}
-	redacted := t.Redactor.String
-	e.Body = []byte(redacted(string(r.Body)))
+	redacted := func(s string) string { return redact.SignatureSecrets(t.Redactor.String(s)) }
+	e.Body = []byte(redact.SignatureSecrets(t.Redactor.Prefix(string(r.Body), maxErrorBody)))
 	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]
 	var model gen.Error
 	if decode(r.Body, &model) != nil {

@@ -87,6 +87,10 @@ func TestClient_redirect(t *testing.T) {
 		{302, "https://login.example/a?token=query-secret", text},
 		{302, "/a?token=query-secret", "a redirect to /a, which is not followed"},
 		{302, "http://[query-secret", "a redirect, which is not followed"},
+		{302, "http:u:secret@h", "a redirect to http:, which is not followed"},
+		{302, "http:/u:secret@h/a", "a redirect to …@h/a, which is not followed"},
+		{302, "http:///u:secret@h", "a redirect to …@h, which is not followed"},
+		{302, "/u:secret@h?a=b", "a redirect to …@h, which is not followed"},
 		{303, "https://login.example/a", text},
 		{304, "", "a redirect, which is not followed"},
 		{307, "https://login.example/a", text},
@@ -108,6 +112,39 @@ func TestClient_redirect(t *testing.T) {
 			assert.NotContains(t, err.Error(), "secret")
 			assert.Equal(t, op.name == "create", errors.Is(err, facade.ErrUnconfirmed), op.name)
 			assert.Equal(t, test.status, asError(t, err).StatusCode, op.name)
+			assert.Nil(t, asError(t, err).Body, "it may contain a secret")
+		}
+	}
+}
+
+// A proxy may respond with an error status and the webhook as body.
+func TestClient_secretInErrorBody(t *testing.T) {
+	t.Parallel()
+	const secret = "sig_sec_0000000000000000000001"
+	escaped := strings.ReplaceAll(webhookJSON(1), `"`, `\"`)
+	for name, body := range map[string]string{
+		"webhook":              webhookJSON(1),
+		"list":                 listJSON(1, 100, 3),
+		"truncated":            strings.TrimSuffix(webhookJSON(1), `1"}`),
+		"quoted":               `{"title":"` + escaped + `","detail":"` + escaped + `","problems":[{"name":"` + escaped + `"}]}`,
+		"at the maximum size":  strings.Repeat(" ", 64<<10-len(webhookJSON(1))+10) + webhookJSON(1),
+		"beyond the maximum":   strings.Repeat(" ", 64<<10-len(webhookJSON(1))+20) + webhookJSON(1) + strings.Repeat(" ", 5000),
+		"with spaces and case": strings.ReplaceAll(webhookJSON(1), `"signatureSecret":`, `"SIGNATUREsecret" : `),
+	} {
+		for _, status := range []int{201, 303, 400, 404, 500} {
+			for _, op := range operations {
+				err := op.call(t.Context(), newClient(t, respond(status, body)))
+				if err == nil {
+					continue
+				}
+				e := asError(t, err)
+				for _, text := range []string{string(e.Body), err.Error(), fmt.Sprintf("%+v", *e)} {
+					assert.NotContains(t, text, secret[:20], "%s, %d, %s", name, status, op.name)
+				}
+				if status >= 400 {
+					assert.Contains(t, string(e.Body), "[REDACTED]"[:5], name)
+				}
+			}
 		}
 	}
 }

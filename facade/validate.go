@@ -196,13 +196,14 @@ func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' })
 }
 
-// redactPassword removes the password of a URL, which may be malformed.
+// redactPassword removes the password of a URL. A URL without a host may be malformed, so
+// all text before the last @ is removed.
 func redactPassword(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err == nil && u.User != nil {
 		return u.Redacted()
 	}
-	if err == nil && u.Opaque == "" {
+	if err == nil && u.Host != "" {
 		return rawURL
 	}
 	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {

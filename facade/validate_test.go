@@ -3,6 +3,7 @@ package facade_test
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,15 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		{"http://[::1%25lo]/x", "has a loopback host"},
 		{"http://0.0.0.0/x", "has a loopback host"},
 		{"https://user:hunter2@localhost/x", `"https://user:xxxxx@localhost/x"`},
+		{"http:/user:hunter2@h/x", `the URL "…@h/x" is not an absolute`},
+		{"http:///user:hunter2@h", `the URL "…@h" is not an absolute`},
+		{"/user:hunter2@h", `the URL "…@h" is not an absolute`},
+		{"user:hunter2@h", `the URL "…@h" is not an absolute`},
+		{"http:user:hunter2@h", `the URL "…@h" is not an absolute`},
+		{"/user:hunter2@h?a=b@c", `the URL "…@c" is not an absolute`},
+		{"https://user:hunter2@h:port/x", `the URL "…@h:port/x" is not an absolute`},
+		{" https://user:hunter2@h", `the URL "…@h" has white space`},
+
 		{"https://hooks.example.com", ""},
 		{"http://hooks.example.com:8080/a%20b?c=d&e=%2F#f", ""},
 		{"https://hooks.example.com./a", ""},
@@ -113,7 +123,7 @@ func TestClient_invalidParams(t *testing.T) {
 		{validParams.URL, []facade.EventType{" video.caption.generated"}, `unknown event " video.caption.generated"; did you mean "video.caption.generated"?`},
 		{validParams.URL, []facade.EventType{"livestream.broadcast.end"}, `did you mean "live-stream.broadcast.ended"?`},
 		{validParams.URL, []facade.EventType{"video.sumary.generated"}, `did you mean "video.summary.generated"?`},
-		{validParams.URL, []facade.EventType{facade.EventType(strings.Repeat("x", 10_000))}, "did you mean"},
+		{validParams.URL, []facade.EventType{facade.EventType(strings.Repeat("x", 10_000))}, `x"; did you mean`},
 	}
 	for _, test := range tests {
 		p := facade.CreateWebhookParams{URL: test.url, Events: test.events}
@@ -144,6 +154,47 @@ func TestClient_invalidParams(t *testing.T) {
 			require.ErrorContains(t, err, "apivideo: "+name)
 			require.ErrorContains(t, err, test.want)
 			assert.Zero(t, server.requests(), name)
+		}
+	}
+}
+
+// The text of an error has a limited length, and no part of a credential at the limit.
+func TestClient_invalidArgument_long(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	event := validParams.Events[0]
+	for n := 380; n < 500; n += 3 { // the limit is within the key, for each of the texts
+		long := strings.Repeat("x", n) + testKey + strings.Repeat("y", 10_000)
+		p := []facade.CreateWebhookParams{
+			{URL: "https://hooks.example.com/ " + long, Events: validParams.Events},
+			{URL: "https://hooks.example.com:" + strings.Repeat("9", 10_000), Events: validParams.Events},
+			{URL: "https://" + strings.Repeat("a", 10_000) + ",", Events: validParams.Events},
+			{URL: validParams.URL, Events: []facade.EventType{facade.EventType(long)}},
+			{URL: validParams.URL, Events: []facade.EventType{facade.EventType(long + "\xff")}},
+		}
+		var errs []error
+		client := newClient(t, succeed)
+		for _, params := range p {
+			_, err := client.CreateWebhook(ctx, params)
+			errs = append(errs, err)
+			_, err = client.PlanWebhooks(ctx, []facade.CreateWebhookParams{params}, facade.PlanOptions{})
+			errs = append(errs, err)
+		}
+		_, err := client.ListWebhooks(ctx, facade.ListOptions{Event: facade.EventType(long)})
+		errs = append(errs, err)
+		valid := facade.CreateWebhookParams{URL: validParams.URL + "/" + long, Events: []facade.EventType{event}}
+		_, err = client.ApplyPlan(ctx, &facade.Plan{Create: []facade.CreateWebhookParams{valid, valid}})
+		errs = append(errs, err)
+		for _, base := range []string{"ftp://" + long, "http://" + long, "https://h:9" + strings.Repeat("9", 10_000)} {
+			_, err = facade.NewClient(testKey, facade.WithBaseURL(base))
+			errs = append(errs, err)
+		}
+		_, err = facade.NewClient(testKey, facade.WithApplication(long, "1"))
+		errs = append(errs, err)
+		for _, err := range errs {
+			require.ErrorIs(t, err, facade.ErrInvalidArgument)
+			assert.LessOrEqual(t, utf8.RuneCountInString(err.Error()), 1000)
+			assert.NotContains(t, err.Error(), testKey[:8])
 		}
 	}
 }

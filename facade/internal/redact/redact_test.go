@@ -2,7 +2,6 @@ package redact_test
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade/internal/redact"
 )
@@ -46,6 +44,7 @@ func spellings(text string) map[string]string {
 		"JSON escape":                 equals(`\u003d`),
 		"JSON escape in upper case":   equals(`\u003D`),
 		"quoted JSON escape":          equals(`\\u003d`),
+		"JSON escape quoted twice":    equals(`\\\\u003d`),
 		"HTML entity, hexadecimal":    equals("&#x3D;"),
 		"HTML entity, decimal":        equals("&#61;"),
 		"HTML entity, named":          equals("&equals;"),
@@ -102,16 +101,6 @@ func TestRedactor_AddTokens(t *testing.T) {
 	assert.Equal(t, "[REDACTED]", r.String("refresh-"+token("3")), "the longest match")
 }
 
-func TestRedactor_Error(t *testing.T) {
-	t.Parallel()
-	const key = "0123456789abcdef"
-	r := redact.New(key)
-	clean, secret := errors.New("lost"), errors.New("lost "+key)
-	assert.Equal(t, clean, r.Error(clean))
-	require.EqualError(t, r.Error(secret), "lost [REDACTED]")
-	require.ErrorIs(t, r.Error(secret), secret)
-}
-
 func TestRedactor_Header(t *testing.T) {
 	t.Parallel()
 	const key = "0123456789abcdef"
@@ -120,10 +109,89 @@ func TestRedactor_Header(t *testing.T) {
 	assert.Equal(t, key, h.Get("A"))
 }
 
+func TestRedactor_Header_large(t *testing.T) {
+	t.Parallel()
+	const key, maxValue, maxTotal = "0123456789abcdef", 4 << 10, 64 << 10
+	r := redact.New(key)
+	for n := range len(key) + 1 { // bytes of the key before the limit
+		padding := strings.Repeat("x", maxValue-n)
+		got := r.Header(http.Header{"A": {padding + key + strings.Repeat("y", 1<<20)}}).Get("A")
+		assert.Equal(t, padding+"[REDACTED]"[:min(n, 10)], got, n)
+	}
+	h := make(http.Header)
+	for n := range 2 * maxTotal {
+		h.Add(fmt.Sprint("Name-", n%100), "value")
+	}
+	size := 0
+	for name, values := range r.Header(h) {
+		assert.Equal(t, h[name][:len(values)], values)
+		for _, v := range values {
+			size += len(name) + len(v)
+		}
+	}
+	assert.InDelta(t, maxTotal, size, 20)
+}
+
+func TestRedactor_Prefix(t *testing.T) {
+	t.Parallel()
+	const key = "0123456789abcdef"
+	r := redact.New(key)
+	for form, credential := range spellings(key) {
+		for n := range 10 { // bytes of the credential before the limit
+			assert.Equal(t, "x"+"[REDACTED]"[:n], r.Prefix("x"+credential+"y", 1+n), form)
+		}
+		// The replacement of credentials makes a text shorter.
+		many := r.Prefix(strings.Repeat(credential, 100), 50*len(credential)+1)
+		assert.Equal(t, strings.Repeat("[REDACTED]", 51), many, form)
+	}
+	assert.Equal(t, "abc", r.Prefix("abc", 3))
+	assert.Equal(t, "abc", r.Prefix("abc", 4))
+	assert.Equal(t, "ab", r.Prefix("abc", 2))
+	assert.Empty(t, r.Prefix("abc", 0))
+}
+
+// A long token may be truncated or changed at its end.
+func TestRedactor_longToken(t *testing.T) {
+	t.Parallel()
+	token := "eyJ0eXAiOiJKV1Qi." + strings.Repeat("0123456789", 100) + ".c2lnbmF0dXJl"
+	r := redact.New("0123456789abcdef")
+	r.AddTokens(token)
+	for form, text := range spellings(token) {
+		assert.Equal(t, "a [REDACTED] b", r.String("a "+text+" b"), form)
+	}
+	for _, n := range []int{64, 100, len(token) - 1} {
+		assert.Equal(t, "a [REDACTED]! b", r.String("a "+token[:n]+"! b"), n)
+	}
+	assert.Equal(t, token[:63], r.String(token[:63]))
+}
+
+func TestSignatureSecrets(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ text, want string }{
+		{`{"signatureSecret":"sig_sec_1","url":"u"}`, `{"signatureSecret":"[REDACTED]","url":"u"}`},
+		{`{"a":{"signaturesecret" : "sig_sec_1"}}`, `{"a":{"signaturesecret" : "[REDACTED]"}}`},
+		{`["signatureSecret":"sig_sec\"_1","signatureSecret":"2"]`, `["signatureSecret":"[REDACTED]","signatureSecret":"[REDACTED]"]`},
+		{`{"signatureSecret":"sig_se`, `{"signatureSecret":"[REDACTED]`},
+		{`{"text":"{\"signatureSecret\":\"sig_sec_1\",\"b\":1}"}`, `{"text":"{\"signatureSecret\":\"[REDACTED]\",\"b\":1}"}`},
+		{`{"signatureSecret":null,"title":"signatureSecret"}`, `{"signatureSecret":null,"title":"signatureSecret"}`},
+		{"", ""},
+	}
+	for _, test := range tests {
+		assert.Equal(t, test.want, redact.SignatureSecrets(test.text))
+	}
+}
+
 func TestClip(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "äöü", redact.Clip("äöü", 3))
 	assert.Equal(t, "äö…", redact.Clip("äöü", 2))
+}
+
+func TestClipMiddle(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "äöüä", redact.ClipMiddle("äöüä", 4))
+	assert.Equal(t, "äö…ü", redact.ClipMiddle("äöüäöü", 4))
+	assert.Equal(t, "ä…ü", redact.ClipMiddle("äöüäöü", 3))
 }
 
 func TestOneLine(t *testing.T) {
@@ -141,6 +209,9 @@ func FuzzRedactor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		assert.NotContains(t, r.String(text), key)
 		assert.NotContains(t, r.String("a"+key+text), key)
+		for limit := range 20 {
+			assert.Equal(t, "a[REDACTED]"[:min(limit, 11)], r.Prefix("a"+key+text, limit)[:min(limit, 11)])
+		}
 	})
 }
 
