@@ -372,7 +372,7 @@ func TestRecord_bytes(t *testing.T) {
 		r.setBody([]byte(body))
 		require.NoError(t, rec.add(r))
 		require.NoError(t, rec.close())
-		records, err := readRecords(name, nil)
+		records, err := new(app).readRecords(t.Context(), name)
 		require.NoError(t, err)
 		require.Len(t, records, 1)
 		assert.Equal(t, body, string(records[0].bytes()))

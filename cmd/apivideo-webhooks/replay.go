@@ -25,7 +25,7 @@ func (a *app) newReplay() *cobra.Command {
 			if last < 0 {
 				return usagef("--last must not be negative")
 			}
-			records, err := readRecords(args[0], a.in)
+			records, err := a.readRecords(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
