@@ -27,9 +27,6 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(names) == 0 {
-				return usagef("--event must not be empty")
-			}
 			events, err := a.parseEvents(names)
 			if err != nil {
 				return usageError{err}
@@ -60,7 +57,7 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 		},
 	}
 	cmd.Flags().StringVar(&rawURL, "url", "", "`URL` that receives the notifications")
-	cmd.Flags().StringSliceVar(&names, "event", nil, "`event` to subscribe to; repeat it for several")
+	cmd.Flags().StringArrayVar(&names, "event", nil, "`event` to subscribe to; repeat it for several")
 	_ = cmd.MarkFlagRequired("url")   // the flag exists
 	_ = cmd.MarkFlagRequired("event") // the flag exists
 	secret.addFlags(cmd)

@@ -74,8 +74,6 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 // options returns the options of the fake.
 func (f fakeFlags) options(unknownEvents bool) ([]facadetest.Option, error) {
 	switch {
-	case f.apiKey == "":
-		return nil, usagef("--api-key must not be empty")
 	case f.limit < 0:
 		return nil, usagef("--limit must not be negative")
 	case len(f.rate) != 2 || f.rate[0] < 0 || f.rate[1] < 0:

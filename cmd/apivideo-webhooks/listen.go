@@ -51,7 +51,7 @@ closed, listen continues until a signal.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.publicURL, "url", "", "public `URL` of the tunnel")
 	f.StringVar(&flags.forwardTo, "forward-to", "", "`URL` of the local receiver (default none, with status 202)")
-	f.StringSliceVar(&flags.events, "event", nil, "`event` to subscribe to (default all)")
+	f.StringArrayVar(&flags.events, "event", nil, "`event` to subscribe to (default all)")
 	f.IntVar(&flags.port, "port", 8787, "`port` on this machine, 0 for any")
 	f.StringVar(&flags.record, "record", "", "append the notifications to this `file`, for replay")
 	f.DurationVar(&flags.timeout, "forward-timeout", 30*time.Second, "maximum `time` of the receiver")

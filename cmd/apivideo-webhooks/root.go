@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // execute runs a command line and returns the exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.newRoot() //nolint:contextcheck // each command gets the context of cobra
 	root.SetArgs(args)
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.errOut)
 	cmd, err := root.ExecuteContextC(ctx)
 	lost := a.out.err()
 	switch {
@@ -45,6 +44,9 @@ SIGTERM.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.sandbox, "sandbox", false, "use the sandbox (the default)")
 	flags.BoolVar(&a.production, "production", false, "use production")
@@ -63,7 +65,44 @@ SIGTERM.`,
 	for _, cmd := range root.Commands() {
 		a.checkFlagsBefore(cmd)
 	}
+	addStandardCommands(root)
 	return root
+}
+
+// addStandardCommands adds the commands of cobra. By default they succeed with an unknown
+// topic or shell.
+func addStandardCommands(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = fmt.Errorf("unknown command %q for %q", rest[0], found.CommandPath())
+				}
+				return err
+			}
+		case "completion":
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+}
+
+// checkEmpty refuses an empty value, for example of an unset variable. Without the flag
+// a command may do more.
+func checkEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if f.Name != "body" && slices.Contains(values, "") {
+			err = fmt.Errorf("--%s must not be empty", f.Name)
+		}
+	})
+	return err
 }
 
 // checkFlagsBefore makes a command check the global flags first. All errors before
@@ -73,6 +112,9 @@ func (a *app) checkFlagsBefore(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if a.format != "table" && a.format != "json" {
 			return fmt.Errorf("--output %q is unknown; use table or json", a.format)
+		}
+		if err := checkEmpty(cmd.Flags()); err != nil {
+			return err
 		}
 		a.started = true
 		return runE(cmd, args)
