@@ -42,6 +42,9 @@ func (a *app) newApply() *cobra.Command {
 			if !a.jsonOutput() {
 				a.printPlan(plan)
 			}
+			if a.out.flush(ctx) != nil {
+				return nil //nolint:nilerr // the user has not seen the plan, and execute returns the error
+			}
 			if n := len(plan.Delete); n > 0 && !yes {
 				if !a.terminal || a.jsonOutput() {
 					_, _ = fmt.Fprint(a.errOut, plan) // the user has not seen it
@@ -49,9 +52,6 @@ func (a *app) newApply() *cobra.Command {
 				if err := a.confirm(ctx, n, flags.file == "-"); err != nil {
 					return err
 				}
-			}
-			if a.out.err() != nil {
-				return nil //nolint:nilerr // the user has not seen the plan, and execute returns the error
 			}
 			if secretsPath == "" {
 				applied, err := client.ApplyPlan(ctx, plan)

@@ -57,6 +57,7 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 				a.printf("Serving a fake api.video on %s", url)
 			}
 			if flags.apiKey == fakeAPIKey {
+				_ = a.out.flush(cmd.Context()) // before the note
 				a.notef("The API key is %s", fakeAPIKey)
 			}
 			return serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents), 0)

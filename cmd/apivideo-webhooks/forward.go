@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -38,7 +37,6 @@ type forwarder struct {
 	recorder *recorder // or nil
 	timeout  time.Duration
 	next     *http.Transport
-	printing sync.Mutex
 }
 
 func newForwarder(a *app, v *notification.Verifier, target *url.URL, rec *recorder, timeout time.Duration) *forwarder {
@@ -135,8 +133,6 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 }
 
 func (f *forwarder) print(line forwardedJSON) {
-	f.printing.Lock()
-	defer f.printing.Unlock()
 	if f.app.jsonOutput() {
 		f.app.printJSON(line)
 		return

@@ -115,7 +115,9 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	} else {
 		a.notef("Listening on http://%s", listener.Addr())
 	}
-	return serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
+	err = serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
+	_ = a.out.flush(ctx) // before the note of the deletion; execute returns the error
+	return err
 }
 
 func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {

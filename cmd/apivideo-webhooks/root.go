@@ -15,7 +15,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.newRoot() //nolint:contextcheck // each command gets the context of cobra
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
-	lost := a.out.err()
+	lost := a.out.flush(ctx)
 	switch {
 	case lost != nil && (err == nil || !a.started):
 		err = fmt.Errorf("%w: %w", errOutputLost, lost)
