@@ -53,7 +53,7 @@ func (a *app) newClient() (*facade.Client, error) {
 	if u, err := url.Parse(a.baseURL); err == nil && strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "ws.api.video") {
 		return nil, usagef("--base-url is the server of production; use --production")
 	}
-	opts := []facade.Option{facade.WithApplication("apivideo-webhooks", applicationVersion())}
+	opts := []facade.Option{facade.WithApplication("apivideo-webhooks", applicationVersion(readVersion().Version))}
 	switch {
 	case a.baseURL != "":
 		opts = append(opts, facade.WithBaseURL(a.baseURL))
