@@ -76,7 +76,7 @@ func (s *secretInput) read(ctx context.Context) (facade.Secret, error) {
 // parseSecret returns the secret in a text, which may have a newline at its end.
 func parseSecret(source, text string) (facade.Secret, error) {
 	words := strings.Fields(text)
-	if len(words) != 1 {
+	if len(words) != 1 || strings.HasPrefix(words[0], "{") { // JSON
 		return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", source)
 	}
 	return facade.NewSecret(words[0]), nil

@@ -26,12 +26,23 @@ func (s *secretOutput) addFlags(cmd *cobra.Command) {
 func (s *secretOutput) wanted() bool { return s.show || s.path != "" }
 
 // open creates the file, so that a webhook is created only if the secret can be
-// stored.
+// stored. An existing file must have a secret, which the new one replaces.
 func (s *secretOutput) open() (err error) {
-	if s.path != "" && s.file == nil {
-		s.file, err = createPrivate(s.path)
+	if s.path == "" || s.file != nil {
+		return nil
 	}
-	return err
+	if s.file, err = createPrivate(s.path); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(s.file.target)
+	if len(data) > 0 {
+		_, err = parseSecret(s.path, string(data))
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.discard()
+		return fmt.Errorf("%w; choose another name", err)
+	}
+	return nil
 }
 
 func (s *secretOutput) discard() {
@@ -72,6 +83,13 @@ type privateFile struct {
 func createPrivate(name string) (*privateFile, error) {
 	target, err := filepath.EvalSymlinks(name)
 	if errors.Is(err, os.ErrNotExist) {
+		link, linkErr := os.Readlink(name)
+		if linkErr == nil { // the target is missing
+			if !filepath.IsAbs(link) {
+				link = filepath.Join(filepath.Dir(name), link)
+			}
+			return createPrivate(link)
+		}
 		target, err = name, nil
 	}
 	if err != nil {
