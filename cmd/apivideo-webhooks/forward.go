@@ -102,6 +102,10 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = f.target, ""
+			if user := f.target.User; user != nil && p.Out.Header.Get("Authorization") == "" {
+				password, _ := user.Password()
+				p.Out.SetBasicAuth(user.Username(), password)
+			}
 			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 				if values, ok := p.In.Header[name]; ok { // ReverseProxy removes the header
 					p.Out.Header[name] = values

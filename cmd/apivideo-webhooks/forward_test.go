@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apivideo-community/webhooks-go/facade"
+	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
+)
+
+// forwardTo sends a notification through a forwarder to a receiver. It returns the
+// headers at the receiver and the printed line.
+func forwardTo(t *testing.T, user *url.Userinfo, event notification.Event, header http.Header) (got http.Header, line string) {
+	t.Helper()
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	t.Cleanup(receiver.Close)
+	target, err := url.Parse(receiver.URL)
+	require.NoError(t, err)
+	target.User = user
+	secret := facade.NewSecret("sig_sec_1")
+	verifier, err := notification.NewVerifier(notification.StaticSecrets(secret))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	a := &app{out: &output{w: &out}}
+	f := newForwarder(a, verifier, target, nil, time.Minute)
+	r := facadetest.NewNotificationRequest(t.Context(), "http://127.0.0.1", "webhook_1", secret, event)
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.NoError(t, a.out.flush(t.Context()))
+	return got, out.String()
+}
+
+// The user of --forward-to replaces no header of the request.
+func TestForwarder_user(t *testing.T) {
+	t.Parallel()
+	event := &notification.VideoSummaryGenerated{VideoID: "vi1"}
+	header, _ := forwardTo(t, nil, event, nil)
+	assert.Empty(t, header.Get("Authorization"))
+	header, _ = forwardTo(t, url.UserPassword("user", "pass"), event, nil)
+	assert.Equal(t, "Basic dXNlcjpwYXNz", header.Get("Authorization"))
+	header, _ = forwardTo(t, url.UserPassword("user", "pass"), event, http.Header{"Authorization": {"Bearer token"}})
+	assert.Equal(t, "Bearer token", header.Get("Authorization"))
+}
+
+// The receiver gets no header of the connection.
+func TestForwarder_connectionHeaders(t *testing.T) {
+	t.Parallel()
+	header, _ := forwardTo(t, nil, &notification.VideoSummaryGenerated{VideoID: "vi1"}, http.Header{
+		"Connection": {"X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"1"}, "Proxy-Connection": {"1"}, "X-End": {"1"},
+	})
+	assert.Equal(t, "1", header.Get("X-End"))
+	for _, name := range []string{"Connection", "X-Hop", "Keep-Alive", "Proxy-Connection"} {
+		assert.NotContains(t, header, name)
+	}
+}
