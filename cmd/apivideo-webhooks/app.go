@@ -71,13 +71,16 @@ func (a *app) newClient() (*facade.Client, error) {
 		opts = append(opts, facade.WithLogger(slog.New(handler)))
 	}
 	client, err := facade.NewClient(key, opts...)
-	switch {
-	case err == nil:
+	if err == nil {
 		return client, nil
-	case strings.Contains(err.Error(), "base URL"):
-		return nil, usagef("--base-url: %w", err)
 	}
-	return nil, usagef("%s: %w", envAPIKey, err)
+	if _, err := facade.NewClient(key); err != nil {
+		return nil, usagef("%s: %w", envAPIKey, err)
+	}
+	if _, err := facade.NewClient(key, append(opts, facade.WithPlainHTTP())...); err == nil {
+		return nil, usagef("--base-url %q is not encrypted; use https, or --plain-http in a private network", redactURL(a.baseURL))
+	}
+	return nil, usagef("--base-url: %w", err)
 }
 
 // newHTTPClient returns a client that sends notifications. Like the service it does

@@ -41,7 +41,7 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 			wh, created, err := do(cmd.Context(), client, facade.CreateWebhookParams{URL: rawURL, Events: events})
 			if err != nil {
 				secret.discard()
-				if errors.Is(err, facade.ErrInvalidArgument) {
+				if errors.Is(err, facade.ErrInvalidArgument) { // the events are valid
 					return usagef("--url: %w", err)
 				}
 				return err

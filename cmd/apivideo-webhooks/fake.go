@@ -19,7 +19,7 @@ type fakeFlags struct {
 	interval     time.Duration
 }
 
-// servingJSON is the output of fake.
+// servingJSON is the output of fake, and the first one of listen.
 type servingJSON struct {
 	URL string `json:"url"`
 }

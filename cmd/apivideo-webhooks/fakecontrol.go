@@ -139,7 +139,11 @@ func (h *fakeHandler) addFault(w http.ResponseWriter, r *http.Request) {
 	var f faultJSON
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
+	err := dec.Decode(&f)
+	if _, end := dec.Token(); err == nil && !errors.Is(end, io.EOF) {
+		err = errors.New("the body has more than one JSON value")
+	}
+	if err != nil {
 		writeControlError(w, err)
 		return
 	}

@@ -109,6 +109,9 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	if err != nil {
 		return fmt.Errorf("the signature secret of %s is unusable: %w", wh.ID, err)
 	}
+	if a.jsonOutput() {
+		a.printJSON(servingJSON{"http://" + listener.Addr().String()})
+	}
 	a.notef("Created %s for %s", clean(wh.ID), clean(redactURL(wh.URL)))
 	if target != nil {
 		a.notef("Forwarding from http://%s to %s", listener.Addr(), target.Redacted())

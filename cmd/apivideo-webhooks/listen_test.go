@@ -139,7 +139,9 @@ func TestListen_twoHops(t *testing.T) {
 	for i, n := range []int{1, 2, 2, 2, 2, 3, 3} {
 		assert.Equal(t, fmt.Sprintf(body, n), bodies[i], "byte for byte")
 	}
-	for line := range strings.Lines(p.out.String()) {
+	first, lines, _ := strings.Cut(p.out.String(), "\n")
+	assert.JSONEq(t, `{"url":"`+local+`"}`, first)
+	for line := range strings.Lines(lines) {
 		var f forwardedJSON
 		require.NoError(t, json.Unmarshal([]byte(line), &f))
 		assert.True(t, f.Verified)

@@ -48,7 +48,7 @@ SIGTERM.`,
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
 	flags := root.PersistentFlags()
-	flags.BoolVar(&a.sandbox, "sandbox", false, "use the sandbox (the default)")
+	flags.BoolVar(&a.sandbox, "sandbox", true, "use the sandbox")
 	flags.BoolVar(&a.production, "production", false, "use production")
 	flags.StringVar(&a.baseURL, "base-url", "", "use another server, for example a fake at `URL`")
 	flags.BoolVar(&a.plainHTTP, "plain-http", false, "allow http to another machine in --base-url")
@@ -64,7 +64,11 @@ SIGTERM.`,
 	)
 	for _, cmd := range root.Commands() {
 		a.checkFlagsBefore(cmd)
+		if cmd.Flag("event") != nil {
+			_ = cmd.RegisterFlagCompletionFunc("event", completeEvents) // the flag exists
+		}
 	}
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	addStandardCommands(root)
 	return root
 }
@@ -112,6 +116,9 @@ func (a *app) checkFlagsBefore(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if a.format != "table" && a.format != "json" {
 			return fmt.Errorf("--output %q is unknown; use table or json", a.format)
+		}
+		if !a.sandbox {
+			return errors.New("--sandbox=false names no environment; use --production")
 		}
 		if err := checkEmpty(cmd.Flags()); err != nil {
 			return err

@@ -28,7 +28,8 @@ func (a *app) newSend() *cobra.Command {
 
 The secret is the one in --secret-file, in APIVIDEO_WEBHOOK_SECRET, or of the
 webhook with --webhook-id, in this order. The exit code is 0 only after a 2xx.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeEvents,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := d.check(); err != nil {
 				return err
