@@ -18,7 +18,7 @@ import (
 
 // forwardTo sends a notification through a forwarder to a receiver. It returns the
 // headers at the receiver and the printed line.
-func forwardTo(t *testing.T, user *url.Userinfo, event notification.Event, header http.Header) (got http.Header, line string) {
+func forwardTo(t *testing.T, user *url.Userinfo, event any, header http.Header) (got http.Header, line string) {
 	t.Helper()
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
 	t.Cleanup(receiver.Close)
@@ -64,4 +64,11 @@ func TestForwarder_connectionHeaders(t *testing.T) {
 	for _, name := range []string{"Connection", "X-Hop", "Keep-Alive", "Proxy-Connection"} {
 		assert.NotContains(t, header, name)
 	}
+}
+
+// The fields of a notification cannot change the terminal.
+func TestForwarder_hostileEvent(t *testing.T) {
+	t.Parallel()
+	_, line := forwardTo(t, nil, []byte(`{"type":"video.\u001b[2J\u202e"}`), nil)
+	assert.Regexp(t, "^\\S+ 200 [0-9a-f]{12} video.\ufffd\\[2J\ufffd\n$", line)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -222,8 +224,8 @@ func TestListen_staleRunFiles(t *testing.T) {
 		require.NoError(t, err)
 		return p
 	}
-	age := func() {
-		old := time.Now().Add(-staleAge)
+	age := func(d time.Duration) {
+		old := time.Now().Add(-d)
 		for _, name := range files() {
 			require.NoError(t, os.Chtimes(filepath.Join(folder, name), old, old))
 		}
@@ -238,9 +240,20 @@ func TestListen_staleRunFiles(t *testing.T) {
 	require.Len(t, files(), 3, "the file of the crash is young")
 	require.Subset(t, files(), crashed)
 
-	age()
-	account, err := os.ReadFile(filepath.Join(folder, crashed[0]))
+	name := filepath.Join(folder, crashed[0])
+	account, err := os.ReadFile(name)
 	require.NoError(t, err)
+	sum := sha256.Sum256([]byte(server.URL + " " + server.APIKey))
+	require.Equal(t, hex.EncodeToString(sum[:]), string(account))
+	for path, want := range map[string]os.FileMode{name: 0o600, folder: 0o700} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode().Perm())
+	}
+	age(59 * time.Minute)
+	require.NoError(t, removeStale(folder, string(account), nil))
+	require.Subset(t, files(), crashed, "less than an hour")
+	age(time.Hour)
 	require.NoError(t, removeStale(folder, string(account), map[string]bool{crashed[0]: true}))
 	require.Subset(t, files(), crashed, "the webhook exists")
 	next := start()

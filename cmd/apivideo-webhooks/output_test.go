@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
@@ -91,4 +92,23 @@ func TestOutput_order(t *testing.T) {
 	}
 	require.NoError(t, out.flush(t.Context()))
 	assert.Equal(t, want.String(), got.String())
+}
+
+// The fields of a webhook cannot change the terminal.
+func TestApp_hostileWebhook(t *testing.T) {
+	t.Parallel()
+	wh := &facade.Webhook{ID: "a\x1b[2J", URL: "https://b\n", Events: []facade.EventType{"c\u202e"}}
+	for _, test := range []struct {
+		print func(*app)
+		want  string
+	}{
+		{func(a *app) { a.printWebhooks([]*facade.Webhook{wh}) }, "a\ufffd[2J\thttps://b\ufffd\tc\ufffd\t-\n"},
+		{func(a *app) { a.printWebhook(newWebhookJSON(wh)) }, "ID\ta\ufffd[2J\nURL\thttps://b\ufffd\nEVENTS\tc\ufffd\nCREATED\t-\n"},
+	} {
+		var got bytes.Buffer
+		a := &app{out: &output{w: &got}}
+		test.print(a)
+		require.NoError(t, a.out.flush(t.Context()))
+		assert.Equal(t, test.want, got.String())
+	}
 }
