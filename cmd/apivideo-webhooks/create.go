@@ -17,6 +17,14 @@ func (a *app) newCreate() *cobra.Command {
 		})
 }
 
+func (a *app) newEnsure() *cobra.Command {
+	return a.newSubscribe("ensure", "Create a webhook unless the same one exists",
+		func(ctx context.Context, client *facade.Client, p facade.CreateWebhookParams) (*facade.Webhook, *bool, error) {
+			wh, created, err := client.EnsureWebhook(ctx, p)
+			return wh, &created, err
+		})
+}
+
 // newSubscribe returns a command with the flags of create and ensure.
 func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.Client, facade.CreateWebhookParams) (*facade.Webhook, *bool, error)) *cobra.Command {
 	var rawURL string
@@ -46,7 +54,7 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 				}
 				return err
 			}
-			if secret.wanted() && wh.SignatureSecret.IsZero() { // the service may omit it
+			if secret.needsSecret() && wh.SignatureSecret.IsZero() { // the service may omit it
 				if latest, err := client.GetWebhook(cmd.Context(), wh.ID); err == nil {
 					wh = latest
 				}

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -233,7 +232,7 @@ func TestDocs_fields(t *testing.T) {
 		"record":                            record{},
 		"`fake`":                            servingJSON{},
 		"delivery":                          deliveryJSON{},
-		"attempt":                           deliveryTry{},
+		"attempt":                           deliveryAttempt{},
 		"request":                           requestJSON{},
 		"fault":                             faultJSON{},
 		"`version`":                         versionJSON{},
@@ -272,7 +271,9 @@ func TestDocs_defaults(t *testing.T) {
 	}
 	fake, _, err := root.Find([]string{"fake"})
 	require.NoError(t, err)
-	fake.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { want[f.Name] = strings.Trim(f.DefValue, "[]") })
+	for _, f := range collect(fake.LocalNonPersistentFlags().VisitAll) {
+		want[f.Name] = strings.Trim(f.DefValue, "[]")
+	}
 	assert.Equal(t, want, got)
 	assert.Contains(t, page, "`--port`, "+flag("listen", "port")+" by default")
 	assert.Contains(t, page, "3 seconds apart")
@@ -287,12 +288,12 @@ func TestDocs_defaults(t *testing.T) {
 // jsonType returns the name of a type in docs/cli.md.
 func jsonType(goType reflect.Type) string {
 	names := map[reflect.Type]string{
-		reflect.TypeFor[time.Time]():   "time",
-		reflect.TypeFor[[]byte]():      "string",
-		reflect.TypeFor[planJSON]():    "plan",
-		reflect.TypeFor[webhookJSON](): "webhook",
-		reflect.TypeFor[plannedJSON](): "desired webhook",
-		reflect.TypeFor[deliveryTry](): "attempt",
+		reflect.TypeFor[time.Time]():       "time",
+		reflect.TypeFor[[]byte]():          "string",
+		reflect.TypeFor[planJSON]():        "plan",
+		reflect.TypeFor[webhookJSON]():     "webhook",
+		reflect.TypeFor[plannedJSON]():     "desired webhook",
+		reflect.TypeFor[deliveryAttempt](): "attempt",
 	}
 	if name, ok := names[goType]; ok {
 		return name

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -32,9 +33,7 @@ func forwardTo(t *testing.T, user *url.Userinfo, event any, header http.Header) 
 	a := &app{out: &output{w: &out}}
 	f := newForwarder(a, verifier, target, nil, time.Minute)
 	r := facadetest.NewNotificationRequest(t.Context(), "http://127.0.0.1", "webhook_1", secret, event)
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	f.ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code)

@@ -127,7 +127,7 @@ func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 	if !isHTTP(flags.publicURL) {
 		return nil, usagef("--url %q is invalid; use the absolute URL of a tunnel to this machine", redactURL(flags.publicURL))
 	}
-	if markedRun(flags.publicURL) != "" {
+	if runID(flags.publicURL) != "" {
 		return nil, usagef("--url has the query parameter %s of another run; remove the parameter", marker)
 	}
 	if flags.timeout <= 0 {
@@ -153,7 +153,7 @@ func (a *app) removeUnconfirmed(ctx context.Context, client *facade.Client, r *t
 			r.abandon() // the webhook may exist
 			return fmt.Errorf("the temporary webhook may exist, and the next listen deletes it: %w", err)
 		}
-		if markedRun(wh.URL) == r.id {
+		if runID(wh.URL) == r.id {
 			return a.endRun(ctx, client, r, wh)
 		}
 	}

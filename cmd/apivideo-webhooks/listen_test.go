@@ -232,15 +232,15 @@ func TestListen_staleRunFiles(t *testing.T) {
 	}
 
 	killed := start()
-	crashed := files()
+	leftovers := files()
 	killed.kill()
 	require.NoError(t, server.Client().DeleteWebhook(t.Context(), server.Webhooks()[0].ID)) // by hand
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "A"), []byte("another account"), 0o600))
 	running := start()
 	require.Len(t, files(), 3, "the file of the crash is young")
-	require.Subset(t, files(), crashed)
+	require.Subset(t, files(), leftovers)
 
-	name := filepath.Join(folder, crashed[0])
+	name := filepath.Join(folder, leftovers[0])
 	account, err := os.ReadFile(name)
 	require.NoError(t, err)
 	sum := sha256.Sum256([]byte(server.URL + " " + server.APIKey))
@@ -252,13 +252,13 @@ func TestListen_staleRunFiles(t *testing.T) {
 	}
 	age(59 * time.Minute)
 	require.NoError(t, removeStale(folder, string(account), nil))
-	require.Subset(t, files(), crashed, "less than an hour")
+	require.Subset(t, files(), leftovers, "less than an hour")
 	age(time.Hour)
-	require.NoError(t, removeStale(folder, string(account), map[string]bool{crashed[0]: true}))
-	require.Subset(t, files(), crashed, "the webhook exists")
+	require.NoError(t, removeStale(folder, string(account), map[string]bool{leftovers[0]: true}))
+	require.Subset(t, files(), leftovers, "the webhook exists")
 	next := start()
 	require.Len(t, files(), 3)
-	assert.NotSubset(t, files(), crashed)
+	assert.NotSubset(t, files(), leftovers)
 	for _, p := range []*process{running, next} {
 		require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 		require.Equal(t, exitOK, p.wait(), p.errOut)

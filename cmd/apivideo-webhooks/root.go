@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // execute runs a command line and returns the exit code.
@@ -96,17 +95,23 @@ func addStandardCommands(root *cobra.Command) {
 
 // checkEmpty refuses an empty value, for example of an unset variable. Without the flag
 // a command may do more.
-func checkEmpty(flags *pflag.FlagSet) (err error) {
-	flags.Visit(func(f *pflag.Flag) {
+func checkEmpty(cmd *cobra.Command) error {
+	for _, f := range collect(cmd.Flags().Visit) {
 		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
+		if list, ok := f.Value.(interface{ GetSlice() []string }); ok {
 			values = list.GetSlice()
 		}
 		if f.Name != "body" && slices.Contains(values, "") {
-			err = fmt.Errorf("--%s must not be empty", f.Name)
+			return fmt.Errorf("--%s must not be empty", f.Name)
 		}
-	})
-	return err
+	}
+	return nil
+}
+
+// collect returns all values that visit yields.
+func collect[T any](visit func(func(T))) (all []T) {
+	visit(func(x T) { all = append(all, x) })
+	return all
 }
 
 // checkFlagsBefore makes a command check the global flags first. All errors before
@@ -120,7 +125,7 @@ func (a *app) checkFlagsBefore(cmd *cobra.Command) {
 		if !a.sandbox {
 			return errors.New("--sandbox=false names no environment; use --production")
 		}
-		if err := checkEmpty(cmd.Flags()); err != nil {
+		if err := checkEmpty(cmd); err != nil {
 			return err
 		}
 		a.started = true

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -71,13 +70,4 @@ func (s *secretInput) read(ctx context.Context) (facade.Secret, error) {
 		return secret, nil
 	}
 	return facade.Secret{}, fmt.Errorf("%s has no webhook %q; use --webhook-id with an ID in the file", s.path, s.webhookID)
-}
-
-// parseSecret returns the secret in a text, which may have a newline at its end.
-func parseSecret(source, text string) (facade.Secret, error) {
-	words := strings.Fields(text)
-	if len(words) != 1 || strings.HasPrefix(words[0], "{") { // JSON
-		return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", source)
-	}
-	return facade.NewSecret(words[0]), nil
 }

@@ -118,7 +118,7 @@ func TestCommands_signalDuringInput(t *testing.T) {
 			require.NoError(t, syscall.Mkfifo(name, 0o600))
 			pipe, err := os.OpenFile(name, os.O_RDWR, 0)
 			require.NoError(t, err)
-			defer pipe.Close()
+			defer func() { _ = pipe.Close() }()
 			cmd.Stdin = pipe
 			p, err := startProcess(cmd)
 			require.NoError(t, err)

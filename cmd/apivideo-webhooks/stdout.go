@@ -60,9 +60,9 @@ func (o *output) flush(ctx context.Context) error {
 	defer o.mu.Unlock()
 	if idle := o.idle; idle != nil && o.first == nil {
 		o.mu.Unlock()
-		ended := waitFor(ctx, idle)
+		ok := waitFor(ctx, idle)
 		o.mu.Lock()
-		if !ended {
+		if !ok {
 			o.first = cmp.Or(o.first, errors.New("its reader has stalled"))
 		}
 	}
