@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -70,4 +71,24 @@ func TestForwarder_hostileEvent(t *testing.T) {
 	t.Parallel()
 	_, line := forwardTo(t, nil, []byte(`{"type":"video.\u001b[2J\u202e"}`), nil)
 	assert.Regexp(t, "^\\S+ 200 [0-9a-f]{12} video.\ufffd\\[2J\ufffd\n$", line)
+}
+
+// A record has the headers of the notification and none of the connection.
+func TestForwarder_recordHeaders(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "events.jsonl")
+	rec, err := openRecorder(name)
+	require.NoError(t, err)
+	f := newForwarder(nil, nil, nil, rec, time.Minute)
+	header := http.Header{"X-End": {"1"}}
+	for _, name := range []string{"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
+		header.Set(name, "1")
+	}
+	require.NoError(t, f.record(forwardedJSON{ID: "id"}, header, []byte("{}")))
+	require.NoError(t, rec.close())
+	records, err := new(app).readRecords(t.Context(), name)
+	require.NoError(t, err)
+	require.Len(t, records, 1)
+	assert.Equal(t, http.Header{"X-End": {"1"}}, records[0].Header)
+	assert.Len(t, header, 9, "the request keeps its headers")
 }
