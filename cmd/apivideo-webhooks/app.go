@@ -1,15 +1,6 @@
 package main
 
-import (
-	"io"
-	"log/slog"
-	"net/http"
-	"net/url"
-	"strings"
-	"time"
-
-	"github.com/apivideo-community/webhooks-go/facade"
-)
+import "io"
 
 // The environment variables.
 const (
@@ -42,57 +33,4 @@ func (a *app) environment() string {
 		return "production"
 	}
 	return "the sandbox"
-}
-
-// newClient returns a client of the environment.
-func (a *app) newClient() (*facade.Client, error) {
-	key := a.env(envAPIKey)
-	if key == "" {
-		return nil, usagef("%s is not set; export an API key of %s", envAPIKey, a.environment())
-	}
-	if u, err := url.Parse(a.baseURL); err == nil && strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "ws.api.video") {
-		return nil, usagef("--base-url is the server of production; use --production")
-	}
-	opts := []facade.Option{facade.WithApplication("apivideo-webhooks", applicationVersion())}
-	switch {
-	case a.baseURL != "":
-		opts = append(opts, facade.WithBaseURL(a.baseURL))
-	case !a.production:
-		opts = append(opts, facade.WithSandbox())
-	}
-	if a.plainHTTP {
-		opts = append(opts, facade.WithPlainHTTP())
-	}
-	if a.unknownEvents {
-		opts = append(opts, facade.WithUnknownEvents())
-	}
-	if a.verbose {
-		handler := slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: slog.LevelDebug})
-		opts = append(opts, facade.WithLogger(slog.New(handler)))
-	}
-	client, err := facade.NewClient(key, opts...)
-	switch {
-	case err == nil:
-		return client, nil
-	case strings.Contains(err.Error(), "base URL"):
-		return nil, usagef("--base-url: %w", err)
-	}
-	return nil, usagef("%s: %w", envAPIKey, err)
-}
-
-// newHTTPClient returns a client that sends notifications. Like the service it does
-// not follow redirects.
-func newHTTPClient(timeout time.Duration) *http.Client {
-	return &http.Client{
-		Transport:     newTransport(),
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// newTransport returns a transport that adds no header.
-func newTransport() *http.Transport {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true
-	return transport
 }

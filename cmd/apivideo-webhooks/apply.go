@@ -42,6 +42,9 @@ func (a *app) newApply() *cobra.Command {
 			if !a.jsonOutput() {
 				a.printPlan(plan)
 			}
+			if a.out.flush(ctx) != nil {
+				return nil //nolint:nilerr // the user has not seen the plan, and execute returns the error
+			}
 			if n := len(plan.Delete); n > 0 && !yes {
 				if !a.terminal || a.jsonOutput() {
 					_, _ = fmt.Fprint(a.errOut, plan) // the user has not seen it
@@ -49,9 +52,6 @@ func (a *app) newApply() *cobra.Command {
 				if err := a.confirm(ctx, n, flags.file == "-"); err != nil {
 					return err
 				}
-			}
-			if a.out.err() != nil {
-				return nil //nolint:nilerr // the user has not seen the plan, and execute returns the error
 			}
 			if secretsPath == "" {
 				applied, err := client.ApplyPlan(ctx, plan)
@@ -70,9 +70,9 @@ func (a *app) newApply() *cobra.Command {
 // applyWithSecrets writes the secrets before the first change and after the last.
 // The first time proves that the file can be written.
 func (a *app) applyWithSecrets(ctx context.Context, client *facade.Client, plan *facade.Plan, path string) error {
-	secrets, err := readSecrets(path)
+	secrets, err := readSecrets(ctx, path)
 	if err != nil {
-		return fmt.Errorf("%w; choose another name", err)
+		return err
 	}
 	secrets.add(plan.Keep)
 	if err := secrets.write(path); err != nil {
@@ -112,27 +112,24 @@ func (a *app) printApplied(plan *facade.Plan, applied *facade.Applied, err error
 	}
 }
 
-var errDeclined = errors.New("nothing was changed; run apply again and type y, or use --yes")
-
 // confirm asks before n webhooks are deleted.
 func (a *app) confirm(ctx context.Context, n int, stdinUsed bool) error {
 	if !a.inTerminal || stdinUsed {
 		return fmt.Errorf("apply deletes %s and cannot ask, because stdin is not a terminal; use --yes", countWebhooks(n))
 	}
 	_, _ = fmt.Fprintf(a.errOut, "Delete %s? [y/N] ", countWebhooks(n))
-	line := make(chan string, 1)
-	go func() { // a read of a terminal cannot be canceled
-		text, _ := bufio.NewReader(a.in).ReadString('\n')
-		line <- text
-	}()
-	select {
-	case text := <-line:
-		if reply := strings.ToLower(strings.TrimSpace(text)); reply == "y" || reply == "yes" {
-			return nil
-		}
-	case <-ctx.Done():
+	line, err := readUntilSignal(ctx, func() ([]byte, error) {
+		line, _ := bufio.NewReader(a.in).ReadBytes('\n') // an end without a line is a no
+		return line, nil
+	})
+	if err != nil {
+		a.notef("") // after the question
+		return errors.New("nothing was changed")
 	}
-	return errDeclined
+	if reply := strings.ToLower(strings.TrimSpace(string(line))); reply == "y" || reply == "yes" {
+		return nil
+	}
+	return errors.New("nothing was changed; run apply again and type y, or use --yes")
 }
 
 func countWebhooks(n int) string {

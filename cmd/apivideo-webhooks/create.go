@@ -17,6 +17,14 @@ func (a *app) newCreate() *cobra.Command {
 		})
 }
 
+func (a *app) newEnsure() *cobra.Command {
+	return a.newSubscribe("ensure", "Create a webhook unless the same one exists",
+		func(ctx context.Context, client *facade.Client, p facade.CreateWebhookParams) (*facade.Webhook, *bool, error) {
+			wh, created, err := client.EnsureWebhook(ctx, p)
+			return wh, &created, err
+		})
+}
+
 // newSubscribe returns a command with the flags of create and ensure.
 func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.Client, facade.CreateWebhookParams) (*facade.Webhook, *bool, error)) *cobra.Command {
 	var rawURL string
@@ -27,9 +35,6 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(names) == 0 {
-				return usagef("--event must not be empty")
-			}
 			events, err := a.parseEvents(names)
 			if err != nil {
 				return usageError{err}
@@ -44,12 +49,12 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 			wh, created, err := do(cmd.Context(), client, facade.CreateWebhookParams{URL: rawURL, Events: events})
 			if err != nil {
 				secret.discard()
-				if errors.Is(err, facade.ErrInvalidArgument) {
+				if errors.Is(err, facade.ErrInvalidArgument) { // the events are valid
 					return usagef("--url: %w", err)
 				}
 				return err
 			}
-			if secret.wanted() && wh.SignatureSecret.IsZero() { // the service may omit it
+			if secret.needsSecret() && wh.SignatureSecret.IsZero() { // the service may omit it
 				if latest, err := client.GetWebhook(cmd.Context(), wh.ID); err == nil {
 					wh = latest
 				}
@@ -60,7 +65,7 @@ func (a *app) newSubscribe(name, short string, do func(context.Context, *facade.
 		},
 	}
 	cmd.Flags().StringVar(&rawURL, "url", "", "`URL` that receives the notifications")
-	cmd.Flags().StringSliceVar(&names, "event", nil, "`event` to subscribe to; repeat it for several")
+	cmd.Flags().StringArrayVar(&names, "event", nil, "`event` to subscribe to; repeat it for several")
 	_ = cmd.MarkFlagRequired("url")   // the flag exists
 	_ = cmd.MarkFlagRequired("event") // the flag exists
 	secret.addFlags(cmd)

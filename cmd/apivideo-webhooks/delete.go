@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"slices"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -42,11 +42,13 @@ func (a *app) newDelete() *cobra.Command {
 	}
 }
 
-// checkIDs refuses an empty ID, for example of an unset variable, before the first
-// deletion.
+// checkIDs refuses IDs that change the path of the request, before the first deletion.
+// An unset variable is an empty ID.
 func checkIDs(_ *cobra.Command, ids []string) error {
-	if slices.Contains(ids, "") {
-		return errors.New("a webhook ID is empty")
+	for _, id := range ids {
+		if id == "" || id == "." || id == ".." {
+			return fmt.Errorf("the webhook ID %q is invalid", id)
+		}
 	}
 	return nil
 }

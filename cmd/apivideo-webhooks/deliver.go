@@ -73,7 +73,7 @@ func (d *deliverer) deliver(ctx context.Context, a *app, id string, header http.
 	for n := 1; ; n++ {
 		t := d.attempt(ctx, client, header, body)
 		t.ID, t.Attempt = id, n
-		if ctx.Err() != nil {
+		if t.Status == 0 && ctx.Err() != nil {
 			return false, errors.New("the delivery was interrupted")
 		}
 		a.printAttempt(t)
@@ -96,6 +96,9 @@ func (d *deliverer) attempt(ctx context.Context, client *http.Client, header htt
 		return attemptJSON{Error: err.Error()}
 	}
 	req.Header = header.Clone()
+	if header.Get("User-Agent") == "" {
+		req.Header["User-Agent"] = nil // no default
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return attemptJSON{Error: err.Error()}
@@ -121,6 +124,9 @@ func (a *app) printAttempt(t attemptJSON) {
 	a.printf("%s attempt %d: %s in %.1f ms", clean(t.ID[:min(len(t.ID), shortID)]), t.Attempt, result, t.DurationMS)
 	if text := oneLine(t.Body); text != "" {
 		a.printf("  %s", text)
+	}
+	if t.Status != 0 && t.Error != "" {
+		a.printf("  the response is incomplete: %s", oneLine(t.Error))
 	}
 }
 

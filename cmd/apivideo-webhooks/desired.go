@@ -38,7 +38,7 @@ type desired struct {
 
 // plan compares the webhooks of the file with those of the account.
 func (d *desiredFlags) plan(ctx context.Context, a *app, client *facade.Client) (*facade.Plan, error) {
-	want, err := d.read(a.in)
+	want, err := d.read(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +69,9 @@ func (d *desiredFlags) plan(ctx context.Context, a *app, client *facade.Client) 
 }
 
 // read reads the file. A misspelled key is an error, because it could delete a webhook.
-func (d *desiredFlags) read(stdin io.Reader) (desired, error) {
+func (d *desiredFlags) read(ctx context.Context, a *app) (desired, error) {
 	var want desired
-	data, err := readFile(d.file, stdin)
+	data, err := a.readInput(ctx, d.file)
 	if err != nil {
 		return want, err
 	}

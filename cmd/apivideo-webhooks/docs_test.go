@@ -232,7 +232,7 @@ func TestDocs_fields(t *testing.T) {
 		"record":                            record{},
 		"`fake`":                            servingJSON{},
 		"delivery":                          deliveryJSON{},
-		"attempt":                           deliveryTry{},
+		"attempt":                           deliveryAttempt{},
 		"request":                           requestJSON{},
 		"fault":                             faultJSON{},
 		"`version`":                         versionJSON{},
@@ -249,15 +249,51 @@ func TestDocs_fields(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
+// defaultRow is a row of the table with the flags of fake.
+var defaultRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| .+ \\| `?(.+?)`? \\|$")
+
+// docs/cli.md has all flags of fake and their defaults, and those of listen and send in
+// the text.
+func TestDocs_defaults(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(cliPage)
+	require.NoError(t, err)
+	page := strings.Join(strings.Fields(string(content)), " ")
+	got, want := map[string]string{}, map[string]string{}
+	for _, row := range defaultRow.FindAllStringSubmatch(string(content), -1) {
+		got[row[1]] = row[2]
+	}
+	root := new(app).newRoot()
+	flag := func(command, name string) string {
+		cmd, _, err := root.Find([]string{command})
+		require.NoError(t, err)
+		return cmd.Flag(name).DefValue
+	}
+	fake, _, err := root.Find([]string{"fake"})
+	require.NoError(t, err)
+	for _, f := range collect(fake.LocalNonPersistentFlags().VisitAll) {
+		want[f.Name] = strings.Trim(f.DefValue, "[]")
+	}
+	assert.Equal(t, want, got)
+	assert.Contains(t, page, "`--port`, "+flag("listen", "port")+" by default")
+	assert.Contains(t, page, "3 seconds apart")
+	assert.Equal(t, "3s", flag("send", "retry-interval"))
+	assert.Equal(t, "0", flag("send", "retries"))
+	assert.Equal(t, "30s", flag("listen", "forward-timeout"))
+	assert.Contains(t, page, "504 after `--forward-timeout`, 30 seconds by default")
+	assert.Equal(t, "true", flag("list", "sandbox"))
+	assert.Contains(t, page, "The sandbox is the default.")
+}
+
 // jsonType returns the name of a type in docs/cli.md.
 func jsonType(goType reflect.Type) string {
 	names := map[reflect.Type]string{
-		reflect.TypeFor[time.Time]():   "time",
-		reflect.TypeFor[[]byte]():      "string",
-		reflect.TypeFor[planJSON]():    "plan",
-		reflect.TypeFor[webhookJSON](): "webhook",
-		reflect.TypeFor[plannedJSON](): "desired webhook",
-		reflect.TypeFor[deliveryTry](): "attempt",
+		reflect.TypeFor[time.Time]():       "time",
+		reflect.TypeFor[[]byte]():          "string",
+		reflect.TypeFor[planJSON]():        "plan",
+		reflect.TypeFor[webhookJSON]():     "webhook",
+		reflect.TypeFor[plannedJSON]():     "desired webhook",
+		reflect.TypeFor[deliveryAttempt](): "attempt",
 	}
 	if name, ok := names[goType]; ok {
 		return name

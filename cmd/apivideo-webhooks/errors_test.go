@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,8 @@ func TestConfirm_signal(t *testing.T) {
 	t.Cleanup(func() { _ = terminal.Close() })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	a := &app{in: in, errOut: io.Discard, inTerminal: true}
-	require.ErrorIs(t, a.confirm(ctx, 1, false), errDeclined)
+	var errOut bytes.Buffer
+	a := &app{in: in, errOut: &errOut, inTerminal: true}
+	require.EqualError(t, a.confirm(ctx, 1, false), "nothing was changed")
+	assert.Equal(t, "Delete 1 webhook? [y/N] \n", errOut.String())
 }

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
+	"github.com/spf13/cobra"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
@@ -17,11 +19,24 @@ func (a *app) parseEvents(names []string) ([]facade.EventType, error) {
 	events := make([]facade.EventType, len(names))
 	for i, name := range names {
 		events[i] = facade.EventType(name)
-		if !slices.Contains(facade.EventTypes(), events[i]) && (!a.unknownEvents || name == "") {
+		switch {
+		case slices.Contains(facade.EventTypes(), events[i]):
+		case !a.unknownEvents || name == "":
 			return nil, unknownEvent(name)
+		case !utf8.ValidString(name):
+			return nil, fmt.Errorf("the event %q is not UTF-8", name)
 		}
 	}
 	return events, nil
+}
+
+// completeEvents completes the name of an event in a shell.
+func completeEvents(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	names := make([]string, 0, len(facade.EventTypes()))
+	for _, event := range facade.EventTypes() {
+		names = append(names, string(event))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // unknownEvent returns an error that names the nearest known event.

@@ -19,7 +19,7 @@ type fakeFlags struct {
 	interval     time.Duration
 }
 
-// servingJSON is the output of fake.
+// servingJSON is the output of fake, and the first one of listen.
 type servingJSON struct {
 	URL string `json:"url"`
 }
@@ -57,6 +57,7 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 				a.printf("Serving a fake api.video on %s", url)
 			}
 			if flags.apiKey == fakeAPIKey {
+				_ = a.out.flush(cmd.Context()) // before the note
 				a.notef("The API key is %s", fakeAPIKey)
 			}
 			return serve(cmd.Context(), listener, newFakeHandler(server, a.unknownEvents), 0)
@@ -74,8 +75,6 @@ The fake has the webhook operations of the service in memory. Control endpoints:
 // options returns the options of the fake.
 func (f fakeFlags) options(unknownEvents bool) ([]facadetest.Option, error) {
 	switch {
-	case f.apiKey == "":
-		return nil, usagef("--api-key must not be empty")
 	case f.limit < 0:
 		return nil, usagef("--limit must not be negative")
 	case len(f.rate) != 2 || f.rate[0] < 0 || f.rate[1] < 0:

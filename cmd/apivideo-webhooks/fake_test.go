@@ -1,8 +1,11 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +67,25 @@ func TestInject_panic(t *testing.T) {
 	t.Cleanup(server.Close)
 	require.EqualError(t, inject(server, facadetest.Fault{Status: 99}), "Fault.Status must be between 200 and 999, not 99")
 	assert.Panics(t, func() { _ = inject(nil, facadetest.Fault{}) })
+}
+
+// The body of a control request has at most 1 MiB.
+func TestFakeHandler_largeBody(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer()
+	t.Cleanup(server.Close)
+	h := newFakeHandler(server, false)
+	post := func(path, body string, size int) int {
+		body += strings.Repeat(" ", size-len(body))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body)))
+		return w.Code
+	}
+	const event, fault = `{"type":"video.source.recorded"}`, `{"status":500}`
+	assert.Equal(t, http.StatusOK, post("/_fake/deliver", event, 1<<20))
+	assert.Equal(t, http.StatusBadRequest, post("/_fake/deliver", event, 1<<20+1))
+	assert.Equal(t, http.StatusNoContent, post("/_fake/faults", fault, 1<<20))
+	assert.Equal(t, http.StatusBadRequest, post("/_fake/faults", fault, 1<<20+1))
 }
 
 func TestDemo(t *testing.T) {

@@ -46,13 +46,13 @@ func (h *fakeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // deliveryJSON is the result of a delivery to one webhook.
 type deliveryJSON struct {
-	WebhookID string        `json:"webhookId"`
-	URL       string        `json:"url"`
-	Delivered bool          `json:"delivered"`
-	Attempts  []deliveryTry `json:"attempts"`
+	WebhookID string            `json:"webhookId"`
+	URL       string            `json:"url"`
+	Delivered bool              `json:"delivered"`
+	Attempts  []deliveryAttempt `json:"attempts"`
 }
 
-type deliveryTry struct {
+type deliveryAttempt struct {
 	Status int    `json:"status"`
 	Error  string `json:"error,omitempty"`
 }
@@ -77,11 +77,11 @@ func (h *fakeHandler) deliver(w http.ResponseWriter, r *http.Request) {
 	for _, d := range h.server.Deliver(r.Context(), body) {
 		view := deliveryJSON{WebhookID: d.WebhookID, URL: d.URL, Delivered: d.OK()}
 		for _, t := range d.Attempts {
-			try := deliveryTry{Status: t.Status}
+			attempt := deliveryAttempt{Status: t.Status}
 			if t.Err != nil {
-				try.Error = t.Err.Error()
+				attempt.Error = t.Err.Error()
 			}
-			view.Attempts = append(view.Attempts, try)
+			view.Attempts = append(view.Attempts, attempt)
 		}
 		deliveries = append(deliveries, view)
 	}
@@ -139,7 +139,11 @@ func (h *fakeHandler) addFault(w http.ResponseWriter, r *http.Request) {
 	var f faultJSON
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
+	err := dec.Decode(&f)
+	if _, end := dec.Token(); err == nil && !errors.Is(end, io.EOF) {
+		err = errors.New("the body has more than one JSON value")
+	}
+	if err != nil {
 		writeControlError(w, err)
 		return
 	}

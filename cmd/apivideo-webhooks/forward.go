@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -38,7 +37,6 @@ type forwarder struct {
 	recorder *recorder // or nil
 	timeout  time.Duration
 	next     *http.Transport
-	printing sync.Mutex
 }
 
 func newForwarder(a *app, v *notification.Verifier, target *url.URL, rec *recorder, timeout time.Duration) *forwarder {
@@ -104,6 +102,10 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = f.target, ""
+			if user := f.target.User; user != nil && p.Out.Header.Get("Authorization") == "" {
+				password, _ := user.Password()
+				p.Out.SetBasicAuth(user.Username(), password)
+			}
 			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 				if values, ok := p.In.Header[name]; ok { // ReverseProxy removes the header
 					p.Out.Header[name] = values
@@ -135,8 +137,6 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 }
 
 func (f *forwarder) print(line forwardedJSON) {
-	f.printing.Lock()
-	defer f.printing.Unlock()
 	if f.app.jsonOutput() {
 		f.app.printJSON(line)
 		return

@@ -95,51 +95,51 @@ func (a *app) removeLeftovers(ctx context.Context, client *facade.Client) error 
 	if err != nil {
 		return err
 	}
-	marked := map[string]bool{}
+	runs := map[string]bool{}
 	for wh, err := range client.Webhooks(ctx, facade.ListOptions{}) {
 		if err != nil {
 			return err
 		}
-		id := markedRun(wh.URL)
-		marked[id] = true
-		crashed := crashedRun(folder, id)
-		if crashed == nil {
+		id := runID(wh.URL)
+		runs[id] = true
+		leftover := lockLeftover(folder, id)
+		if leftover == nil {
 			continue
 		}
 		if err := client.DeleteWebhook(ctx, wh.ID); err != nil && !errors.Is(err, facade.ErrNotFound) {
-			crashed.abandon()
+			leftover.abandon()
 			return err
 		}
 		a.notef("Removed %s, a leftover of an earlier run", clean(wh.ID))
-		if err := crashed.end(); err != nil {
+		if err := leftover.end(); err != nil {
 			return err
 		}
 	}
-	return removeStale(folder, a.account(), marked)
+	return removeStale(folder, a.account(), runs)
 }
 
 // staleAge is the age of the files that removeStale removes. The lock of a younger
 // file may be pending.
 const staleAge = time.Hour
 
-// removeStale removes the files of crashed runs in an account, except those of the
-// marked webhooks.
-func removeStale(folder, account string, marked map[string]bool) error {
+// removeStale removes the files of crashed runs in an account, except those of the given
+// runs, whose webhooks exist.
+func removeStale(folder, account string, runs map[string]bool) error {
 	files, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	for _, file := range files {
 		info, err := file.Info()
-		if err != nil || marked[file.Name()] || time.Since(info.ModTime()) < staleAge {
+		if err != nil || runs[file.Name()] || time.Since(info.ModTime()) < staleAge {
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(folder, file.Name())) //nolint:gosec // a file of this tool
 		if err != nil || string(content) != account {
 			continue // another account may have the webhook
 		}
-		if crashed := crashedRun(folder, file.Name()); crashed != nil {
-			if err := crashed.end(); err != nil {
+		if leftover := lockLeftover(folder, file.Name()); leftover != nil {
+			if err := leftover.end(); err != nil {
 				return err
 			}
 		}
@@ -147,8 +147,8 @@ func removeStale(folder, account string, marked map[string]bool) error {
 	return nil
 }
 
-// markedRun returns the ID of the run in a URL, or "".
-func markedRun(rawURL string) string {
+// runID returns the ID of the run in a URL, or "".
+func runID(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return ""
@@ -160,8 +160,8 @@ func markedRun(rawURL string) string {
 	return values[len(values)-1]
 }
 
-// crashedRun returns a run that ended without removing its file, with its lock, or nil.
-func crashedRun(folder, id string) *tempRun {
+// lockLeftover returns a run that ended without removing its file, with its lock, or nil.
+func lockLeftover(folder, id string) *tempRun {
 	if id == "" || id != filepath.Base(id) || id == "." || id == ".." {
 		return nil
 	}

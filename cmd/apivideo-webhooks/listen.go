@@ -51,7 +51,7 @@ closed, listen continues until a signal.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.publicURL, "url", "", "public `URL` of the tunnel")
 	f.StringVar(&flags.forwardTo, "forward-to", "", "`URL` of the local receiver (default none, with status 202)")
-	f.StringSliceVar(&flags.events, "event", nil, "`event` to subscribe to (default all)")
+	f.StringArrayVar(&flags.events, "event", nil, "`event` to subscribe to (default all)")
 	f.IntVar(&flags.port, "port", 8787, "`port` on this machine, 0 for any")
 	f.StringVar(&flags.record, "record", "", "append the notifications to this `file`, for replay")
 	f.DurationVar(&flags.timeout, "forward-timeout", 30*time.Second, "maximum `time` of the receiver")
@@ -109,20 +109,25 @@ func (a *app) listen(ctx context.Context, flags listenFlags) (err error) {
 	if err != nil {
 		return fmt.Errorf("the signature secret of %s is unusable: %w", wh.ID, err)
 	}
+	if a.jsonOutput() {
+		a.printJSON(servingJSON{"http://" + listener.Addr().String()})
+	}
 	a.notef("Created %s for %s", clean(wh.ID), clean(redactURL(wh.URL)))
 	if target != nil {
 		a.notef("Forwarding from http://%s to %s", listener.Addr(), target.Redacted())
 	} else {
 		a.notef("Listening on http://%s", listener.Addr())
 	}
-	return serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
+	err = serve(ctx, listener, newForwarder(a, verifier, target, rec, flags.timeout), shutdownTimeout)
+	_ = a.out.flush(ctx) // before the note of the deletion; execute returns the error
+	return err
 }
 
 func (a *app) listenEvents(flags listenFlags) ([]facade.EventType, error) {
 	if !isHTTP(flags.publicURL) {
 		return nil, usagef("--url %q is invalid; use the absolute URL of a tunnel to this machine", redactURL(flags.publicURL))
 	}
-	if markedRun(flags.publicURL) != "" {
+	if runID(flags.publicURL) != "" {
 		return nil, usagef("--url has the query parameter %s of another run; remove the parameter", marker)
 	}
 	if flags.timeout <= 0 {
@@ -148,7 +153,7 @@ func (a *app) removeUnconfirmed(ctx context.Context, client *facade.Client, r *t
 			r.abandon() // the webhook may exist
 			return fmt.Errorf("the temporary webhook may exist, and the next listen deletes it: %w", err)
 		}
-		if markedRun(wh.URL) == r.id {
+		if runID(wh.URL) == r.id {
 			return a.endRun(ctx, client, r, wh)
 		}
 	}

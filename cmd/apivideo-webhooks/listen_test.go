@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -139,7 +141,9 @@ func TestListen_twoHops(t *testing.T) {
 	for i, n := range []int{1, 2, 2, 2, 2, 3, 3} {
 		assert.Equal(t, fmt.Sprintf(body, n), bodies[i], "byte for byte")
 	}
-	for line := range strings.Lines(p.out.String()) {
+	first, lines, _ := strings.Cut(p.out.String(), "\n")
+	assert.JSONEq(t, `{"url":"`+local+`"}`, first)
+	for line := range strings.Lines(lines) {
 		var f forwardedJSON
 		require.NoError(t, json.Unmarshal([]byte(line), &f))
 		assert.True(t, f.Verified)
@@ -220,30 +224,41 @@ func TestListen_staleRunFiles(t *testing.T) {
 		require.NoError(t, err)
 		return p
 	}
-	age := func() {
-		old := time.Now().Add(-staleAge)
+	age := func(d time.Duration) {
+		old := time.Now().Add(-d)
 		for _, name := range files() {
 			require.NoError(t, os.Chtimes(filepath.Join(folder, name), old, old))
 		}
 	}
 
 	killed := start()
-	crashed := files()
+	leftovers := files()
 	killed.kill()
 	require.NoError(t, server.Client().DeleteWebhook(t.Context(), server.Webhooks()[0].ID)) // by hand
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "A"), []byte("another account"), 0o600))
 	running := start()
 	require.Len(t, files(), 3, "the file of the crash is young")
-	require.Subset(t, files(), crashed)
+	require.Subset(t, files(), leftovers)
 
-	age()
-	account, err := os.ReadFile(filepath.Join(folder, crashed[0]))
+	name := filepath.Join(folder, leftovers[0])
+	account, err := os.ReadFile(name)
 	require.NoError(t, err)
-	require.NoError(t, removeStale(folder, string(account), map[string]bool{crashed[0]: true}))
-	require.Subset(t, files(), crashed, "the webhook exists")
+	sum := sha256.Sum256([]byte(server.URL + " " + server.APIKey))
+	require.Equal(t, hex.EncodeToString(sum[:]), string(account))
+	for path, want := range map[string]os.FileMode{name: 0o600, folder: 0o700} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode().Perm())
+	}
+	age(59 * time.Minute)
+	require.NoError(t, removeStale(folder, string(account), nil))
+	require.Subset(t, files(), leftovers, "less than an hour")
+	age(time.Hour)
+	require.NoError(t, removeStale(folder, string(account), map[string]bool{leftovers[0]: true}))
+	require.Subset(t, files(), leftovers, "the webhook exists")
 	next := start()
 	require.Len(t, files(), 3)
-	assert.NotSubset(t, files(), crashed)
+	assert.NotSubset(t, files(), leftovers)
 	for _, p := range []*process{running, next} {
 		require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 		require.Equal(t, exitOK, p.wait(), p.errOut)
@@ -372,7 +387,7 @@ func TestRecord_bytes(t *testing.T) {
 		r.setBody([]byte(body))
 		require.NoError(t, rec.add(r))
 		require.NoError(t, rec.close())
-		records, err := readRecords(name, nil)
+		records, err := new(app).readRecords(t.Context(), name)
 		require.NoError(t, err)
 		require.Len(t, records, 1)
 		assert.Equal(t, body, string(records[0].bytes()))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +14,6 @@ import (
 // message returns the text of an error with a hint.
 func (a *app) message(ctx context.Context, cmd *cobra.Command, err error) string {
 	text := facadePrefix.ReplaceAllString(err.Error(), "")
-	text = strings.ReplaceAll(text, "WithPlainHTTP", "--plain-http")
 	var usage usageError
 	var sig signalError
 	var e *facade.Error

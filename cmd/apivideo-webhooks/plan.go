@@ -49,7 +49,7 @@ func (a *app) newPlan() *cobra.Command {
 			} else {
 				a.printPlan(plan)
 			}
-			if a.out.err() == nil && !plan.Empty() {
+			if a.out.flush(cmd.Context()) == nil && !plan.Empty() {
 				return errPending
 			}
 			return nil

@@ -41,7 +41,10 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 		cmd.Path, _ = os.Executable() // the system knows the path
 	}
 	p := &process{cmd: cmd, out: newWatchedBuffer(), errOut: newWatchedBuffer(), ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.out, p.errOut
+	if cmd.Stdout == nil {
+		cmd.Stdout = p.out
+	}
+	cmd.Stderr = p.errOut
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"sync"
@@ -100,8 +100,8 @@ func (r *recorder) close() error { return r.file.Close() }
 
 // readRecords reads a recording. Each notification is returned once, although
 // the recording has redeliveries, too.
-func readRecords(name string, stdin io.Reader) ([]record, error) {
-	data, err := readFile(name, stdin)
+func (a *app) readRecords(ctx context.Context, name string) ([]record, error) {
+	data, err := a.readInput(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -25,14 +25,18 @@ func (a *app) newReplay() *cobra.Command {
 			if last < 0 {
 				return usagef("--last must not be negative")
 			}
-			records, err := readRecords(args[0], a.in)
+			events, err := a.parseEvents(names)
+			if err != nil {
+				return usageError{err}
+			}
+			records, err := a.readRecords(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if len(records) == 0 {
 				return fmt.Errorf("%s has no notifications; record some by listen --record", args[0])
 			}
-			records, err = selectRecords(records, ids, names, last)
+			records, err = selectRecords(records, ids, events, last)
 			if err != nil {
 				return err
 			}
@@ -53,23 +57,22 @@ func (a *app) newReplay() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&ids, "id", nil, "replay the notification with this `ID`, or the beginning of it")
-	flags.StringSliceVar(&names, "event", nil, "replay notifications of this `event`")
+	flags.StringArrayVar(&ids, "id", nil, "replay the notification with this `ID`, or the beginning of it")
+	flags.StringArrayVar(&names, "event", nil, "replay notifications of this `event`")
 	flags.IntVar(&last, "last", 0, "replay the last `N` of the selected notifications, 0 for all")
 	d.addFlags(cmd)
 	return cmd
 }
 
 // selectRecords returns the records with a given ID and a given event.
-func selectRecords(records []record, ids, names []string, last int) ([]record, error) {
+func selectRecords(records []record, ids []string, events []facade.EventType, last int) ([]record, error) {
 	var selected []record
 	for i := range records {
-		hasID := func(id string) bool { return id != "" && strings.HasPrefix(records[i].ID, id) }
+		hasID := func(id string) bool { return strings.HasPrefix(records[i].ID, id) }
 		if len(ids) > 0 && !slices.ContainsFunc(ids, hasID) {
 			continue
 		}
-		isType := func(name string) bool { return records[i].Type == facade.EventType(name) }
-		if len(names) > 0 && !slices.ContainsFunc(names, isType) {
+		if len(events) > 0 && !slices.Contains(events, records[i].Type) {
 			continue
 		}
 		selected = append(selected, records[i])

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +24,7 @@ func (s *secretInput) addFlags(cmd *cobra.Command) {
 // find returns the secret in the file, in the environment, or of the webhook.
 func (s *secretInput) find(ctx context.Context, a *app) (facade.Secret, error) {
 	if s.path != "" {
-		return s.read()
+		return s.read(ctx)
 	}
 	if text := a.env(envSecret); text != "" {
 		secret, err := parseSecret(envSecret, text)
@@ -53,15 +51,15 @@ func (s *secretInput) find(ctx context.Context, a *app) (facade.Secret, error) {
 }
 
 // read reads a file of create, or the entry of the webhook in a file of apply.
-func (s *secretInput) read() (facade.Secret, error) {
-	data, err := os.ReadFile(s.path)
+func (s *secretInput) read(ctx context.Context) (facade.Secret, error) {
+	data, err := readFile(ctx, s.path)
 	if err != nil {
 		return facade.Secret{}, err
 	}
 	if !bytes.HasPrefix(data, []byte("{")) {
 		return parseSecret(s.path, string(data))
 	}
-	secrets, err := readSecrets(s.path)
+	secrets, err := parseSecrets(s.path, data)
 	if err != nil {
 		return facade.Secret{}, fmt.Errorf("%w; use a file by create or apply", err)
 	}
@@ -72,13 +70,4 @@ func (s *secretInput) read() (facade.Secret, error) {
 		return secret, nil
 	}
 	return facade.Secret{}, fmt.Errorf("%s has no webhook %q; use --webhook-id with an ID in the file", s.path, s.webhookID)
-}
-
-// parseSecret returns the secret in a text, which may have a newline at its end.
-func parseSecret(source, text string) (facade.Secret, error) {
-	words := strings.Fields(text)
-	if len(words) != 1 {
-		return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", source)
-	}
-	return facade.NewSecret(words[0]), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,15 +24,26 @@ func (s *secretOutput) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.path, "secret-file", "", "write the signature secret to this `file`, with mode 0600")
 }
 
-func (s *secretOutput) wanted() bool { return s.show || s.path != "" }
+func (s *secretOutput) needsSecret() bool { return s.show || s.path != "" }
 
 // open creates the file, so that a webhook is created only if the secret can be
-// stored.
+// stored. An existing file must have a secret, which the new one replaces.
 func (s *secretOutput) open() (err error) {
-	if s.path != "" && s.file == nil {
-		s.file, err = createPrivate(s.path)
+	if s.path == "" || s.file != nil {
+		return nil
 	}
-	return err
+	if s.file, err = createPrivate(s.path); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(s.file.target)
+	if len(data) > 0 {
+		_, err = parseSecret(s.path, string(data))
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.discard()
+		return fmt.Errorf("%w; choose another name", err)
+	}
+	return nil
 }
 
 func (s *secretOutput) discard() {
@@ -52,7 +64,7 @@ func (s *secretOutput) print(a *app, wh *facade.Webhook, view webhookJSON) error
 
 // store writes the secret to the file, if there is one.
 func (s *secretOutput) store(wh *facade.Webhook) error {
-	if s.wanted() && wh.SignatureSecret.IsZero() {
+	if s.needsSecret() && wh.SignatureSecret.IsZero() {
 		s.discard()
 		return fmt.Errorf(`the service omits the signature secret of %s; run "apivideo-webhooks get %[1]s --show-secret" later`, wh.ID)
 	}
@@ -60,6 +72,15 @@ func (s *secretOutput) store(wh *facade.Webhook) error {
 		return err
 	}
 	return s.file.commit([]byte(wh.SignatureSecret.Reveal() + "\n"))
+}
+
+// parseSecret returns the secret in a text, which may have a newline at its end.
+func parseSecret(source, text string) (facade.Secret, error) {
+	words := strings.Fields(text)
+	if len(words) != 1 || strings.HasPrefix(words[0], "{") { // JSON
+		return facade.Secret{}, fmt.Errorf("%s must have one line, the signature secret", source)
+	}
+	return facade.NewSecret(words[0]), nil
 }
 
 // privateFile is a new file with mode 0600 that replaces another file in one step.
@@ -72,6 +93,13 @@ type privateFile struct {
 func createPrivate(name string) (*privateFile, error) {
 	target, err := filepath.EvalSymlinks(name)
 	if errors.Is(err, os.ErrNotExist) {
+		link, linkErr := os.Readlink(name)
+		if linkErr == nil { // the target is missing
+			if !filepath.IsAbs(link) {
+				link = filepath.Join(filepath.Dir(name), link)
+			}
+			return createPrivate(link)
+		}
 		target, err = name, nil
 	}
 	if err != nil {

@@ -26,16 +26,24 @@ type secretEntry struct {
 
 // readSecrets reads a file, which may be missing. Its entries stay until apply has
 // succeeded, because the service may omit a secret later.
-func readSecrets(path string) (*secretsFile, error) {
-	s := new(secretsFile)
-	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
+func readSecrets(ctx context.Context, path string) (*secretsFile, error) {
+	data, err := readFile(ctx, path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(data) == 0 {
-		return s, nil
+		return new(secretsFile), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = json.Unmarshal(data, s)
+	s, err := parseSecrets(path, data)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another name", err)
+	}
+	return s, nil
+}
+
+func parseSecrets(path string, data []byte) (*secretsFile, error) {
+	s := new(secretsFile)
+	err := json.Unmarshal(data, s)
 	incomplete := func(e secretEntry) bool { return e.ID == "" || e.Secret == "" }
 	if err == nil && (s.Webhooks == nil || slices.ContainsFunc(s.Webhooks, incomplete)) {
 		err = errors.New("a webhookId or signatureSecret is missing") // for example the file of -f

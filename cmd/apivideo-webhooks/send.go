@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -27,12 +28,13 @@ func (a *app) newSend() *cobra.Command {
 
 The secret is the one in --secret-file, in APIVIDEO_WEBHOOK_SECRET, or of the
 webhook with --webhook-id, in this order. The exit code is 0 only after a 2xx.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeEvents,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := d.check(); err != nil {
 				return err
 			}
-			body, err := a.sendBody(args, settings, cmd.Flags().Changed("body"), bodyFlag)
+			body, err := a.sendBody(cmd.Context(), args, settings, cmd.Flags().Changed("body"), bodyFlag)
 			if err != nil {
 				return err
 			}
@@ -64,12 +66,12 @@ webhook with --webhook-id, in this order. The exit code is 0 only after a 2xx.`,
 }
 
 // sendBody returns the given bytes or the notification of an event.
-func (a *app) sendBody(args, settings []string, given bool, flag string) ([]byte, error) {
+func (a *app) sendBody(ctx context.Context, args, settings []string, given bool, flag string) ([]byte, error) {
 	switch {
 	case given && (len(args) > 0 || len(settings) > 0):
 		return nil, usagef("--body replaces EVENT and --set; use one of them")
 	case given:
-		return a.readBody(flag)
+		return a.readBody(ctx, flag)
 	case len(args) == 0:
 		return nil, usagef("EVENT is missing, for example video.encoding.quality.completed; or use --body")
 	}

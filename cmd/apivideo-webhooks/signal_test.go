@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -85,4 +87,47 @@ func TestCreate_signal(t *testing.T) {
 	assert.Equal(t, 130, p.wait(), p.errOut)
 	assert.Contains(t, p.errOut.String(), `; the webhook may exist, see "apivideo-webhooks list", or use ensure instead of create`)
 	assert.NotContains(t, p.errOut.String(), "run the command again")
+}
+
+// A signal ends a command that waits for the rest of its input.
+func TestCommands_signalDuringInput(t *testing.T) {
+	t.Parallel()
+	server := facadetest.NewServer()
+	t.Cleanup(server.Close)
+	for _, command := range []string{
+		"send --body - --to http://127.0.0.1:1",
+		"send --body @pipe --to http://127.0.0.1:1",
+		"send --secret-file pipe video.source.recorded --to http://127.0.0.1:1",
+		"verify --signature s --body -",
+		"verify --signature s --body @pipe",
+		"verify --signature s --body {} --secret-file pipe",
+		"plan -f -",
+		"plan -f pipe",
+		"apply -f -",
+		"apply -f pipe",
+		"apply -f none.yaml --secrets-file pipe",
+		"replay - --to http://127.0.0.1:1",
+		"replay pipe --to http://127.0.0.1:1",
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			cmd := newCommand(t, server, strings.Fields(command)...)
+			cmd.Dir = t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(cmd.Dir, "none.yaml"), []byte("webhooks: []\n"), 0o600))
+			name := filepath.Join(cmd.Dir, "pipe")
+			require.NoError(t, syscall.Mkfifo(name, 0o600))
+			pipe, err := os.OpenFile(name, os.O_RDWR, 0)
+			require.NoError(t, err)
+			defer func() { _ = pipe.Close() }()
+			cmd.Stdin = pipe
+			p, err := startProcess(cmd)
+			require.NoError(t, err)
+			t.Cleanup(p.kill)
+			_, err = pipe.Write(make([]byte, 1<<20)) // more than the pipe holds
+			require.NoError(t, err)
+			require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+			assert.Equal(t, 130, p.wait(), p.errOut)
+			assert.Equal(t, "Error: the input was interrupted (interrupt); run the command again\n", p.errOut.String())
+		})
+	}
 }

@@ -1,24 +1,27 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"io"
 	"sync"
+	"time"
 )
 
-// output is stdout. It keeps the first error, so that a command fails if its output
-// is lost. Handlers of requests in flight may write after the end of a command.
+// outputTimeout limits the wait for the reader of stdout after a signal.
+const outputTimeout = time.Second
+
+// output is stdout. Writes do not wait for the reader, so that a stalled reader delays
+// no delivery. output keeps the first error. Handlers of requests in flight may write
+// after the end of a command.
 type output struct {
 	w io.Writer
 
-	mu    sync.Mutex
-	first error
-}
-
-// err returns the first error.
-func (o *output) err() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.first
+	mu      sync.Mutex
+	pending []byte
+	idle    chan struct{} // closed after the last write, nil while nothing is pending
+	first   error
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -27,7 +30,56 @@ func (o *output) Write(p []byte) (int, error) {
 	if o.first != nil {
 		return 0, o.first
 	}
-	n, err := o.w.Write(p)
-	o.first = err
-	return n, err
+	o.pending = append(o.pending, p...)
+	if o.idle == nil {
+		o.idle = make(chan struct{})
+		go o.writePending()
+	}
+	return len(p), nil
+}
+
+// writePending writes until nothing is pending.
+func (o *output) writePending() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.pending) > 0 && o.first == nil {
+		p := o.pending
+		o.pending = nil
+		o.mu.Unlock()
+		_, err := o.w.Write(p)
+		o.mu.Lock()
+		o.first = cmp.Or(o.first, err)
+	}
+	close(o.idle)
+	o.idle = nil
+}
+
+// flush waits until nothing is pending and returns the first error.
+func (o *output) flush(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if idle := o.idle; idle != nil && o.first == nil {
+		o.mu.Unlock()
+		ok := waitFor(ctx, idle)
+		o.mu.Lock()
+		if !ok {
+			o.first = cmp.Or(o.first, errors.New("its reader has stalled"))
+		}
+	}
+	return o.first
+}
+
+// waitFor reports whether a channel is closed before a signal, or shortly after it.
+func waitFor(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(outputTimeout):
+		return false
+	}
 }

@@ -38,7 +38,7 @@ one in --secret-file, in APIVIDEO_WEBHOOK_SECRET, or of the webhook with
 --webhook-id, in this order. The exit code is 0 only for an authentic request.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			body, err := a.readBody(bodyFlag)
+			body, err := a.readBody(cmd.Context(), bodyFlag)
 			if err != nil {
 				return err
 			}
