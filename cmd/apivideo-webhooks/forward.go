@@ -137,6 +137,9 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, body []byte,
 }
 
 func (f *forwarder) print(line forwardedJSON) {
+	if f.app.out.isStalled() {
+		return
+	}
 	if f.app.jsonOutput() {
 		f.app.printJSON(line)
 		return

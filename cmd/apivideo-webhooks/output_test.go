@@ -60,6 +60,27 @@ func TestListen_stalledOutput(t *testing.T) {
 	}
 }
 
+func TestOutput_isStalled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		out := &output{w: w}
+		for range 2 {
+			_, err := out.Write(make([]byte, maxPending))
+			require.NoError(t, err)
+			synctest.Wait() // the first write is in flight
+			assert.False(t, out.isStalled())
+		}
+		_, err := out.Write([]byte("a"))
+		require.NoError(t, err)
+		assert.True(t, out.isStalled())
+		require.ErrorIs(t, out.flush(t.Context()), errStalled)
+		_, err = out.Write([]byte("a"))
+		require.ErrorIs(t, err, errStalled)
+		require.NoError(t, r.Close())
+	})
+}
+
 // A signal ends the wait for a stalled reader.
 func TestOutput_stalled(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// outputTimeout limits the wait for the reader of stdout after a signal.
-const outputTimeout = time.Second
+const (
+	outputTimeout = time.Second // limits the wait for the reader of stdout after a signal
+	maxPending    = 1 << 20     // bytes that a stream keeps for the reader
+)
+
+var errStalled = errors.New("its reader has stalled")
 
 // output is stdout. Writes do not wait for the reader, so that a stalled reader delays
 // no delivery. output keeps the first error. Handlers of requests in flight may write
@@ -38,6 +42,17 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// isStalled reports whether a stream has to end, because of an error or because the
+// reader is far behind. Output of a limited size needs no check.
+func (o *output) isStalled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.pending) > maxPending {
+		o.first = cmp.Or(o.first, errStalled)
+	}
+	return o.first != nil
+}
+
 // writePending writes until nothing is pending.
 func (o *output) writePending() {
 	o.mu.Lock()
@@ -63,7 +78,7 @@ func (o *output) flush(ctx context.Context) error {
 		ok := waitFor(ctx, idle)
 		o.mu.Lock()
 		if !ok {
-			o.first = cmp.Or(o.first, errors.New("its reader has stalled"))
+			o.first = cmp.Or(o.first, errStalled)
 		}
 	}
 	return o.first
