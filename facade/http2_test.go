@@ -372,7 +372,7 @@ func TestCreateWebhook_idempotencyKey(t *testing.T) {
 			})
 		})
 	}
-	// net/http repeats a delete, too. The repetition finds no webhook.
+	// net/http repeats a delete, too. The second request finds no webhook.
 	t.Run("HTTP/1/delete", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

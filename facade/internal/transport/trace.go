@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync/atomic"
 )
@@ -27,7 +28,7 @@ type trace struct {
 	hooks    httptrace.ClientTrace
 	cancel   context.CancelFunc
 	standard bool         // the transport is an *http.Transport
-	path     string       // of the request, as in HTTP/2
+	url      *url.URL     // of the request
 	hasBody  bool         // the request has a body
 	wantConn atomic.Bool  // the transport has asked for a connection
 	hasConn  atomic.Bool  // the transport has got a connection
@@ -53,10 +54,10 @@ func newTrace(cancel context.CancelFunc) *trace { return &trace{cancel: cancel} 
 // transport other than an *http.Transport gets no GetBody and a tracked body.
 func (t *trace) watch(ctx context.Context, req *http.Request, rt http.RoundTripper, http1 bool) *http.Request {
 	_, t.standard = rt.(*http.Transport)
-	t.path = req.URL.RequestURI()
 	t.hasBody = req.Body != nil && req.Body != http.NoBody
 	t.hooks.GotConn = t.gotConn
 	if req.Method != http.MethodGet { // the other hooks would only cost time
+		t.url = req.URL
 		t.hooks.GetConn = t.getConn
 		t.hooks.WroteHeaderField = t.wroteHeaderField
 	}
@@ -109,7 +110,7 @@ func (t *trace) wroteHeaderField(name string, values []string) {
 	t.hasConn.Store(true) // http.Request.Write has no other event
 	switch name {         // in lower case over HTTP/2
 	case ":path":
-		if len(values) == 1 && values[0] == t.path { // otherwise a request of the transport
+		if len(values) == 1 && values[0] == t.url.RequestURI() { // otherwise a request of the transport
 			t.requests.Add(1)
 		}
 		t.unsafe.Add(1)
