@@ -24,6 +24,7 @@ const (
 	maxBody       = 256 << 10           // NATS has a limit of 1 MiB, and a notification some hundred bytes
 	consumerName  = "ingest"            // all workers share the durable consumer
 	pullExpiry    = time.Second         // a pull ends with the server
+	maxAckPending = 100_000             // includes the events before their next attempt
 )
 
 // streams are the stream of events, the stream of dead letters and the bucket of
@@ -124,12 +125,11 @@ func (s *streams) check(have, want jetstream.StreamConfig) error {
 	})
 }
 
-// consumerConfig returns the consumer of the first worker. Pending events include the
-// events before their next attempt.
+// consumerConfig returns the consumer of the first worker.
 func consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
-		MaxDeliver: -1, MaxAckPending: 100_000, MaxWaiting: 10_000,
+		MaxDeliver: -1, MaxAckPending: maxAckPending, MaxWaiting: 10_000,
 	}
 }
 
@@ -160,6 +160,16 @@ func checkConsumer(have jetstream.ConsumerConfig) error {
 		"the ack wait has to be at least 1s":          have.AckWait < minAckWait,
 		"max request expires has to be at least 1s":   have.MaxRequestExpires > 0 && have.MaxRequestExpires < pullExpiry,
 		"it has priority groups: pulls are rejected":  have.PriorityPolicy != jetstream.PriorityPolicyNone,
+		"max ack pending has to be at least 100000":   have.MaxAckPending > 0 && have.MaxAckPending < maxAckPending,
+	})
+}
+
+// checkDelivery returns an error if the server delivers no new events to any worker.
+func checkDelivery(info *jetstream.ConsumerInfo) error {
+	limit := info.Config.MaxAckPending
+	return reject(errors.New("no new events"), map[string]bool{
+		fmt.Sprintf("the consumer is paused for %v", info.PauseRemaining):     info.Paused,
+		fmt.Sprintf("%d events are pending, the maximum", info.NumAckPending): limit > 0 && info.NumAckPending >= limit,
 	})
 }
 

@@ -153,6 +153,7 @@ func TestConsumer_rejections(t *testing.T) {
 			c.BackOff = []time.Duration{time.Second}
 		},
 		"filter":              func(c *jetstream.ConsumerConfig) { c.FilterSubject = "apivideo.video.>" },
+		"max ack pending":     func(c *jetstream.ConsumerConfig) { c.MaxAckPending = maxAckPending - 1 },
 		"headers":             func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
 		"max request expires": func(c *jetstream.ConsumerConfig) { c.MaxRequestExpires = 500 * time.Millisecond },
 		"priority groups": func(c *jetstream.ConsumerConfig) {
@@ -168,6 +169,16 @@ func TestConsumer_rejections(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.NoError(t, s.js.DeleteConsumer(t.Context(), s.events(), consumerName))
 	}
+}
+
+func TestCheckDelivery_maxAckPending(t *testing.T) {
+	t.Parallel()
+	info := &jetstream.ConsumerInfo{Config: consumerConfig(time.Minute), NumAckPending: maxAckPending - 1}
+	require.NoError(t, checkDelivery(info))
+	info.NumAckPending++
+	require.ErrorContains(t, checkDelivery(info), "100000 events are pending, the maximum")
+	info.Config.MaxAckPending = -1
+	require.NoError(t, checkDelivery(info), "unlimited")
 }
 
 // Another stream may have the same subjects.

@@ -46,8 +46,8 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	w.logger.Info("working", slog.Int("concurrency", w.concurrency), slog.Duration("ack_wait", info.Config.AckWait))
-	if info.Paused {
-		w.logger.Warn("the consumer is paused", slog.Duration("remaining", info.PauseRemaining))
+	if err := checkDelivery(info); err != nil {
+		w.logger.Warn("the worker waits", slog.Any("error", err))
 	}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -266,8 +266,8 @@ func (w *worker) setBackoff(text string) error {
 
 func (w *worker) isReady(ctx context.Context) error {
 	info, err := w.consumer(ctx, w.ackWait)
-	if err == nil && info.Paused {
-		err = fmt.Errorf("the consumer is paused for %v", info.PauseRemaining)
+	if err == nil {
+		err = checkDelivery(info)
 	}
 	return errors.Join(err, w.checkLeader(ctx))
 }
