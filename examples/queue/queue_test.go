@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +28,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
@@ -41,7 +44,7 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	c := &config{
-		out: os.Stdout, logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), handle: handleTest,
+		logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), handle: handleTest,
 		client: []facade.Option{facade.WithBaseURL(os.Getenv("QUEUE_TEST_API"))},
 	}
 	if err := c.run(ctx, strings.Fields(args)); err != nil {
@@ -557,6 +560,197 @@ func TestDead_retry(t *testing.T) {
 	}
 	assert.Contains(t, s.dead(t)[0], "\t3 attempts")
 	assert.Equal(t, 0, all.stop(t), all.logs.String())
+}
+
+// A job with an undecodable body is cancelled, listed and still unique. A user may
+// cancel a job before the first attempt.
+func TestDead_cancelled(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "SQLite")
+	receiver := s.receiver(t, "")
+	s.send(t, "vi-1")
+	s.query("UPDATE river_job SET args = jsonb_set(args, '$.body', 'aGVsbG8=') RETURNING 1")
+	p := s.start(t, "work")
+	require.Eventually(t, func() bool { return s.query("SELECT count(*) FROM river_job WHERE state = 'cancelled'") == 1 }, 20*time.Second, 20*time.Millisecond)
+	require.Equal(t, 0, p.stop(t))
+	s.send(t, "vi-1")
+	require.Equal(t, 1, s.query("SELECT count(*) FROM river_job"))
+	lines := s.dead(t)
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "\tcancelled\t1 attempts\t\"JobCancelError: ")
+	assert.Contains(t, lines[0], "aGVsbG8=")
+
+	s.query("UPDATE river_job SET errors = NULL RETURNING 1")
+	require.Equal(t, 0, receiver.stop(t))
+	lines = s.dead(t)
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "\tcancelled\t1 attempts\t\"\"\t")
+}
+
+// The list is complete. A retry ends with its first error, and lists the retried jobs.
+func TestDead_manyAndError(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "SQLite")
+	const many = 10_001
+	require.Empty(t, s.dead(t)) // creates the tables
+	s.query(fmt.Sprintf(`INSERT INTO river_job (args, attempt, finalized_at, kind, max_attempts, state)
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		SELECT '{}', 1, CURRENT_TIMESTAMP, 'notification', 1, 'discarded' FROM n RETURNING 1`, many))
+	require.Equal(t, many, s.query("SELECT count(*) FROM river_job"))
+	assert.Len(t, s.dead(t), many)
+	s.query("CREATE TRIGGER locked BEFORE UPDATE ON river_job WHEN OLD.id = 3 BEGIN SELECT RAISE(ABORT, 'locked'); END")
+	before := len(s.out.String())
+	p := s.start(t, "retry")
+	<-p.done
+	assert.Equal(t, 1, p.cmd.ProcessState.ExitCode())
+	assert.Contains(t, p.logs.String(), "retry of job 3: ")
+	assert.Equal(t, 2, strings.Count(s.out.String()[before:], "\tdiscarded\t"))
+	assert.Equal(t, many-2, s.query("SELECT count(*) FROM river_job WHERE state = 'discarded'"))
+}
+
+// testJob returns a job that was in flight when its last processes died.
+func testJob(deaths int) *rivertype.JobRow {
+	row := &rivertype.JobRow{}
+	for range deaths {
+		row.Errors = append(row.Errors, rivertype.AttemptError{Error: "Stuck job rescued by JobRescuer"})
+	}
+	return row
+}
+
+func testWorker(timeout time.Duration) *worker {
+	c := &config{timeout: timeout, grace: time.Millisecond, logger: slog.New(slog.DiscardHandler)}
+	return &worker{config: c, running: semaphore.NewWeighted(math.MaxInt64)}
+}
+
+// A suspect runs with nothing beside it. Other jobs are concurrent.
+func TestSeparate_suspect(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := testWorker(time.Minute)
+		var mu sync.Mutex
+		running, suspects, besides, maximum, snoozed := 0, 0, 0, 0, 0
+		job := func(deaths int) func() {
+			return func() {
+				err := w.separate(t.Context(), testJob(deaths), func(ctx context.Context) error {
+					mu.Lock()
+					running++
+					if deaths > 1 {
+						suspects++
+					}
+					maximum = max(maximum, running)
+					if suspects > 0 && running > 1 {
+						besides++
+					}
+					mu.Unlock()
+					pause(ctx, time.Second)
+					mu.Lock()
+					defer mu.Unlock()
+					running--
+					if deaths > 1 {
+						suspects--
+					}
+					return nil
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				if snooze := new(river.JobSnoozeError); errors.As(err, &snooze) {
+					snoozed++
+				}
+			}
+		}
+		var group sync.WaitGroup
+		for range 20 {
+			for deaths := range 3 {
+				group.Go(job(deaths))
+			}
+			pause(t.Context(), 300*time.Millisecond)
+		}
+		group.Wait()
+		assert.Zero(t, besides)
+		assert.Greater(t, maximum, 1, "other jobs are concurrent")
+		assert.Positive(t, snoozed, "one suspect at a time")
+		assert.Less(t, snoozed, 20)
+	})
+}
+
+// A job that waits for a suspect costs no attempt, and keeps the record of suspects.
+// Each function has all its time.
+func TestSeparate_waits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := testWorker(time.Minute)
+		release := make(chan struct{})
+		var group sync.WaitGroup
+		group.Go(func() {
+			assert.NoError(t, w.separate(t.Context(), testJob(0), func(context.Context) error { <-release; return nil }))
+		})
+		synctest.Wait()
+		group.Go(func() {
+			pause(t.Context(), 30*time.Second)
+			close(release)
+		})
+		begin := time.Now()
+		require.NoError(t, w.separate(t.Context(), testJob(2), func(context.Context) error {
+			assert.GreaterOrEqual(t, time.Since(begin), 30*time.Second)
+			pause(t.Context(), 50*time.Second) // more than the rest of a minute
+			group.Go(func() {
+				assert.NoError(t, w.separate(t.Context(), testJob(0), func(context.Context) error { return nil }))
+			})
+			synctest.Wait()
+			return nil
+		}))
+		group.Wait()
+
+		w.suspect.Lock()
+		require.NoError(t, w.running.Acquire(t.Context(), math.MaxInt64)) // a suspect that never returns
+		var snooze *river.JobSnoozeError
+		require.ErrorAs(t, w.separate(t.Context(), testJob(0), nil), &snooze)
+		w.suspect.Unlock()
+		require.ErrorAs(t, w.separate(t.Context(), testJob(2), nil), &snooze)
+		require.True(t, w.suspect.TryLock(), "the waiting suspect has released its lock")
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		require.ErrorIs(t, w.separate(stopped, testJob(0), nil), context.Canceled)
+	})
+}
+
+// A function that never returns releases the lock after the time limit.
+func TestSeparate_hangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := testWorker(time.Minute)
+		hang := make(chan struct{})
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() {
+				_ = w.separate(t.Context(), testJob(2), func(context.Context) error { <-hang; return nil })
+			})
+			pause(t.Context(), 90*time.Second)
+			require.NoError(t, w.separate(t.Context(), testJob(0), func(context.Context) error { return nil }))
+		}
+		close(hang)
+		group.Wait()
+	})
+}
+
+func TestRiverConfig(t *testing.T) {
+	t.Parallel()
+	c := &config{workers: 3, maxAttempts: 4, timeout: time.Minute, grace: 10 * time.Second}
+	got := c.riverConfig()
+	assert.Equal(t, map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 3}}, got.Queues)
+	assert.Equal(t, 4, got.MaxAttempts)
+	assert.Equal(t, 10*time.Millisecond, got.FetchCooldown)
+	assert.Equal(t, 100*time.Millisecond, got.FetchPollInterval)
+	assert.Equal(t, time.Duration(-1), got.DiscardedJobRetentionPeriod, "dead jobs stay")
+	assert.Equal(t, time.Duration(-1), got.CancelledJobRetentionPeriod, "dead jobs stay")
+	assert.Equal(t, time.Minute, got.JobTimeout)
+	assert.Equal(t, 10*time.Second, got.JobStuckThreshold)
+	assert.Equal(t, 10*time.Second, got.SoftStopTimeout)
+	assert.Equal(t, 140*time.Second, got.RescueStuckJobsAfter, "longer than a wait, the function and the time of grace")
+	assert.Len(t, got.Middleware, 1)
+	for _, option := range []string{"_txlock=immediate", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"} {
+		assert.Contains(t, sqliteOptions, option)
+	}
 }
 
 func TestArguments(t *testing.T) {
