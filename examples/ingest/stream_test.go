@@ -90,6 +90,44 @@ func TestEnsure_rejections(t *testing.T) {
 	}
 }
 
+func TestEnsure_history(t *testing.T) {
+	t.Parallel()
+	embedded := newEmbedded(t, t.TempDir())
+	for name, test := range map[string]struct {
+		change func(*jetstream.KeyValueConfig)
+		want   int // replicas
+		reason string
+	}{
+		"default":   {func(*jetstream.KeyValueConfig) {}, 1, ""},
+		"unlimited": {func(c *jetstream.KeyValueConfig) { c.TTL = 0 }, 1, ""},
+		"memory":    {func(c *jetstream.KeyValueConfig) { c.Storage = jetstream.MemoryStorage }, 1, "the storage has to be file"},
+		"ttl":       {func(c *jetstream.KeyValueConfig) { c.TTL = time.Second }, 1, "the TTL has to be at least 720h0m0s, or none"},
+		"replicas":  {func(*jetstream.KeyValueConfig) {}, 3, "bucket REPLICAS_HISTORY: this configuration loses events:\n- 1 replicas instead of 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := connect(t, name, "", nats.InProcessServer(embedded))
+			config := jetstream.KeyValueConfig{Bucket: s.events() + "_HISTORY", TTL: maxHistoryAge}
+			test.change(&config)
+			_, err := s.js.CreateKeyValue(t.Context(), config)
+			require.NoError(t, err)
+			events, dead := s.configs()
+			for _, config := range []jetstream.StreamConfig{events, dead} {
+				_, err := s.js.CreateStream(t.Context(), config)
+				require.NoError(t, err)
+			}
+			s.replicas = test.want
+			err = s.ensure(t.Context())
+			if test.reason == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, errLoses)
+			assert.ErrorContains(t, err, test.reason)
+		})
+	}
+}
+
 func TestEnsure_limitsRetention(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
