@@ -376,7 +376,8 @@ func TestWorker_suspectResults(t *testing.T) {
 			assert.Equal(t, want > 0, h.isSuspect(3))
 			assert.False(t, h.isAbandoned(3))
 			stop()
-			<-done
+			err = <-done
+			assert.Equal(t, name == "hangs", errors.Is(err, errHangs))
 		})
 	}
 }

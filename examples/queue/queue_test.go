@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -127,53 +128,53 @@ func (s *system) abandon() {
 }
 
 // newSystem returns a system on a new database.
-func newSystem(t *testing.T, backend string) *system {
-	t.Helper()
+func newSystem(tb testing.TB, backend string) *system {
+	tb.Helper()
 	fake := facadetest.NewServer(facadetest.WithAPIKey("key"))
-	t.Cleanup(fake.Close)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
+	tb.Cleanup(fake.Close)
+	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	require.NoError(tb, listener.Close())
 	s := &system{addr: listener.Addr().String()}
-	s.webhook, err = fake.Client().CreateWebhook(t.Context(), facade.CreateWebhookParams{
+	s.webhook, err = fake.Client().CreateWebhook(tb.Context(), facade.CreateWebhookParams{
 		URL: "https://hooks.example.com/apivideo", Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
 	})
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "queue.db")
-	s.env = append(os.Environ(), "APIVIDEO_API_KEY=key", "QUEUE_TEST_API="+fake.URL, "QUEUE_TEST_FINISH="+filepath.Join(t.TempDir(), "finish"),
+	require.NoError(tb, err)
+	file := filepath.Join(tb.TempDir(), "queue.db")
+	s.env = append(os.Environ(), "APIVIDEO_API_KEY=key", "QUEUE_TEST_API="+fake.URL, "QUEUE_TEST_FINISH="+filepath.Join(tb.TempDir(), "finish"),
 		"QUEUE_TEST_FILE="+file, "DATABASE_URL=")
 	s.query = func(statement string) (result int) {
 		db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)")
-		require.NoError(t, err)
-		if err = db.QueryRowContext(t.Context(), statement).Scan(&result); errors.Is(err, sql.ErrNoRows) {
+		require.NoError(tb, err)
+		if err = db.QueryRowContext(tb.Context(), statement).Scan(&result); errors.Is(err, sql.ErrNoRows) {
 			err = nil
 		}
-		require.NoError(t, errors.Join(err, db.Close()))
+		require.NoError(tb, errors.Join(err, db.Close()))
 		return result
 	}
 	if backend == "PostgreSQL" {
 		admin := os.Getenv("DATABASE_URL")
 		if admin == "" {
-			t.Skip("DATABASE_URL is not set: run make test-queue")
+			tb.Skip("DATABASE_URL is not set: run make test-queue")
 		}
-		name := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(t.Name(), "/", "_"), "-", "_"))
-		queryPostgres(t, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
-		queryPostgres(t, admin, "CREATE DATABASE "+name)
+		name := strings.ToLower(strings.NewReplacer("/", "_", "-", "_", "=", "_").Replace(tb.Name()))
+		queryPostgres(tb, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+		queryPostgres(tb, admin, "CREATE DATABASE "+name)
 		own := strings.Replace(admin, "/postgres?", "/"+name+"?", 1)
 		s.env = append(s.env, "DATABASE_URL="+own)
-		s.query = func(statement string) int { return queryPostgres(t, own, statement) }
+		s.query = func(statement string) int { return queryPostgres(tb, own, statement) }
 	}
 	return s
 }
 
-func queryPostgres(t *testing.T, url, statement string) (result int) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	require.NoError(t, err)
-	if err = conn.QueryRow(t.Context(), statement).Scan(&result); errors.Is(err, pgx.ErrNoRows) {
+func queryPostgres(tb testing.TB, url, statement string) (result int) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), url)
+	require.NoError(tb, err)
+	if err = conn.QueryRow(tb.Context(), statement).Scan(&result); errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
-	require.NoError(t, errors.Join(err, conn.Close(t.Context())))
+	require.NoError(tb, errors.Join(err, conn.Close(tb.Context())))
 	return result
 }
 
@@ -271,15 +272,22 @@ func (s *system) send(t *testing.T, video string) string {
 // post sends a notification once, and returns the status or 0.
 func (s *system) post(t *testing.T, video string) int {
 	t.Helper()
-	body := videoBody(video)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.addr+"/apivideo", bytes.NewReader(body))
-	require.NoError(t, err)
-	req.Header.Set(notification.HeaderWebhookID, s.webhook.ID)
-	req.Header.Set(notification.HeaderSignature, notification.Sign(body, s.webhook.SignatureSecret))
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil || resp.Body.Close() != nil {
+	return s.postBody(t.Context(), new(http.Client), videoBody(video))
+}
+
+func (s *system) postBody(ctx context.Context, client *http.Client, body []byte) int {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/apivideo", bytes.NewReader(body))
+	if err != nil {
 		return 0
 	}
+	req.Header.Set(notification.HeaderWebhookID, s.webhook.ID)
+	req.Header.Set(notification.HeaderSignature, notification.Sign(body, s.webhook.SignatureSecret))
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, resp.Body) // the connection is used again
+	_ = resp.Body.Close()
 	return resp.StatusCode
 }
 
