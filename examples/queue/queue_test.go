@@ -576,6 +576,7 @@ func TestDead_cancelled(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, "SQLite")
 	receiver := s.receiver(t, "")
+	assert.Equal(t, http.StatusBadRequest, s.postBody(t.Context(), new(http.Client), []byte("hello")), "authentic and malformed")
 	s.send(t, "vi-1")
 	s.query("UPDATE river_job SET args = jsonb_set(args, '$.body', 'aGVsbG8=') RETURNING 1")
 	p := s.start(t, "work")
@@ -739,6 +740,26 @@ func TestSeparate_hangs(t *testing.T) {
 		close(hang)
 		group.Wait()
 	})
+}
+
+func TestWork(t *testing.T) {
+	t.Parallel()
+	w := testWorker(time.Minute)
+	failure := errors.New("interrupted")
+	w.config.handle = func(context.Context, *slog.Logger, *notification.Notification) error { return failure }
+	valid := &river.Job[job]{JobRow: testJob(0), Args: job{ID: "1", WebhookID: "webhook_1", Body: []byte(`{"type":"x"}`)}}
+	err := w.Work(t.Context(), valid)
+	require.Equal(t, failure, err, "a failed attempt")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	err = w.Work(stopped, valid)
+	require.ErrorIs(t, err, context.Canceled, "costs no attempt")
+	require.ErrorIs(t, err, failure)
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	require.Equal(t, failure, w.Work(late, valid), "a failed attempt")
+	var undecodable *river.JobCancelError
+	require.ErrorAs(t, w.Work(t.Context(), &river.Job[job]{JobRow: testJob(0), Args: job{Body: []byte("hello")}}), &undecodable)
 }
 
 func TestRiverConfig(t *testing.T) {
