@@ -1,9 +1,8 @@
-// Command ingest receives notifications of api.video with NATS JetStream: receivers
-// verify and store, the streams replicate and deduplicate, workers handle. Your code
-// is in handle.go. See README.md.
+// Command ingest receives notifications with NATS JetStream. Your code is in handle.go.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,7 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,7 +99,9 @@ func (a *app) run(ctx context.Context, args []string) (err error) {
 	return a.runParts(ctx, parts...)
 }
 
-// parse reads and checks the flags.
+// plainPath matches a path that a pattern of ServeMux matches without a redirect.
+var plainPath = regexp.MustCompile(`^/([\w~-][\w.~-]*/)*([\w~-][\w.~-]*)?$`)
+
 func (a *app) parse(command string, args []string) error {
 	f := flag.NewFlagSet("ingest "+command, flag.ContinueOnError)
 	f.SetOutput(a.logs)
@@ -110,7 +111,7 @@ func (a *app) parse(command string, args []string) error {
 	f.DurationVar(&a.duplicates, "duplicates", minDuplicates, "duplicate window of new streams")
 	f.Int64Var(&a.maxBytes, "max-bytes", -1, "size in `bytes` at which new streams reject events; -1 is unlimited")
 	f.DurationVar(&a.connectTimeout, "connect-timeout", 30*time.Second, "time to reach NATS at the start")
-	f.StringVar(&a.addr, "addr", ":8080", "`address` of the webhook, /healthz and /readyz")
+	f.StringVar(&a.addr, "addr", cmp.Or(map[string]string{"work": ":8081"}[command], ":8080"), "`address` of the webhook, /healthz and /readyz")
 	f.StringVar(&r.path, "path", "/apivideo", "`path` of the URL of the webhook")
 	f.DurationVar(&a.maxAge, "max-age", 0, "reject events that are older, or that far in the future; 0 accepts any age")
 	f.BoolVar(&a.sandbox, "sandbox", false, "APIVIDEO_API_KEY is a key of the sandbox")
@@ -126,13 +127,13 @@ func (a *app) parse(command string, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	clean := r.path == "/" || path.Clean(r.path) == strings.TrimSuffix(r.path, "/")
 	return reject(errors.New("invalid flags"), map[string]bool{
 		"arguments after the flags":                                f.NArg() > 0,
 		"-name has to be one token of a subject":                   !plainType.MatchString(a.name) || strings.Contains(a.name, "."),
 		"-replicas and -concurrency are at least 1":                a.replicas < 1 || a.concurrency < 1,
 		"-duplicates has to be at least 2m":                        a.duplicates < minDuplicates,
-		"-path has to be clean, without {} and space":              !clean || r.path[0] != '/' || strings.ContainsAny(r.path, "{} "),
+		"-path has to be like /a/b, without special characters":    !plainPath.MatchString(r.path),
+		"-max-bytes is -1, or the size of an event":                a.maxBytes != -1 && a.maxBytes < maxMessage,
 		"-max-age is positive, at most half of -duplicates":        a.maxAge < 0 || 2*a.maxAge > a.duplicates,
 		"-drain, -grace and -connect-timeout must not be negative": min(r.drain, w.grace, a.connectTimeout) < 0,
 		"-ack-wait has to be at least 1s":                          w.ackWait < minAckWait,
@@ -147,7 +148,6 @@ func (a *app) requeue(ctx context.Context) error {
 	return err
 }
 
-// receive runs the receiver.
 func (a *app) receive(ctx context.Context) error {
 	opts := append([]facade.Option{facade.WithApplication("ingest", "1")}, a.client...)
 	if a.sandbox {
@@ -162,7 +162,6 @@ func (a *app) receive(ctx context.Context) error {
 	return a.listen(ctx, a.receiver.run)
 }
 
-// health serves the health checks of a worker without a receiver.
 func (a *app) health(ctx context.Context) error {
 	return a.listen(ctx, func(ctx context.Context, listener net.Listener) error {
 		mux := http.NewServeMux()

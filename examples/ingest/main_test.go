@@ -47,6 +47,15 @@ func TestApp_invalidArguments(t *testing.T) {
 		{"receive -path /a/../b", "-path"},
 		{"receive -path /a//", "-path"},
 		{"receive -path /{a}", "-path"},
+		{"receive -path //", "-path"},
+		{"receive -path /apivideo?x=1", "-path"},
+		{"receive -path /a#b", "-path"},
+		{"receive -path /a%20b", "-path"},
+		{"setup -max-bytes 0", "-max-bytes"},
+		{"setup -max-bytes -7", "-max-bytes"},
+		{"setup -max-bytes 1000", "-max-bytes"},
+		{"work -backoff 800h,1s", "the sum is more than 720h0m0s"},
+		{"work -backoff 400h,400h", "the sum is more than 720h0m0s"},
 		{"setup -connect-timeout -1s", "-connect-timeout"},
 		{"setup -duplicates 1m", "-duplicates"},
 		{"setup -replicas 0", "-replicas"},
@@ -66,6 +75,20 @@ func TestApp_invalidArguments(t *testing.T) {
 	assert.Contains(t, out.String(), "-backoff")
 }
 
+func TestApp_flags(t *testing.T) {
+	t.Setenv("NATS_URL", "nats://127.0.0.1:1")
+	for command, want := range map[string]string{"receive": ":8080", "all": ":8080", "work": ":8081"} {
+		a := newApp(io.Discard, io.Discard)
+		require.NoError(t, a.parse(command, nil))
+		assert.Equal(t, want, a.addr, "a receiver and a worker on one machine")
+	}
+	for _, path := range []string{"/", "/a", "/a/", "/a/b-c_d~1.x"} {
+		a := newApp(io.Discard, io.Discard)
+		require.NoError(t, a.parse("receive", []string{"-path", path}))
+		assert.Equal(t, path, a.receiver.path)
+	}
+}
+
 func TestApp_setup(t *testing.T) {
 	single := newServer(t, &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir()})
 	t.Setenv("NATS_URL", single.ClientURL())
@@ -79,6 +102,15 @@ func TestApp_setup(t *testing.T) {
 	assert.Equal(t, "0 dead letters moved\n", out.String())
 
 	s := connect(t, "apivideo", single.ClientURL())
+	for _, subject := range []string{"a", "b"} {
+		_, err := s.js.Publish(t.Context(), "apivideo-dead."+subject, nil)
+		require.NoError(t, err)
+	}
+	out.Reset()
+	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"requeue", "-replicas", "1", "-type", "b"}))
+	assert.Equal(t, "1 dead letters moved\n", out.String())
+	assert.Equal(t, "apivideo-dead.a", onlyDeadLetter(t, s).Subject)
+
 	stream, err := s.js.Stream(t.Context(), s.events())
 	require.NoError(t, err)
 	config := stream.CachedInfo().Config
@@ -213,7 +245,7 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, newApp(&out, io.Discard).run(t.Context(), []string{"demo"}))
-	assert.Equal(t, "accepted 100, and 100 duplicates\nhandled 99\ndead letters 1\n", out.String())
+	assert.Equal(t, "accepted 200 with duplicates\nhandled 99\ndead letters 1\n", out.String())
 }
 
 // The program waits for a late server.

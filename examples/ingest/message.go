@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/notification"
@@ -53,15 +57,25 @@ func eventSubject(prefix string, t facade.EventType) string {
 	return prefix + "." + string(t)
 }
 
-const maxText = 1000 // in characters
+// deadReason returns the value of a header: one line of limited length.
+func deadReason(kind string, err error) string {
+	return fmt.Sprintf("%s: %.1000s", kind, strings.Join(strings.Fields(err.Error()), " "))
+}
 
-// oneLine returns a text that fits into a header.
-func oneLine(text string) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) > maxText {
-		runes = append(runes[:maxText], '…')
+// store publishes a message until the stream acknowledges it, for a limited time. It
+// also counts and logs dead letters.
+func (c *core) store(ctx context.Context, m *nats.Msg, stream string, limit time.Duration) (duplicate bool, err error) {
+	err = retry(context.WithoutCancel(ctx), limit, isClosed, func(ctx context.Context) error {
+		ack, err := c.publish(ctx, m, stream)
+		duplicate = err == nil && ack.Duplicate
+		return err
+	})
+	if reason := m.Header.Get(headerDeadReason); err == nil && !duplicate && reason != "" {
+		kind, _, _ := strings.Cut(reason, ":")
+		c.telemetry.dead.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", kind)))
+		c.logger.Error("dead letter", slog.String("id", m.Header.Get(jetstream.MsgIDHeader)), slog.String("reason", reason))
 	}
-	return string(runes)
+	return duplicate, err
 }
 
 // requeue moves all dead letters, or all of a type, to the stream of events. The

@@ -34,6 +34,8 @@ func runProgram(args string) int {
 			select {}
 		case strings.Contains(raw, `"goexit"`):
 			runtime.Goexit()
+		case strings.Contains(raw, `"long"`):
+			wait(ctx, 6*time.Second)
 		case strings.Contains(raw, `"slow"`):
 			wait(ctx, 500*time.Millisecond)
 		}
@@ -137,24 +139,25 @@ func TestProcess_eventThatExits(t *testing.T) {
 	t.Logf("1 dead letter, %d handled, %d crashes", len(handled), crashes)
 }
 
-// After a pause of the process no event is lost on the way to it.
+// After a pause of the process no event is lost on the way to it, or waits in a local
+// queue longer than the ack wait.
 func TestProcess_pause(t *testing.T) {
 	t.Parallel()
 	s, url := singleServer(t)
-	p := startProgram(t, url, "work -replicas 1 -addr 127.0.0.1:0")
+	p := startProgram(t, url, "work -replicas 1 -addr 127.0.0.1:0 -ack-wait 6s")
 	require.Eventually(t, func() bool { return strings.Contains(p.logs.String(), "msg=working") }, 20*time.Second, 10*time.Millisecond)
 	put(t, s, "webhook_1", videoBody("first", 0))
 	eventuallyEmpty(t, s)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
-	for i := range 60 {
-		put(t, s, "webhook_1", videoBody("vi", i))
+	for i := range 24 {
+		put(t, s, "webhook_1", videoBody("long", i))
 	}
-	wait(t.Context(), 4*time.Second)
+	wait(t.Context(), 1200*time.Millisecond) // the pulls are over
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
 	eventuallyEmpty(t, s)
 	consumer, err := s.js.Consumer(t.Context(), s.events(), consumerName)
 	require.NoError(t, err)
-	assert.Equal(t, uint64(61), consumer.CachedInfo().Delivered.Consumer, "no event was delivered twice")
+	assert.Equal(t, uint64(25), consumer.CachedInfo().Delivered.Consumer, "no event was delivered twice")
 	assert.Zero(t, streamState(t, s, s.dead()).Msgs)
 }
 

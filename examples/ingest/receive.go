@@ -28,7 +28,6 @@ const (
 	writeTimeout = readTimeout + 2*storeLimit // the request, a listing and the storing
 )
 
-// receiver verifies and stores.
 type receiver struct {
 	*core
 
@@ -97,14 +96,12 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *n
 	n, err := verifier.VerifyRequest(req)
 	switch {
 	case err == nil:
-		err = r.store(req.Context(), newMessage(eventSubject(r.name, n.Type), n.WebhookID, n.ID(), n.Raw), r.events())
+		err = r.storeMessage(req.Context(), newMessage(eventSubject(r.name, n.Type), n.WebhookID, n.ID(), n.Raw), r.events())
 	case errors.Is(err, notification.ErrMalformed):
 		id := req.Header.Get(notification.HeaderWebhookID)
 		m := newMessage(eventSubject(r.name+"-dead", ""), id, notificationID(id, body.Bytes()), body.Bytes())
-		m.Header.Set(headerDeadReason, deadMalformed+": "+oneLine(err.Error()))
-		r.logger.Error("dead letter", slog.Any("reason", err))
-		r.telemetry.dead.Add(req.Context(), 1, metric.WithAttributes(attribute.String("reason", deadMalformed)))
-		err = r.store(req.Context(), m, r.dead())
+		m.Header.Set(headerDeadReason, deadReason(deadMalformed, err))
+		err = r.storeMessage(req.Context(), m, r.dead())
 	}
 	status := notification.StatusCode(err)
 	if err != nil {
@@ -113,20 +110,15 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request, verifier *n
 	w.WriteHeader(status)
 }
 
-// store returns nil after the stream has acknowledged the message. The
+// storeMessage returns nil after the stream has acknowledged the message. The
 // message is also stored for a disconnected sender, after maybe the last attempt.
-func (r *receiver) store(ctx context.Context, m *nats.Msg, stream string) error {
+func (r *receiver) storeMessage(ctx context.Context, m *nats.Msg, stream string) error {
 	propagator.Inject(ctx, propagation.HeaderCarrier(m.Header))
-	err := retry(context.WithoutCancel(ctx), storeLimit, isClosed, func(ctx context.Context) error {
-		ack, err := r.publish(ctx, m, stream)
-		if err == nil {
-			r.telemetry.stored.Add(ctx, 1, metric.WithAttributes(attribute.Bool("duplicate", ack.Duplicate)))
-		}
-		return err
-	})
+	duplicate, err := r.store(ctx, m, stream, storeLimit)
 	if err != nil {
 		return fmt.Errorf("%w: %w", notification.ErrUnavailable, err)
 	}
+	r.telemetry.stored.Add(ctx, 1, metric.WithAttributes(attribute.Bool("duplicate", duplicate)))
 	return nil
 }
 

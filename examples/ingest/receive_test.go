@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
@@ -364,10 +365,17 @@ func TestReceiver_malformed(t *testing.T) {
 	t.Parallel()
 	s := newStreams(t)
 	wh, secrets := subscribe(t)
-	address, _ := serve(t, testReceiver(t, s, secrets))
+	r := testReceiver(t, s, secrets)
+	reader := sdkmetric.NewManualReader()
+	r.telemetry.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	r.telemetry.instrument()
+	address, _ := serve(t, r)
 	for range 2 {
 		assert.Equal(t, http.StatusAccepted, send(t, address, wh.ID, "hello", wh.SignatureSecret))
 	}
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	assert.Equal(t, int64(1), sum(t, got, "ingest.dead", attribute.String("reason", deadMalformed)), "a duplicate is not counted")
 	m := onlyDeadLetter(t, s)
 	assert.Equal(t, "hello", string(m.Data))
 	assert.Equal(t, "apivideo-dead.other", m.Subject)

@@ -24,6 +24,7 @@ const (
 	maxBody       = 256 << 10           // NATS has a limit of 1 MiB, and a notification some hundred bytes
 	consumerName  = "ingest"            // all workers share the durable consumer
 	pullExpiry    = time.Second         // a pull ends with the server
+	maxAckPending = 100_000             // includes the events before their next attempt
 )
 
 // streams are the stream of events, the stream of dead letters and the bucket of
@@ -40,7 +41,6 @@ type streams struct {
 func (s *streams) events() string { return strings.ToUpper(s.name) }
 func (s *streams) dead() string   { return s.events() + "_DEAD" }
 
-// configs returns the streams that ensure creates.
 func (s *streams) configs() (events, dead jetstream.StreamConfig) {
 	events = jetstream.StreamConfig{
 		Name: s.events(), Subjects: []string{s.name + ".>"}, Storage: jetstream.FileStorage, Replicas: s.replicas,
@@ -76,23 +76,34 @@ func (s *streams) ensureStream(ctx context.Context, want jetstream.StreamConfig)
 	return s.check(stream.CachedInfo().Config, want)
 }
 
-// histories returns the bucket, and creates a missing bucket.
+// histories returns the bucket, creates a missing bucket and checks the bucket.
 func (s *streams) histories(ctx context.Context) (jetstream.KeyValue, error) {
-	bucket, err := s.js.KeyValue(ctx, s.events()+"_HISTORY")
+	want := jetstream.KeyValueConfig{Bucket: s.events() + "_HISTORY", TTL: maxHistoryAge, Replicas: s.replicas}
+	bucket, err := s.js.KeyValue(ctx, want.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: s.events() + "_HISTORY", TTL: maxHistoryAge, Replicas: s.replicas})
+		bucket, err = s.js.CreateKeyValue(ctx, want)
 	}
-	return bucket, err
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", want.Bucket, err)
+	}
+	status, err := bucket.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", want.Bucket, err)
+	}
+	have := status.Config()
+	return bucket, reject(fmt.Errorf("bucket %s: %w", want.Bucket, errLoses), map[string]bool{
+		"the storage has to be file: a restart loses memory":                have.Storage != jetstream.FileStorage,
+		fmt.Sprintf("%d replicas instead of %d", have.Replicas, s.replicas): have.Replicas < s.replicas,
+		fmt.Sprintf("the TTL has to be at least %v, or none", want.TTL):     have.TTL > 0 && have.TTL < want.TTL,
+	})
 }
 
 // isPermanent reports whether a later attempt has the same result. A starting cluster
 // responds with 503, and another process may create the same stream.
 func isPermanent(err error) bool {
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || errors.Is(err, jetstream.ErrConsumerExists) || errors.Is(err, jetstream.ErrBucketExists) {
-		return false
-	}
+	exists := errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || errors.Is(err, jetstream.ErrConsumerExists) || errors.Is(err, jetstream.ErrBucketExists)
 	var api *jetstream.APIError
-	return isClosed(err) || errors.Is(err, errLoses) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
+	return isClosed(err) || errors.Is(err, errLoses) || !exists && errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
 }
 
 // reject returns an error with the faults that are true, or nil without faults.
@@ -105,7 +116,6 @@ func reject(err error, faults map[string]bool) error {
 }
 
 func (s *streams) check(have, want jetstream.StreamConfig) error {
-	rejects := have.Discard == jetstream.DiscardNew
 	limited := have.MaxBytes > 0 || have.MaxMsgs > 0 || have.MaxMsgsPerSubject > 0
 	duplicates := max(minDuplicates, 2*s.maxAge)
 	return reject(fmt.Errorf("stream %s: %w", want.Name, errLoses), map[string]bool{
@@ -114,7 +124,7 @@ func (s *streams) check(have, want jetstream.StreamConfig) error {
 		fmt.Sprintf("the duplicate window has to be at least %v", duplicates):           have.Duplicates < duplicates,
 		"the retention is interest: events without a consumer are dropped":              have.Retention == jetstream.InterestPolicy,
 		fmt.Sprintf("the age has to be at least %v, or unlimited", minStreamAge):        have.MaxAge > 0 && have.MaxAge < minStreamAge,
-		"the discard policy has to be new: over a limit old events are dropped":         limited && !rejects,
+		"the discard policy has to be new: over a limit old events are dropped":         limited && have.Discard != jetstream.DiscardNew,
 		"discard new per subject is required for max messages per subject":              have.MaxMsgsPerSubject > 0 && !have.DiscardNewPerSubject,
 		"the retention is limits: handled events fill the stream, only an age is valid": want.Retention == jetstream.WorkQueuePolicy && have.Retention == jetstream.LimitsPolicy && limited,
 		fmt.Sprintf("the message size has to be at least %d", maxMessage):               have.MaxMsgSize > 0 && have.MaxMsgSize < maxMessage,
@@ -124,12 +134,11 @@ func (s *streams) check(have, want jetstream.StreamConfig) error {
 	})
 }
 
-// consumerConfig returns the consumer of the first worker. Pending events include the
-// events before their next attempt.
+// consumerConfig returns the consumer of the first worker.
 func consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
-		MaxDeliver: -1, MaxAckPending: 100_000, MaxWaiting: 10_000,
+		MaxDeliver: -1, MaxAckPending: maxAckPending, MaxWaiting: 10_000,
 	}
 }
 
@@ -160,6 +169,15 @@ func checkConsumer(have jetstream.ConsumerConfig) error {
 		"the ack wait has to be at least 1s":          have.AckWait < minAckWait,
 		"max request expires has to be at least 1s":   have.MaxRequestExpires > 0 && have.MaxRequestExpires < pullExpiry,
 		"it has priority groups: pulls are rejected":  have.PriorityPolicy != jetstream.PriorityPolicyNone,
+		"max ack pending has to be at least 100000":   have.MaxAckPending > 0 && have.MaxAckPending < maxAckPending,
+	})
+}
+
+// checkDelivery returns an error if the server delivers no new events to any worker.
+func checkDelivery(info *jetstream.ConsumerInfo) error {
+	return reject(errors.New("no new events"), map[string]bool{
+		fmt.Sprintf("the consumer is paused for %v", info.PauseRemaining):     info.Paused,
+		fmt.Sprintf("%d events are pending, the maximum", info.NumAckPending): info.Config.MaxAckPending > 0 && info.NumAckPending >= info.Config.MaxAckPending,
 	})
 }
 

@@ -90,6 +90,44 @@ func TestEnsure_rejections(t *testing.T) {
 	}
 }
 
+func TestEnsure_history(t *testing.T) {
+	t.Parallel()
+	embedded := newEmbedded(t, t.TempDir())
+	for name, test := range map[string]struct {
+		change func(*jetstream.KeyValueConfig)
+		want   int // replicas
+		reason string
+	}{
+		"default":   {func(*jetstream.KeyValueConfig) {}, 1, ""},
+		"unlimited": {func(c *jetstream.KeyValueConfig) { c.TTL = 0 }, 1, ""},
+		"memory":    {func(c *jetstream.KeyValueConfig) { c.Storage = jetstream.MemoryStorage }, 1, "the storage has to be file"},
+		"ttl":       {func(c *jetstream.KeyValueConfig) { c.TTL = time.Second }, 1, "the TTL has to be at least 720h0m0s, or none"},
+		"replicas":  {func(*jetstream.KeyValueConfig) {}, 3, "bucket REPLICAS_HISTORY: this configuration loses events:\n- 1 replicas instead of 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := connect(t, name, "", nats.InProcessServer(embedded))
+			config := jetstream.KeyValueConfig{Bucket: s.events() + "_HISTORY", TTL: maxHistoryAge}
+			test.change(&config)
+			_, err := s.js.CreateKeyValue(t.Context(), config)
+			require.NoError(t, err)
+			events, dead := s.configs()
+			for _, config := range []jetstream.StreamConfig{events, dead} {
+				_, err := s.js.CreateStream(t.Context(), config)
+				require.NoError(t, err)
+			}
+			s.replicas = test.want
+			err = s.ensure(t.Context())
+			if test.reason == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, errLoses)
+			assert.ErrorContains(t, err, test.reason)
+		})
+	}
+}
+
 func TestEnsure_limitsRetention(t *testing.T) {
 	t.Parallel()
 	s := connect(t, "apivideo", "", nats.InProcessServer(newEmbedded(t, t.TempDir())))
@@ -153,6 +191,7 @@ func TestConsumer_rejections(t *testing.T) {
 			c.BackOff = []time.Duration{time.Second}
 		},
 		"filter":              func(c *jetstream.ConsumerConfig) { c.FilterSubject = "apivideo.video.>" },
+		"max ack pending":     func(c *jetstream.ConsumerConfig) { c.MaxAckPending = maxAckPending - 1 },
 		"headers":             func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
 		"max request expires": func(c *jetstream.ConsumerConfig) { c.MaxRequestExpires = 500 * time.Millisecond },
 		"priority groups": func(c *jetstream.ConsumerConfig) {
@@ -168,6 +207,16 @@ func TestConsumer_rejections(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.NoError(t, s.js.DeleteConsumer(t.Context(), s.events(), consumerName))
 	}
+}
+
+func TestCheckDelivery_maxAckPending(t *testing.T) {
+	t.Parallel()
+	info := &jetstream.ConsumerInfo{Config: consumerConfig(time.Minute), NumAckPending: maxAckPending - 1}
+	require.NoError(t, checkDelivery(info))
+	info.NumAckPending++
+	require.ErrorContains(t, checkDelivery(info), "100000 events are pending, the maximum")
+	info.Config.MaxAckPending = -1
+	require.NoError(t, checkDelivery(info), "unlimited")
 }
 
 // Another stream may have the same subjects.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -28,16 +29,11 @@ type telemetry struct {
 // newTelemetry exports according to the environment. The default is nothing.
 func newTelemetry(ctx context.Context) (*telemetry, error) {
 	for name, value := range map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "none", "OTEL_SERVICE_NAME": "ingest"} {
-		if os.Getenv(name) == "" {
-			_ = os.Setenv(name, value)
-		}
+		_ = os.Setenv(name, cmp.Or(os.Getenv(name), value))
 	}
 	reader, err := autoexport.NewMetricReader(ctx)
-	if err != nil {
-		return nil, err
-	}
-	exporter, err := autoexport.NewSpanExporter(ctx)
-	if err != nil {
+	exporter, exporterErr := autoexport.NewSpanExporter(ctx)
+	if err := errors.Join(err, exporterErr); err != nil {
 		return nil, err
 	}
 	meters, tracers := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))

@@ -46,8 +46,8 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	w.logger.Info("working", slog.Int("concurrency", w.concurrency), slog.Duration("ack_wait", info.Config.AckWait))
-	if info.Paused {
-		w.logger.Warn("the consumer is paused", slog.Duration("remaining", info.PauseRemaining))
+	if err := checkDelivery(info); err != nil {
+		w.logger.Warn("the worker waits", slog.Any("error", err))
 	}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -139,7 +139,7 @@ func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Dur
 	n, err := notification.Decode(a.webhookID, a.m.Data)
 	switch {
 	case err != nil:
-		return a.deadLetter(ctx, deadMalformed+": "+oneLine(err.Error()))
+		return a.deadLetter(ctx, deadReason(deadMalformed, err))
 	case a.Failures > len(w.backoff): // the dead letter was not stored
 		return a.deadLetter(ctx, a.Reason)
 	case a.isAbandoned(a.delivery):
@@ -149,12 +149,12 @@ func (w *worker) process(stop, ctx context.Context, a *attempt, ackWait time.Dur
 		defer w.alone.RUnlock()
 		return a.run(stop, ctx, n)
 	}
+	a.log.Warn("the last delivery has no result: new events wait, until the event was processed with nothing beside it")
 	w.alone.Lock()
 	defer w.alone.Unlock()
 	if stop.Err() != nil {
 		return a.m.Nak() // the event remains a suspect
 	}
-	a.log.Warn("the last delivery has no result: the event is processed with nothing beside it")
 	a.Alone = a.delivery
 	if err := a.save(ctx, a.bucket, a.key); err != nil {
 		return errors.Join(err, a.m.NakWithDelay(time.Second))
@@ -172,19 +172,15 @@ func (a *attempt) run(stop, ctx context.Context, n *notification.Notification) e
 	switch {
 	case err == nil:
 		ack := func(ctx context.Context) error { return a.m.AckSync(nats.Context(ctx)) }
-		err = retry(context.WithoutCancel(ctx), settleLimit, isClosed, ack)
-		if err == nil && a.history != (history{}) {
-			_ = a.bucket.Delete(context.WithoutCancel(ctx), a.key) // the entry expires anyway
-		}
-		return err
+		return retry(context.WithoutCancel(ctx), settleLimit, isClosed, ack)
 	case stop.Err() != nil: // a stop is no failure
 		a.log.Info("returned to the stream", slog.Any("error", err))
 		a.Settled = a.delivery
 		return errors.Join(a.save(ctx, a.bucket, a.key), a.m.Nak())
-	default:
+	case !errors.Is(err, errHangs):
 		a.Alone = 0 // the function has returned
-		return a.fail(ctx, deadFailed, err)
 	}
+	return a.fail(ctx, deadFailed, err)
 }
 
 // call calls the function in a new goroutine, because the function may never return,
@@ -225,39 +221,33 @@ func (a *attempt) call(ctx context.Context, e event) error {
 // letter after the last failure.
 func (a *attempt) fail(ctx context.Context, kind string, cause error) error {
 	a.Failures++
-	a.Settled, a.Reason = a.delivery, kind+": "+oneLine(cause.Error())
+	a.Settled, a.Reason = a.delivery, deadReason(kind, cause)
+	err := a.save(ctx, a.bucket, a.key)
 	if a.Failures > len(a.backoff) {
-		return a.deadLetter(ctx, a.Reason)
+		return errors.Join(err, a.deadLetter(ctx, a.Reason))
 	}
 	delay := a.backoff[a.Failures-1]
 	a.log.Warn("failed", slog.Int("failures", a.Failures), slog.String("reason", a.Reason), slog.Duration("delay", delay))
-	return errors.Join(a.save(ctx, a.bucket, a.key), a.m.NakWithDelay(delay))
+	return errors.Join(err, a.m.NakWithDelay(delay))
 }
 
 // deadLetter stores a dead letter and then removes the event.
 func (a *attempt) deadLetter(ctx context.Context, reason string) error {
 	letter := newMessage(a.name+"-dead"+strings.TrimPrefix(a.m.Subject, a.name), a.webhookID, a.events()+"-"+a.key, a.m.Data)
 	letter.Header.Set(headerDeadReason, reason)
-	err := retry(context.WithoutCancel(ctx), settleLimit, isClosed, func(ctx context.Context) error {
-		_, err := a.publish(ctx, letter, a.dead())
-		return err
-	})
-	if err != nil {
-		err = fmt.Errorf("dead letter not stored, the event stays in the stream: %w", err)
-		return errors.Join(err, a.save(ctx, a.bucket, a.key), a.m.NakWithDelay(a.backoff[len(a.backoff)-1]))
+	if _, err := a.store(ctx, letter, a.dead(), settleLimit); err != nil {
+		return errors.Join(fmt.Errorf("dead letter not stored, the event stays in the stream: %w", err), a.m.NakWithDelay(a.backoff[len(a.backoff)-1]))
 	}
-	kind, _, _ := strings.Cut(reason, ":")
-	a.telemetry.dead.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", kind)))
-	a.log.Error("dead letter", slog.String("reason", reason))
 	return a.m.Term() // if the message is lost, the event is delivered again
 }
 
 func (w *worker) setBackoff(text string) error {
 	w.backoff = nil
+	rest := maxHistoryAge
 	for each := range strings.SplitSeq(text, ",") {
 		delay, err := time.ParseDuration(each)
-		if err != nil || delay <= 0 {
-			return fmt.Errorf("%q is not a positive duration", each)
+		if rest -= delay; err != nil || delay <= 0 || rest <= 0 {
+			return fmt.Errorf("%q is not a positive duration, or the sum is more than %v", each, maxHistoryAge)
 		}
 		w.backoff = append(w.backoff, delay)
 	}
@@ -266,9 +256,13 @@ func (w *worker) setBackoff(text string) error {
 
 func (w *worker) isReady(ctx context.Context) error {
 	info, err := w.consumer(ctx, w.ackWait)
-	if err == nil && info.Paused {
-		err = fmt.Errorf("the consumer is paused for %v", info.PauseRemaining)
+	if err == nil {
+		err = checkDelivery(info)
 	}
+	if !w.alone.TryRLock() {
+		return errors.New("new events wait for an event that may have killed its process: see the log")
+	}
+	w.alone.RUnlock()
 	return errors.Join(err, w.checkLeader(ctx))
 }
 
@@ -279,8 +273,8 @@ type history struct {
 	Failures int    `json:"failures"`
 	Reason   string `json:"reason"`  // of the last failure
 	Settled  uint64 `json:"settled"` // the last delivery with a result
-	// Alone is a delivery with nothing beside the event. Zero means that the
-	// function has returned since.
+	// Alone is the last delivery with nothing beside the event. Zero means that the
+	// function has returned since, or that there was no such delivery.
 	Alone uint64 `json:"alone"`
 }
 

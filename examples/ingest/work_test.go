@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -132,7 +134,7 @@ func TestWorker_deadLetter(t *testing.T) {
 	}
 	c := calls{do: func(_ context.Context, e event) error {
 		if string(e.Raw) == body {
-			return fmt.Errorf("unknown video:\n%s", strings.Repeat("x", 2*maxText))
+			return fmt.Errorf("unknown video:\n%s", strings.Repeat("x", 2000))
 		}
 		return nil
 	}}
@@ -151,7 +153,7 @@ func TestWorker_deadLetter(t *testing.T) {
 	assert.Equal(t, "APIVIDEO-1."+testID("webhook_1", body), m.Header.Get(jetstream.MsgIDHeader))
 	reason := m.Header.Get(headerDeadReason)
 	assert.True(t, strings.HasPrefix(reason, "failed: unknown video: xxx"), reason)
-	assert.Less(t, len(reason), maxText+20)
+	assert.Less(t, len(reason), 1020)
 }
 
 func TestWorker_malformedBody(t *testing.T) {
@@ -274,6 +276,110 @@ func TestWorker_deadLetterNotStored(t *testing.T) {
 	assert.Equal(t, body, string(m.Data))
 	assert.Equal(t, "failed: never", m.Header.Get(headerDeadReason))
 	assert.Len(t, c.all(), 2, "no call after the last failure")
+}
+
+// The last failure is saved before the dead letter. If the Term is lost, the function
+// is not called again.
+func TestWorker_deadLetterTwice(t *testing.T) {
+	t.Parallel()
+	acks := &server.SubjectPermission{Deny: []string{"$JS.ACK.>"}}
+	single := newServer(t, &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir(), Users: []*server.User{
+		{Username: "ingest", Password: "a"}, {Username: "deaf", Password: "a", Permissions: &server.Permissions{Publish: acks}},
+	}})
+	s := connect(t, "apivideo", single.ClientURL(), nats.UserInfo("ingest", "a"))
+	s.replicas = 1
+	require.NoError(t, s.ensure(t.Context()))
+	put(t, s, "webhook_1", body)
+	_, err := s.consumer(t.Context(), time.Second)
+	require.NoError(t, err)
+
+	deaf := connect(t, "apivideo", single.ClientURL(), nats.UserInfo("deaf", "a"))
+	deaf.replicas = 1
+	c := calls{do: func(context.Context, event) error { return errors.New("never") }}
+	w := testWorker(t, deaf, c.handle)
+	reader := sdkmetric.NewManualReader()
+	w.telemetry.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	w.telemetry.instrument()
+	w.backoff = w.backoff[:1]
+	start(t, w.run)
+	require.Eventually(t, func() bool {
+		consumer, err := s.js.Consumer(t.Context(), s.events(), consumerName)
+		return err == nil && consumer.CachedInfo().Delivered.Consumer >= 5
+	}, 40*time.Second, 50*time.Millisecond)
+	assert.Len(t, c.all(), 2)
+	assert.Equal(t, "failed: never", onlyDeadLetter(t, s).Header.Get(headerDeadReason))
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	assert.Equal(t, int64(1), sum(t, got, "ingest.dead", attribute.String("reason", deadFailed)), "a duplicate is not counted")
+}
+
+// A suspect that waits for a long event is in the log and in the readiness.
+func TestWorker_suspectWaits(t *testing.T) {
+	t.Parallel()
+	s := newStreams(t)
+	_, err := s.consumer(t.Context(), time.Second)
+	require.NoError(t, err)
+	put(t, s, "webhook_1", body)
+	_, err = nextMessage(t, s)
+	require.NoError(t, err)
+	put(t, s, "webhook_1", string(loadBody(0)))
+	release := make(chan struct{})
+	c := calls{do: func(context.Context, event) error { <-release; return nil }}
+	var logs logBuffer
+	w := testWorker(t, s, c.handle)
+	w.logger = slog.New(slog.NewTextHandler(&logs, nil))
+	start(t, w.run)
+	require.Eventually(t, func() bool { return len(c.all()) == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		err := w.isReady(t.Context())
+		return err != nil && strings.Contains(err.Error(), "new events wait") && strings.Contains(logs.String(), "new events wait")
+	}, 20*time.Second, 10*time.Millisecond)
+	assert.Len(t, c.all(), 1)
+	close(release)
+	eventuallyEmpty(t, s)
+	assert.Eventually(t, func() bool { return w.isReady(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+}
+
+// A suspect that fails is no suspect any more. A suspect that hangs remains a suspect,
+// because its function still runs.
+func TestWorker_suspectResults(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]uint64{"fails": 0, "hangs": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStreams(t)
+			_, err := s.consumer(t.Context(), time.Second)
+			require.NoError(t, err)
+			put(t, s, "webhook_1", body)
+			_, err = nextMessage(t, s)
+			require.NoError(t, err)
+			hang := make(chan struct{})
+			t.Cleanup(func() { close(hang) })
+			c := calls{do: func(context.Context, event) error {
+				if name == "hangs" {
+					<-hang
+				}
+				return errors.New("failure")
+			}}
+			w := testWorker(t, s, c.handle)
+			w.timeout, w.grace, w.backoff = 50*time.Millisecond, 50*time.Millisecond, []time.Duration{time.Hour}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- w.run(ctx) }()
+			bucket, err := s.histories(t.Context())
+			require.NoError(t, err)
+			var h history
+			require.Eventually(t, func() bool {
+				return h.load(t.Context(), bucket, "1."+testID("webhook_1", body)) == nil && h.Failures == 1
+			}, 20*time.Second, 20*time.Millisecond)
+			assert.Equal(t, want, h.Alone)
+			assert.Equal(t, want > 0, h.isSuspect(3))
+			assert.False(t, h.isAbandoned(3))
+			stop()
+			err = <-done
+			assert.Equal(t, name == "hangs", errors.Is(err, errHangs))
+		})
+	}
 }
 
 func TestWorker_defaultBackoffLastsADay(t *testing.T) {

@@ -1,5 +1,4 @@
-// Command queue receives notifications of api.video with a database: a job per
-// notification in River, on SQLite or PostgreSQL. Your code is in handle.go.
+// Command queue receives notifications with a database. Your code is in handle.go.
 package main
 
 import (
@@ -7,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -25,32 +23,31 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// config is the configuration of one run.
 type config struct {
-	command, file, addr, path string
-	workers, maxAttempts      int
-	backoff, timeout, grace   time.Duration
-	out                       io.Writer
-	logger                    *slog.Logger
-	handle                    func(context.Context, *slog.Logger, *notification.Notification) error
-	client                    []facade.Option
+	command, file, addr     string
+	workers, maxAttempts    int
+	backoff, timeout, grace time.Duration
+	logger                  *slog.Logger
+	handle                  func(context.Context, *slog.Logger, *notification.Notification) error
+	client                  []facade.Option
 }
+
+// With txlock, a transaction waits for other processes instead of failing.
+const sqliteOptions = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	c := &config{out: os.Stdout, logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), handle: handleNotification}
+	c := &config{logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), handle: handleNotification}
 	if err := c.run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		c.exit(err.Error())
 	}
 }
 
-// run parses the arguments, opens the database and runs the command.
 func (c *config) run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("queue [flags] receive|work|all|dead|retry", flag.ContinueOnError)
 	f.StringVar(&c.file, "file", "queue.db", "`file` of SQLite, without DATABASE_URL")
-	f.StringVar(&c.addr, "addr", ":8080", "`address` of the receiver")
-	f.StringVar(&c.path, "path", "/apivideo", "`path` of the URL of the webhook")
+	f.StringVar(&c.addr, "addr", ":8080", "`address` of the receiver, which responds to any path")
 	f.BoolFunc("sandbox", "APIVIDEO_API_KEY is a key of the sandbox", func(string) error {
 		c.client = append(c.client, facade.WithSandbox())
 		return nil
@@ -76,8 +73,7 @@ func (c *config) run(ctx context.Context, args []string) error {
 		defer pool.Close()
 		return runCommand(ctx, c, riverpgxv5.New(pool))
 	}
-	// With txlock, a transaction waits for other processes instead of failing.
-	db, err := sql.Open("sqlite", "file:"+c.file+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	db, err := sql.Open("sqlite", "file:"+c.file+sqliteOptions)
 	if err != nil {
 		return err
 	}
@@ -85,10 +81,8 @@ func (c *config) run(ctx context.Context, args []string) error {
 	return runCommand(ctx, c, riversqlite.New(db))
 }
 
-// receive serves until ctx is done, and then finishes the requests in flight.
 func (c *config) receive(ctx context.Context, store func(context.Context, *notification.Notification) error) error {
-	opts := append([]facade.Option{facade.WithApplication("queue", "1")}, c.client...)
-	client, err := facade.NewClient(os.Getenv("APIVIDEO_API_KEY"), opts...)
+	client, err := facade.NewClient(os.Getenv("APIVIDEO_API_KEY"), append(c.client, facade.WithApplication("queue", "1"))...)
 	if err != nil {
 		return err
 	}
@@ -97,9 +91,8 @@ func (c *config) receive(ctx context.Context, store func(context.Context, *notif
 	if err := errors.Join(err, secrets.Refresh(ctx)); err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(c.path, notification.NewHandler(verifier, store, notification.WithHandlerLogger(c.logger)))
-	server := &http.Server{Addr: c.addr, Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 25 * time.Second, MaxHeaderBytes: 16 << 10}
+	handler := notification.NewHandler(verifier, store, notification.WithHandlerLogger(c.logger))
+	server := &http.Server{Addr: c.addr, Handler: handler, ReadTimeout: 10 * time.Second, WriteTimeout: 25 * time.Second, MaxHeaderBytes: 16 << 10}
 	c.logger.InfoContext(ctx, "receiving", slog.String("address", c.addr))
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.WithoutCancel(ctx)) }) // WriteTimeout is its limit

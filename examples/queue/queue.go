@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// job is a stored notification. The body is base64 in the database, because jsonb
-// changes JSON, and PostgreSQL rejects \u0000.
+// job is a notification. The body is base64, because jsonb changes JSON and rejects \u0000.
 type job struct {
 	ID        string `json:"id" river:"unique"`
 	WebhookID string `json:"webhook_id"`
@@ -38,24 +38,33 @@ type worker struct {
 	suspect sync.Mutex // of the job that runs with nothing beside it
 }
 
-func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
+// separate runs a suspect with nothing beside it, because the job may have killed two
+// processes. A job that waits for long is snoozed, which costs no attempt.
+func (w *worker) separate(ctx context.Context, j *rivertype.JobRow, do func(context.Context) error) error {
+	later := river.JobSnooze(w.config.timeout + rand.N(w.config.timeout)) //nolint:gosec // a delay is no secret
 	weight, unlock := int64(1), func() {}
 	if n := len(j.Errors); n > 1 && strings.Count(j.Errors[n-1].Error+j.Errors[n-2].Error, "rescued") == 2 {
-		if !w.suspect.TryLock() { // the job may have killed two processes
-			return river.JobSnooze(w.config.timeout + rand.N(w.config.timeout)) //nolint:gosec // a delay is no secret
+		if !w.suspect.TryLock() {
+			return later
 		}
 		weight, unlock = math.MaxInt64, w.suspect.Unlock
 	}
-	if err := w.running.Acquire(ctx, weight); err != nil {
+	waiting, cancel := context.WithTimeout(ctx, w.config.timeout)
+	defer cancel()
+	if err := w.running.Acquire(waiting, weight); err != nil {
 		unlock()
-		return err
+		return cmp.Or(ctx.Err(), later)
 	}
 	release := sync.OnceFunc(func() { unlock(); w.running.Release(weight) })
 	defer release()
-	defer context.AfterFunc(ctx, release)() // the function may never return
 	if weight > 1 {
-		<-time.After(min(time.Second, w.config.timeout/2)) // River stores the results of other jobs in batches
+		<-time.After(min(time.Second, w.config.grace)) // River stores the results of other jobs in batches
 	}
+	defer time.AfterFunc(w.config.timeout, release).Stop() // the function may never return
+	return do(ctx)
+}
+
+func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	n, err := notification.Decode(j.Args.WebhookID, j.Args.Body)
 	if err != nil {
 		return river.JobCancel(err)
@@ -79,16 +88,17 @@ func (c *config) exit(reason string) {
 	os.Exit(1)
 }
 
-// riverConfig returns the configuration of a client.
 func (c *config) riverConfig() *river.Config {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{config: c, running: semaphore.NewWeighted(math.MaxInt64)})
+	w := &worker{config: c, running: semaphore.NewWeighted(math.MaxInt64)}
+	river.AddWorker(workers, w)
 	return &river.Config{
-		Logger: c.logger, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.workers}},
+		Middleware: []rivertype.Middleware{river.WorkerMiddlewareFunc(w.separate)}, // outside of JobTimeout
+		Logger:     c.logger, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.workers}},
 		FetchCooldown: 10 * time.Millisecond, FetchPollInterval: 100 * time.Millisecond, // the defaults limit the throughput
 		MaxAttempts: c.maxAttempts, DiscardedJobRetentionPeriod: -1, CancelledJobRetentionPeriod: -1,
 		JobTimeout: c.timeout, JobStuckThreshold: c.grace, SoftStopTimeout: c.grace,
-		RescueStuckJobsAfter: c.timeout + 2*c.grace, // of a process that died
+		RescueStuckJobsAfter: 2 * (c.timeout + c.grace), // of a process that died; a wait and the function
 		JobStuckHandler: func(ctx context.Context, p river.JobStuckHandlerParams) river.JobStuckHandlerResult {
 			c.logger.ErrorContext(ctx, "a job ignores the end of its context", slog.Int64("job", p.ID), slog.Int("hanging", p.TotalStuckJobs))
 			if p.TotalStuckJobs >= c.workers {
@@ -99,7 +109,6 @@ func (c *config) riverConfig() *river.Config {
 	}
 }
 
-// runCommand migrates the database and runs the command.
 func runCommand[TTx any](ctx context.Context, c *config, driver riverdriver.Driver[TTx]) error {
 	// Migrations take no lock, so processes that start together disturb each other.
 	err := retry(ctx, 30*time.Second, func(ctx context.Context) error {
@@ -127,17 +136,23 @@ func runCommand[TTx any](ctx context.Context, c *config, driver riverdriver.Driv
 	}
 	switch c.command {
 	case "dead", "retry":
-		page, err := client.JobList(ctx, river.NewJobListParams().First(10_000).States(rivertype.JobStateDiscarded, rivertype.JobStateCancelled))
-		if err != nil {
-			return err
-		}
-		for _, row := range page.Jobs {
-			fmt.Fprintf(c.out, "%d\t%s\t%d attempts\t%q\t%s\n", row.ID, row.State, row.Attempt, row.Errors[len(row.Errors)-1].Error, row.EncodedArgs)
-			if c.command == "retry" && err == nil {
-				_, err = client.JobRetry(ctx, row.ID)
+		list := river.NewJobListParams().First(1000).States(rivertype.JobStateDiscarded, rivertype.JobStateCancelled)
+		for {
+			page, err := client.JobList(ctx, list)
+			if err != nil || len(page.Jobs) == 0 {
+				return err
 			}
+			for _, row := range page.Jobs {
+				if c.command == "retry" {
+					if _, err := client.JobRetry(ctx, row.ID); err != nil {
+						return fmt.Errorf("retry of job %d: %w", row.ID, err)
+					}
+				}
+				errs := append([]rivertype.AttemptError{{}}, row.Errors...) // none, if a user has cancelled the job
+				fmt.Printf("%d\t%s\t%d attempts\t%q\t%s\n", row.ID, row.State, row.Attempt, errs[len(errs)-1].Error, row.EncodedArgs)
+			}
+			list = list.After(page.LastCursor)
 		}
-		return err
 	case "receive":
 		return c.receive(ctx, store)
 	}
@@ -156,14 +171,11 @@ func runCommand[TTx any](ctx context.Context, c *config, driver riverdriver.Driv
 }
 
 // retry calls do until it succeeds or the limit is over.
-func retry(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+func retry(ctx context.Context, limit time.Duration, do func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for {
-		err := do(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
+	for err = do(ctx); err != nil && ctx.Err() == nil; err = do(ctx) {
 		<-time.After(100 * time.Millisecond)
 	}
+	return err
 }

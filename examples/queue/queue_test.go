@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +29,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
@@ -41,7 +45,7 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	c := &config{
-		out: os.Stdout, logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), handle: handleTest,
+		logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), handle: handleTest,
 		client: []facade.Option{facade.WithBaseURL(os.Getenv("QUEUE_TEST_API"))},
 	}
 	if err := c.run(ctx, strings.Fields(args)); err != nil {
@@ -124,53 +128,53 @@ func (s *system) abandon() {
 }
 
 // newSystem returns a system on a new database.
-func newSystem(t *testing.T, backend string) *system {
-	t.Helper()
+func newSystem(tb testing.TB, backend string) *system {
+	tb.Helper()
 	fake := facadetest.NewServer(facadetest.WithAPIKey("key"))
-	t.Cleanup(fake.Close)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
+	tb.Cleanup(fake.Close)
+	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	require.NoError(tb, listener.Close())
 	s := &system{addr: listener.Addr().String()}
-	s.webhook, err = fake.Client().CreateWebhook(t.Context(), facade.CreateWebhookParams{
+	s.webhook, err = fake.Client().CreateWebhook(tb.Context(), facade.CreateWebhookParams{
 		URL: "https://hooks.example.com/apivideo", Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
 	})
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "queue.db")
-	s.env = append(os.Environ(), "APIVIDEO_API_KEY=key", "QUEUE_TEST_API="+fake.URL, "QUEUE_TEST_FINISH="+filepath.Join(t.TempDir(), "finish"),
+	require.NoError(tb, err)
+	file := filepath.Join(tb.TempDir(), "queue.db")
+	s.env = append(os.Environ(), "APIVIDEO_API_KEY=key", "QUEUE_TEST_API="+fake.URL, "QUEUE_TEST_FINISH="+filepath.Join(tb.TempDir(), "finish"),
 		"QUEUE_TEST_FILE="+file, "DATABASE_URL=")
 	s.query = func(statement string) (result int) {
 		db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)")
-		require.NoError(t, err)
-		if err = db.QueryRowContext(t.Context(), statement).Scan(&result); errors.Is(err, sql.ErrNoRows) {
+		require.NoError(tb, err)
+		if err = db.QueryRowContext(tb.Context(), statement).Scan(&result); errors.Is(err, sql.ErrNoRows) {
 			err = nil
 		}
-		require.NoError(t, errors.Join(err, db.Close()))
+		require.NoError(tb, errors.Join(err, db.Close()))
 		return result
 	}
 	if backend == "PostgreSQL" {
 		admin := os.Getenv("DATABASE_URL")
 		if admin == "" {
-			t.Skip("DATABASE_URL is not set: run make test-queue")
+			tb.Skip("DATABASE_URL is not set: run make test-queue")
 		}
-		name := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(t.Name(), "/", "_"), "-", "_"))
-		queryPostgres(t, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
-		queryPostgres(t, admin, "CREATE DATABASE "+name)
+		name := strings.ToLower(strings.NewReplacer("/", "_", "-", "_", "=", "_").Replace(tb.Name()))
+		queryPostgres(tb, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+		queryPostgres(tb, admin, "CREATE DATABASE "+name)
 		own := strings.Replace(admin, "/postgres?", "/"+name+"?", 1)
 		s.env = append(s.env, "DATABASE_URL="+own)
-		s.query = func(statement string) int { return queryPostgres(t, own, statement) }
+		s.query = func(statement string) int { return queryPostgres(tb, own, statement) }
 	}
 	return s
 }
 
-func queryPostgres(t *testing.T, url, statement string) (result int) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	require.NoError(t, err)
-	if err = conn.QueryRow(t.Context(), statement).Scan(&result); errors.Is(err, pgx.ErrNoRows) {
+func queryPostgres(tb testing.TB, url, statement string) (result int) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), url)
+	require.NoError(tb, err)
+	if err = conn.QueryRow(tb.Context(), statement).Scan(&result); errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
-	require.NoError(t, errors.Join(err, conn.Close(t.Context())))
+	require.NoError(tb, errors.Join(err, conn.Close(tb.Context())))
 	return result
 }
 
@@ -268,15 +272,22 @@ func (s *system) send(t *testing.T, video string) string {
 // post sends a notification once, and returns the status or 0.
 func (s *system) post(t *testing.T, video string) int {
 	t.Helper()
-	body := videoBody(video)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.addr+"/apivideo", bytes.NewReader(body))
-	require.NoError(t, err)
-	req.Header.Set(notification.HeaderWebhookID, s.webhook.ID)
-	req.Header.Set(notification.HeaderSignature, notification.Sign(body, s.webhook.SignatureSecret))
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil || resp.Body.Close() != nil {
+	return s.postBody(t.Context(), new(http.Client), videoBody(video))
+}
+
+func (s *system) postBody(ctx context.Context, client *http.Client, body []byte) int {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/apivideo", bytes.NewReader(body))
+	if err != nil {
 		return 0
 	}
+	req.Header.Set(notification.HeaderWebhookID, s.webhook.ID)
+	req.Header.Set(notification.HeaderSignature, notification.Sign(body, s.webhook.SignatureSecret))
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, resp.Body) // the connection is used again
+	_ = resp.Body.Close()
 	return resp.StatusCode
 }
 
@@ -557,6 +568,218 @@ func TestDead_retry(t *testing.T) {
 	}
 	assert.Contains(t, s.dead(t)[0], "\t3 attempts")
 	assert.Equal(t, 0, all.stop(t), all.logs.String())
+}
+
+// A job with an undecodable body is cancelled, listed and still unique. A user may
+// cancel a job before the first attempt.
+func TestDead_cancelled(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "SQLite")
+	receiver := s.receiver(t, "")
+	assert.Equal(t, http.StatusBadRequest, s.postBody(t.Context(), new(http.Client), []byte("hello")), "authentic and malformed")
+	s.send(t, "vi-1")
+	s.query("UPDATE river_job SET args = jsonb_set(args, '$.body', 'aGVsbG8=') RETURNING 1")
+	p := s.start(t, "work")
+	require.Eventually(t, func() bool { return s.query("SELECT count(*) FROM river_job WHERE state = 'cancelled'") == 1 }, 20*time.Second, 20*time.Millisecond)
+	require.Equal(t, 0, p.stop(t))
+	s.send(t, "vi-1")
+	require.Equal(t, 1, s.query("SELECT count(*) FROM river_job"))
+	lines := s.dead(t)
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "\tcancelled\t1 attempts\t\"JobCancelError: ")
+	assert.Contains(t, lines[0], "aGVsbG8=")
+
+	s.query("UPDATE river_job SET errors = NULL RETURNING 1")
+	require.Equal(t, 0, receiver.stop(t))
+	lines = s.dead(t)
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "\tcancelled\t1 attempts\t\"\"\t")
+}
+
+// The list is complete. A retry ends with its first error, and lists the retried jobs.
+func TestDead_manyAndError(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "SQLite")
+	const many = 10_001
+	require.Empty(t, s.dead(t)) // creates the tables
+	s.query(fmt.Sprintf(`INSERT INTO river_job (args, attempt, finalized_at, kind, max_attempts, state)
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		SELECT '{}', 1, CURRENT_TIMESTAMP, 'notification', 1, 'discarded' FROM n RETURNING 1`, many))
+	require.Equal(t, many, s.query("SELECT count(*) FROM river_job"))
+	assert.Len(t, s.dead(t), many)
+	s.query("CREATE TRIGGER locked BEFORE UPDATE ON river_job WHEN OLD.id = 3 BEGIN SELECT RAISE(ABORT, 'locked'); END")
+	before := len(s.out.String())
+	p := s.start(t, "retry")
+	<-p.done
+	assert.Equal(t, 1, p.cmd.ProcessState.ExitCode())
+	assert.Contains(t, p.logs.String(), "retry of job 3: ")
+	assert.Equal(t, 2, strings.Count(s.out.String()[before:], "\tdiscarded\t"))
+	assert.Equal(t, many-2, s.query("SELECT count(*) FROM river_job WHERE state = 'discarded'"))
+}
+
+// testJob returns a job that was in flight when its last processes died.
+func testJob(deaths int) *rivertype.JobRow {
+	row := &rivertype.JobRow{}
+	for range deaths {
+		row.Errors = append(row.Errors, rivertype.AttemptError{Error: "Stuck job rescued by JobRescuer"})
+	}
+	return row
+}
+
+func testWorker(timeout time.Duration) *worker {
+	c := &config{timeout: timeout, grace: time.Millisecond, logger: slog.New(slog.DiscardHandler)}
+	return &worker{config: c, running: semaphore.NewWeighted(math.MaxInt64)}
+}
+
+// A suspect runs with nothing beside it. Other jobs are concurrent.
+func TestSeparate_suspect(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := testWorker(time.Minute)
+		var mu sync.Mutex
+		running, suspects, besides, maximum, snoozed := 0, 0, 0, 0, 0
+		job := func(deaths int) func() {
+			return func() {
+				err := w.separate(t.Context(), testJob(deaths), func(ctx context.Context) error {
+					mu.Lock()
+					running++
+					if deaths > 1 {
+						suspects++
+					}
+					maximum = max(maximum, running)
+					if suspects > 0 && running > 1 {
+						besides++
+					}
+					mu.Unlock()
+					pause(ctx, time.Second)
+					mu.Lock()
+					defer mu.Unlock()
+					running--
+					if deaths > 1 {
+						suspects--
+					}
+					return nil
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				if snooze := new(river.JobSnoozeError); errors.As(err, &snooze) {
+					snoozed++
+				}
+			}
+		}
+		var group sync.WaitGroup
+		for range 20 {
+			for deaths := range 3 {
+				group.Go(job(deaths))
+			}
+			pause(t.Context(), 300*time.Millisecond)
+		}
+		group.Wait()
+		assert.Zero(t, besides)
+		assert.Greater(t, maximum, 1, "other jobs are concurrent")
+		assert.Positive(t, snoozed, "one suspect at a time")
+		assert.Less(t, snoozed, 20)
+	})
+}
+
+// A job that waits for a suspect costs no attempt, and keeps the record of suspects.
+// Each function has all its time.
+func TestSeparate_waits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := testWorker(time.Minute)
+		release := make(chan struct{})
+		var group sync.WaitGroup
+		group.Go(func() {
+			assert.NoError(t, w.separate(t.Context(), testJob(0), func(context.Context) error { <-release; return nil }))
+		})
+		synctest.Wait()
+		group.Go(func() {
+			pause(t.Context(), 30*time.Second)
+			close(release)
+		})
+		begin := time.Now()
+		require.NoError(t, w.separate(t.Context(), testJob(2), func(context.Context) error {
+			assert.GreaterOrEqual(t, time.Since(begin), 30*time.Second)
+			pause(t.Context(), 50*time.Second) // more than the rest of a minute
+			group.Go(func() {
+				assert.NoError(t, w.separate(t.Context(), testJob(0), func(context.Context) error { return nil }))
+			})
+			synctest.Wait()
+			return nil
+		}))
+		group.Wait()
+
+		w.suspect.Lock()
+		require.NoError(t, w.running.Acquire(t.Context(), math.MaxInt64)) // a suspect that never returns
+		var snooze *river.JobSnoozeError
+		require.ErrorAs(t, w.separate(t.Context(), testJob(0), nil), &snooze)
+		w.suspect.Unlock()
+		require.ErrorAs(t, w.separate(t.Context(), testJob(2), nil), &snooze)
+		require.True(t, w.suspect.TryLock(), "the waiting suspect has released its lock")
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		require.ErrorIs(t, w.separate(stopped, testJob(0), nil), context.Canceled)
+	})
+}
+
+// A function that never returns releases the lock after the time limit.
+func TestSeparate_hangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := testWorker(time.Minute)
+		hang := make(chan struct{})
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() {
+				_ = w.separate(t.Context(), testJob(2), func(context.Context) error { <-hang; return nil })
+			})
+			pause(t.Context(), 90*time.Second)
+			require.NoError(t, w.separate(t.Context(), testJob(0), func(context.Context) error { return nil }))
+		}
+		close(hang)
+		group.Wait()
+	})
+}
+
+func TestWork(t *testing.T) {
+	t.Parallel()
+	w := testWorker(time.Minute)
+	failure := errors.New("interrupted")
+	w.config.handle = func(context.Context, *slog.Logger, *notification.Notification) error { return failure }
+	valid := &river.Job[job]{JobRow: testJob(0), Args: job{ID: "1", WebhookID: "webhook_1", Body: []byte(`{"type":"x"}`)}}
+	err := w.Work(t.Context(), valid)
+	require.Equal(t, failure, err, "a failed attempt")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	err = w.Work(stopped, valid)
+	require.ErrorIs(t, err, context.Canceled, "costs no attempt")
+	require.ErrorIs(t, err, failure)
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	require.Equal(t, failure, w.Work(late, valid), "a failed attempt")
+	var undecodable *river.JobCancelError
+	require.ErrorAs(t, w.Work(t.Context(), &river.Job[job]{JobRow: testJob(0), Args: job{Body: []byte("hello")}}), &undecodable)
+}
+
+func TestRiverConfig(t *testing.T) {
+	t.Parallel()
+	c := &config{workers: 3, maxAttempts: 4, timeout: time.Minute, grace: 10 * time.Second}
+	got := c.riverConfig()
+	assert.Equal(t, map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 3}}, got.Queues)
+	assert.Equal(t, 4, got.MaxAttempts)
+	assert.Equal(t, 10*time.Millisecond, got.FetchCooldown)
+	assert.Equal(t, 100*time.Millisecond, got.FetchPollInterval)
+	assert.Equal(t, time.Duration(-1), got.DiscardedJobRetentionPeriod, "dead jobs stay")
+	assert.Equal(t, time.Duration(-1), got.CancelledJobRetentionPeriod, "dead jobs stay")
+	assert.Equal(t, time.Minute, got.JobTimeout)
+	assert.Equal(t, 10*time.Second, got.JobStuckThreshold)
+	assert.Equal(t, 10*time.Second, got.SoftStopTimeout)
+	assert.Equal(t, 140*time.Second, got.RescueStuckJobsAfter, "longer than a wait, the function and the time of grace")
+	assert.Len(t, got.Middleware, 1)
+	for _, option := range []string{"_txlock=immediate", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"} {
+		assert.Contains(t, sqliteOptions, option)
+	}
 }
 
 func TestArguments(t *testing.T) {

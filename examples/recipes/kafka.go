@@ -3,6 +3,7 @@ package recipes
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -15,6 +16,8 @@ func StoreInKafka(client *kgo.Client, topic string) func(context.Context, *notif
 	return func(ctx context.Context, n *notification.Notification) error {
 		record := &kgo.Record{Topic: topic, Key: []byte(n.ID()), Value: n.Raw}
 		record.Headers = []kgo.RecordHeader{{Key: "webhook-id", Value: []byte(n.WebhookID)}}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
 		if err := client.ProduceSync(ctx, record).FirstErr(); err != nil {
 			return fmt.Errorf("%w: %w", notification.ErrUnavailable, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,9 +18,12 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/apivideo-community/webhooks-go/examples/recipes"
 	"github.com/apivideo-community/webhooks-go/facade"
@@ -112,6 +116,41 @@ func functionURLEvent(t *testing.T, secret facade.Secret, isBase64 bool) events.
 	var req events.LambdaFunctionURLRequest
 	require.NoError(t, json.Unmarshal(event, &req))
 	return req
+}
+
+// A broker that is down costs five seconds at most, even if the sender has left. The
+// service retries.
+func TestBrokers_unavailable(t *testing.T) {
+	t.Parallel()
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := ln.Addr().String()
+	require.NoError(t, ln.Close())
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(address))
+	require.NoError(t, err)
+	t.Cleanup(kafka.Close)
+	queue := sqs.New(sqs.Options{
+		BaseEndpoint: aws.String("http://" + address), Region: "eu-west-1", RetryMaxAttempts: 1000,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
+		}),
+	})
+	for name, store := range map[string]func(context.Context, *notification.Notification) error{
+		"kafka": recipes.StoreInKafka(kafka, "notifications"),
+		"sqs":   recipes.StoreInSQS(queue, "http://"+address+"/queue.fifo"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, leave := context.WithCancel(t.Context())
+			leave()
+			begin := time.Now()
+			err := store(ctx, &notification.Notification{WebhookID: "webhook_1", Raw: []byte(`{"type":"x"}`)})
+			require.ErrorIs(t, err, notification.ErrUnavailable)
+			require.NotErrorIs(t, err, context.Canceled, "the sender has left, maybe after the last attempt")
+			assert.InDelta(t, 5, time.Since(begin).Seconds(), 2)
+			assert.Equal(t, http.StatusServiceUnavailable, notification.StatusCode(err))
+		})
+	}
 }
 
 func TestLambda(t *testing.T) {

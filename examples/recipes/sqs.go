@@ -3,6 +3,7 @@ package recipes
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -20,6 +21,8 @@ func StoreInSQS(client *sqs.Client, queueURL string) func(context.Context, *noti
 		input.MessageAttributes = map[string]types.MessageAttributeValue{
 			"webhook-id": {DataType: aws.String("String"), StringValue: &n.WebhookID},
 		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
 		if _, err := client.SendMessage(ctx, input); err != nil {
 			return fmt.Errorf("%w: %w", notification.ErrUnavailable, err)
 		}
