@@ -179,8 +179,9 @@ func TestProcess_hangs(t *testing.T) {
 	assert.Equal(t, 200, get(t, address, "/readyz"))
 	put(t, s, "webhook_1", videoBody("goexit", 3))
 	put(t, s, "webhook_1", videoBody("vi", 4))
-	require.Eventually(t, func() bool { return strings.Contains(p.out.String(), "handled") }, 20*time.Second, 10*time.Millisecond)
-	assert.Contains(t, p.logs.String(), "runtime.Goexit")
+	require.Eventually(t, func() bool { // the two run concurrently
+		return strings.Contains(p.out.String(), "handled") && strings.Contains(p.logs.String(), "runtime.Goexit")
+	}, 20*time.Second, 10*time.Millisecond)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	<-p.exit
 	assert.Equal(t, 1, p.cmd.ProcessState.ExitCode())
