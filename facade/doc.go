@@ -22,15 +22,15 @@
 // Basic authentication sends the API key with each request. With [WithTokenExchange]
 // the key is sent only to get an access token, which authenticates the requests for
 // an hour. A call in the last minute before the expiry renews the token in the
-// background. At most one token request is in flight. It has the timeout of an attempt and does not
-// end with the context of a caller. A failed token request fails the call with an
-// [Error] whose Op is "CreateAccessToken" or "RefreshAccessToken". A 401 causes one
-// more attempt with a new token.
+// background. At most one token request is in flight. It has the timeout of an attempt
+// and does not end with the context of a caller. A failed token request fails the call
+// with an [Error] whose Op is "CreateAccessToken" or "RefreshAccessToken". A 401 causes
+// one more attempt with a new token.
 //
 // The API key is sent over https, or over http to this machine or with
-// [WithPlainHTTP]. Redirects are never followed. Keys, tokens and signature secrets
-// are in no error, no log and no output of package fmt; see [Secret]. Keys and tokens
-// under 16 bytes are not redacted, because such a text may occur by chance.
+// [WithPlainHTTP]. Redirects are never followed. No error, log or output of package fmt
+// contains a key, a token or a signature secret, see [Secret]. Keys and tokens under 16
+// bytes are not redacted, because such a text may occur by chance.
 //
 // # Retries
 //
@@ -40,9 +40,10 @@
 // success after an attempt that may have deleted the webhook.
 //
 // A create is not idempotent. It is retried only if the service cannot have
-// processed it: after a 429, after a 401 with a new token, and after a connection
-// error before the request was written. net/http retries requests on its own. The client prevents this for a
-// create whose request may have been processed, over HTTP/1 and HTTP/2.
+// processed it. This is so after a 429, after a 401 with [WithTokenExchange], and after
+// a connection error before the request was written. net/http retries requests on its
+// own. The client prevents this for a create whose request may have been processed,
+// over HTTP/1 and HTTP/2.
 //
 // After a 429 the delay is the one in X-RateLimit-Retry-After or Retry-After, after a
 // 503 the one in Retry-After. A request is not retried if the delay exceeds

@@ -55,7 +55,8 @@ type Error struct {
 	// Op is the failed method of Client. The Op of an iterator is "ListWebhooks".
 	// The Op of a token request is "CreateAccessToken" or "RefreshAccessToken".
 	Op string
-	// StatusCode is the status of the last response. Zero means no response.
+	// StatusCode is the status of the last response. It is 0 without a response, and
+	// for an error about the content of several responses.
 	StatusCode int
 	// Type is the URL of the kind of problem. Only the last segment is stable.
 	Type string

@@ -250,6 +250,28 @@ func TestHTTP2Faults_otherClients(t *testing.T) {
 	}
 }
 
+// A transport may add a query. A delete that net/http repeats finds no webhook.
+func TestDeleteWebhook_transportChangesURL(t *testing.T) {
+	t.Parallel()
+	for _, f := range frameFaults() {
+		if !f.processed || f.later || f.status {
+			continue
+		}
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				next := newFrameTransport(t, newFaultServer(f, http.MethodDelete, 1))
+				client := newFrameClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+					r = r.Clone(r.Context())
+					r.URL.RawQuery = "tenant=1"
+					return next.RoundTrip(r)
+				}), defaultRetries)
+				require.NoError(t, client.DeleteWebhook(t.Context(), "w"))
+			})
+		})
+	}
+}
+
 // createAll creates webhooks from concurrent callers and calls check for each. The ID is
 // empty after an error.
 func createAll(t *testing.T, client *facade.Client, creates int, check func(url, id string, err error)) {

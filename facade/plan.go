@@ -161,7 +161,8 @@ type Applied struct {
 // If the account is full, a webhook is deleted before each creation, if possible one
 // with events that other webhooks cover. The error is ErrWebhookLimitReached if there
 // is nothing left to delete. An inconsistent plan is ErrInvalidArgument, for example
-// one with a webhook to keep and to delete. See the section Desired state of the package comment.
+// one with a webhook to keep and to delete. The section Desired state of the package
+// comment has the details.
 func (c *Client) ApplyPlan(ctx context.Context, p *Plan) (*Applied, error) {
 	const op = "ApplyPlan"
 	if p == nil {

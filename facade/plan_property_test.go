@@ -341,9 +341,9 @@ func randomFault(random *rand.Rand, r *http.Request) facadetest.Fault {
 	return all[random.IntN(len(all))]
 }
 
-// Two concurrent programs, in every order of their requests. If there is room, a second run
-// of each program reaches the desired webhooks, also before the first run of the other program
-// ends. In a full account the second runs follow in sequence.
+// Two concurrent programs, in every order of their requests. If there is room, a second
+// run of each program reaches the desired webhooks, also before the first run of the other
+// program ends. In a full account the second runs follow in sequence.
 func TestApplyPlan_everyOrder(t *testing.T) {
 	t.Parallel()
 	a, ab := newParams(hook, eventA), newParams(hook, eventA, eventB)

@@ -22,10 +22,10 @@ import (
 // ID of the run that created the webhook.
 const marker = "apivideo-webhooks-listen"
 
-// A tempRun is an execution of listen. A file in the user's configuration folder
-// is locked until the process ends. A webhook with the ID of a file
-// without a lock is therefore a leftover of a crash on this machine. A webhook
-// without a file belongs to another machine.
+// A tempRun is an execution of listen. A file in the user's configuration folder is
+// locked until the process ends. A webhook with the ID of an unlocked file is therefore
+// a leftover of a crash on this machine. A webhook without a file belongs to another
+// machine.
 type tempRun struct {
 	id   string
 	lock *flock.Flock

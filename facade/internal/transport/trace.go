@@ -7,8 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -28,17 +29,19 @@ type trace struct {
 	hooks    httptrace.ClientTrace
 	cancel   context.CancelFunc
 	standard bool         // the transport is an *http.Transport
-	url      *url.URL     // of the request
+	method   string       // of the request
 	hasBody  bool         // the request has a body
 	wantConn atomic.Bool  // the transport has asked for a connection
 	hasConn  atomic.Bool  // the transport has got a connection
 	newConns atomic.Int32 // connections that were not reused
 	// unsafe counts the headers after which net/http may resend a processed
 	// request: one per request over HTTP/2, and each idempotency key over HTTP/1.
-	unsafe   atomic.Int32
-	requests atomic.Int32 // over HTTP/2 with the path of the request
-	keys     atomic.Int32 // Idempotency-Key over HTTP/1
-	xKeys    atomic.Int32 // X-Idempotency-Key over HTTP/1
+	unsafe     atomic.Int32
+	sameMethod atomic.Bool // over HTTP/2, the current header block has the method of the request
+
+	mu       sync.Mutex
+	headers  []string // that a request has once
+	repeated bool     // one of them was written twice
 
 	// For a transport that is not standard:
 	bodyRead     atomic.Bool
@@ -54,10 +57,10 @@ func newTrace(cancel context.CancelFunc) *trace { return &trace{cancel: cancel} 
 // transport other than an *http.Transport gets no GetBody and a tracked body.
 func (t *trace) watch(ctx context.Context, req *http.Request, rt http.RoundTripper, http1 bool) *http.Request {
 	_, t.standard = rt.(*http.Transport)
+	t.method = req.Method
 	t.hasBody = req.Body != nil && req.Body != http.NoBody
 	t.hooks.GotConn = t.gotConn
 	if req.Method != http.MethodGet { // the other hooks would only cost time
-		t.url = req.URL
 		t.hooks.GetConn = t.getConn
 		t.hooks.WroteHeaderField = t.wroteHeaderField
 	}
@@ -109,18 +112,24 @@ func (t *trace) gotConn(info httptrace.GotConnInfo) {
 func (t *trace) wroteHeaderField(name string, values []string) {
 	t.hasConn.Store(true) // http.Request.Write has no other event
 	switch name {         // in lower case over HTTP/2
+	case ":method": // before ":path"
+		t.sameMethod.Store(slices.Equal(values, []string{t.method}))
+		t.unsafe.Add(1)
 	case ":path":
-		if len(values) == 1 && values[0] == t.url.RequestURI() { // otherwise a request of the transport
-			t.requests.Add(1)
+		if t.sameMethod.Load() {
+			t.record(name + " " + strings.Join(values, " "))
 		}
-		t.unsafe.Add(1)
-	case "Idempotency-Key":
-		t.keys.Add(1)
-		t.unsafe.Add(1)
-	case "X-Idempotency-Key":
-		t.xKeys.Add(1)
+	case "Idempotency-Key", "X-Idempotency-Key":
+		t.record(name)
 		t.unsafe.Add(1)
 	}
+}
+
+func (t *trace) record(header string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.repeated = t.repeated || slices.Contains(t.headers, header)
+	t.headers = append(t.headers, header)
 }
 
 // notSent reports whether a request that failed with err was certainly not processed.
@@ -139,9 +148,12 @@ func (t *trace) notSent(err error) bool {
 // canceled reports whether the attempt was canceled because of too many connections.
 func (t *trace) canceled() bool { return t.newConns.Load() >= maxNewConns }
 
-// resent reports whether net/http may have sent the request twice.
+// resent reports whether net/http may have sent the request twice. A transport may
+// change the URL, and may send requests of its own with another method or path.
 func (t *trace) resent() bool {
-	return max(t.requests.Load(), t.keys.Load(), t.xKeys.Load()) > 1
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.repeated
 }
 
 // notProcessed reports whether err is an error of net/http for a request over HTTP/2

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,7 +80,7 @@ func TestTrace_notSent(t *testing.T) {
 	lost := errors.New("connection reset by peer")
 	refused := errors.New("http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM; received from peer] after Request.Body was written")
 	header := func(name string) func(*http.Request, *httptrace.ClientTrace) {
-		return func(_ *http.Request, h *httptrace.ClientTrace) { h.WroteHeaderField(name, []string{"/webhooks"}) }
+		return func(_ *http.Request, h *httptrace.ClientTrace) { h.WroteHeaderField(name, []string{http.MethodPost}) }
 	}
 	getConn := func(_ *http.Request, h *httptrace.ClientTrace) { h.GetConn("api.example.com:443") }
 	gotConn := func(_ *http.Request, h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{Reused: true}) }
@@ -96,14 +97,14 @@ func TestTrace_notSent(t *testing.T) {
 		{"standard, no connection", true, events{getConn}, lost, true},
 		{"standard, a connection", true, events{getConn, gotConn}, lost, false},
 		{"standard, a request that was written without a connection of net/http", true, events{getConn, header("Host")}, lost, false},
-		{"standard, refused stream", true, events{getConn, gotConn, header(":path")}, refused, true},
+		{"standard, refused stream", true, events{getConn, gotConn, header(":method")}, refused, true},
 		{"other, unread body", false, events{getConn}, lost, true},
 		{"other, unread body and no event", false, nil, lost, true},
 		{"other, read body", false, events{getConn, read}, lost, false},
-		{"other, refused stream", false, events{getConn, gotConn, header(":path"), read}, refused, true},
-		{"other, refused stream after a buffered body", false, events{read, getConn, gotConn, header(":path")}, refused, false},
-		{"other, refused stream after another way over HTTP/1", false, events{getConn, gotConn, header("Host"), read, header(":path")}, refused, false},
-		{"other, refused stream after another way over HTTP/2", false, events{getConn, gotConn, header(":path"), read, header(":path")}, refused, false},
+		{"other, refused stream", false, events{getConn, gotConn, header(":method"), read}, refused, true},
+		{"other, refused stream after a buffered body", false, events{read, getConn, gotConn, header(":method")}, refused, false},
+		{"other, refused stream after another way over HTTP/1", false, events{getConn, gotConn, header("Host"), read, header(":method")}, refused, false},
+		{"other, refused stream after another way over HTTP/2", false, events{getConn, gotConn, header(":method"), read, header(":method")}, refused, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -151,20 +152,31 @@ func TestTrace_notProcessed(t *testing.T) {
 
 func TestTrace_resent(t *testing.T) {
 	t.Parallel()
-	tr, _, hooks := watch(t, http.MethodDelete, new(http.Transport), true)
-	for _, name := range []string{":method", ":path", "idempotency-key", "Idempotency-Key", "X-Idempotency-Key"} {
-		hooks.WroteHeaderField(name, []string{"/webhooks"})
+	type field struct{ name, value string }
+	block := func(method, path string) []field {
+		return []field{{":authority", "api.example.com"}, {":method", method}, {":path", path}, {"idempotency-key", "1"}}
 	}
-	assert.False(t, tr.resent(), "one header block")
-	hooks.WroteHeaderField(":path", []string{"/token"})
-	assert.False(t, tr.resent(), "a request of the transport")
-	for _, name := range []string{":path", "Idempotency-Key", "X-Idempotency-Key"} {
+	own, token := block(http.MethodDelete, "/webhooks/w"), block(http.MethodDelete, "/token")
+	keys := []field{{"Host", "api.example.com"}, {"Idempotency-Key", "1"}, {"X-Idempotency-Key", "1"}}
+	for name, test := range map[string]struct {
+		fields []field
+		want   bool
+	}{
+		"HTTP/2":                              {own, false},
+		"HTTP/2, twice":                       {slices.Concat(own, own), true},
+		"HTTP/2, another method before":       {slices.Concat(block(http.MethodGet, "/webhooks/w"), own), false},
+		"HTTP/2, another path before":         {slices.Concat(token, own), false},
+		"HTTP/2, twice, another path between": {slices.Concat(own, token, own), true},
+		"HTTP/1":                              {keys, false},
+		"HTTP/1, Host twice":                  {slices.Concat(keys, keys[:1]), false},
+		"HTTP/1, Idempotency-Key twice":       {slices.Concat(keys, keys[1:2]), true},
+		"HTTP/1, X-Idempotency-Key twice":     {slices.Concat(keys, keys[2:]), true},
+	} {
 		tr, _, hooks := watch(t, http.MethodDelete, new(http.Transport), true)
-		for range 2 {
-			assert.False(t, tr.resent(), name)
-			hooks.WroteHeaderField(name, []string{"/webhooks"})
+		for _, f := range test.fields {
+			hooks.WroteHeaderField(f.name, []string{f.value})
 		}
-		assert.True(t, tr.resent(), "two header blocks: "+name)
+		assert.Equal(t, test.want, tr.resent(), name)
 	}
 }
 
