@@ -225,7 +225,7 @@ func (b *book) len() int {
 
 // duplicates counts the events with several calls, with several copies in the stream, and
 // from unknown senders. Only a first delivery to the killed worker explains a second.
-func (b *book) duplicates(expected map[string]bool, killed *worker) (again, storedAgain, strangers int, unexplained []string) {
+func (b *book) duplicates(expected map[string]bool, killed *worker) (twice, storedTwice, strangers int, unexplained []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, entries := range b.handled {
@@ -233,20 +233,20 @@ func (b *book) duplicates(expected map[string]bool, killed *worker) (again, stor
 			strangers++
 		}
 		if len(entries) > 1 {
-			again++
+			twice++
 		}
 		bySequence := map[uint64][]*worker{}
 		for _, e := range entries {
 			bySequence[e.sequence] = append(bySequence[e.sequence], e.by)
 		}
-		storedAgain += len(bySequence) - 1
+		storedTwice += len(bySequence) - 1
 		for sequence, by := range bySequence {
 			if len(by) > 2 || len(by) == 2 && (by[0] != killed || by[1] == killed) {
 				unexplained = append(unexplained, fmt.Sprintf("%d: %d times", sequence, len(by)))
 			}
 		}
 	}
-	return again, storedAgain, strangers, unexplained
+	return twice, storedTwice, strangers, unexplained
 }
 
 // currentFollowers returns the number of current followers of the stream.
