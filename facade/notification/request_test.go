@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,123 +18,67 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// closeRecorder is a body that records its Close.
-type closeRecorder struct {
-	io.Reader
-	closed bool
-}
+// unclosed is a body that panics if it is closed, because the server closes it.
+type unclosed struct{ io.Reader }
 
-func (c *closeRecorder) Close() error { c.closed = true; return nil }
-
-// request returns a delivery of body.
-func request(t *testing.T, body io.Reader) *http.Request {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
-	r.Header = signedHeader(webhookID, vectorBody, secret)
-	return r
-}
-
-func TestVerifyRequest_valid(t *testing.T) {
-	t.Parallel()
-	body := &closeRecorder{Reader: strings.NewReader(vectorBody)}
-	r := request(t, body)
-	r.Method = http.MethodPut // VerifyRequest ignores the method
-	n, err := newVerifier(t).VerifyRequest(r)
-	require.NoError(t, err)
-	assert.Equal(t, webhookID, n.WebhookID)
-	assert.Equal(t, vectorBody, string(n.Raw))
-	assert.False(t, body.closed, "the server closes it")
-	assert.Equal(t, http.StatusAccepted, notification.StatusCode(err))
-	_, err = newVerifier(t).VerifyRequest(r)
-	require.ErrorContains(t, err, "the body is empty", "it was read before")
-}
+func (unclosed) Close() error { panic("the body was closed") }
 
 func TestVerifyRequest_body(t *testing.T) {
 	t.Parallel()
+	const limit = 195 // the length of vectorBody
+	const tooLarge, empty = "notification too large: ", "the body is empty; a middleware may have read it before"
+	unread, closed := iotest.ErrReader(errHandling), iotest.ErrReader(http.ErrBodyReadAfterClose)
+	truncated := io.MultiReader(strings.NewReader(vectorBody[:9]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	middleware := http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(vectorBody)), 5)
 	for name, test := range map[string]struct {
 		body   io.Reader
 		length int64
-		want   error
-		reason string
+		want   string
 		status int
 	}{
-		"exact limit":            {strings.NewReader(vectorBody), 195, nil, "", http.StatusAccepted},
-		"unknown length":         {strings.NewReader(vectorBody), -1, nil, "", http.StatusAccepted},
-		"limit and one byte":     {strings.NewReader(vectorBody + " "), -1, notification.ErrTooLarge, "more than 195 bytes", http.StatusRequestEntityTooLarge},
-		"greater Content-Length": {unreadBody{t}, 196, notification.ErrTooLarge, "196 bytes, the limit is 195", http.StatusRequestEntityTooLarge},
-		"limit of a middleware":  {http.MaxBytesReader(nil, io.NopCloser(strings.NewReader(vectorBody)), 5), 195, notification.ErrTooLarge, "more than 5 bytes", http.StatusRequestEntityTooLarge},
-		"truncated":              {io.MultiReader(strings.NewReader(vectorBody[:9]), &failingReader{io.ErrUnexpectedEOF}), 195, io.ErrUnexpectedEOF, "apivideo: the body is incomplete: unexpected EOF", http.StatusBadRequest},
-		"already read":           {http.NoBody, 195, notification.ErrBadSignature, "the body is empty; a middleware may have read it before", http.StatusUnauthorized},
-		"nil":                    {nil, 0, notification.ErrBadSignature, "the body is empty", http.StatusUnauthorized},
+		"exact limit":            {strings.NewReader(vectorBody), limit, "", 202},
+		"unknown length":         {strings.NewReader(vectorBody), -1, "", 202},
+		"limit and one byte":     {strings.NewReader(vectorBody + " "), -1, tooLarge + "more than 195 bytes", 413},
+		"greater Content-Length": {unread, limit + 1, tooLarge + "196 bytes, the limit is 195", 413},
+		"limit of a middleware":  {middleware, limit, tooLarge + "more than 5 bytes", 413},
+		"truncated":              {truncated, limit, "the body is incomplete: unexpected EOF", 400},
+		"already read":           {http.NoBody, limit, "bad signature: " + empty, 401},
+		"closed":                 {closed, limit, "a middleware has read and closed the body", 500},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := request(t, test.body)
-			r.ContentLength = test.length
-			if test.body == nil {
-				r.Body = nil
-			}
-			_, err := newVerifier(t, notification.WithMaxBody(195)).VerifyRequest(r)
-			require.ErrorIs(t, err, test.want)
-			if test.reason != "" {
-				require.ErrorContains(t, err, test.reason)
-			}
-			assert.Equal(t, test.status, notification.StatusCode(err))
-		})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/", nil) // every method is accepted
+		r.Header, r.ContentLength, r.Body = vectorHeader(), test.length, unclosed{test.body}
+		n, err := newVerifier(t, notification.WithMaxBody(limit)).VerifyRequest(r)
+		assert.Equal(t, test.status, notification.StatusCode(err), name)
+		assert.Equal(t, name == "truncated", errors.Is(err, io.ErrUnexpectedEOF), name)
+		if test.want == "" {
+			require.NoError(t, err, name)
+			assert.Equal(t, vectorBody, string(n.Raw), name)
+		} else {
+			require.EqualError(t, err, "apivideo: "+test.want, name)
+		}
 	}
-}
-
-// The server of net/http gives closed bodies an error of their own.
-func TestVerifyRequest_closedBody(t *testing.T) {
-	t.Parallel()
-	logger, log := newLog(t)
-	handler := notification.NewHandler(newVerifier(t), accept, notification.WithHandlerLogger(logger))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(io.Discard, r.Body)
-		assert.NoError(t, err)
-		assert.NoError(t, r.Body.Close())
-		_, err = newVerifier(t).VerifyRequest(r)
-		assert.EqualError(t, err, "apivideo: a middleware has read and closed the body")
-		assert.Equal(t, http.StatusInternalServerError, notification.StatusCode(err))
-		handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	req := request(t, strings.NewReader(vectorBody))
-	req.RequestURI = ""
-	var err error
-	req.URL, err = req.URL.Parse(server.URL)
-	require.NoError(t, err)
-	resp, err := server.Client().Do(req)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
-	assert.Contains(t, log.String(), `"level":"ERROR"`)
-	assert.Contains(t, log.String(), "a middleware has read and closed the body")
-}
-
-// unreadBody fails the test if it is read.
-type unreadBody struct{ t *testing.T }
-
-func (r unreadBody) Read([]byte) (int, error) {
-	r.t.Error("the body was read")
-	return 0, io.EOF
+	_, err := newVerifier(t).VerifyRequest(&http.Request{Header: vectorHeader()})
+	require.ErrorContains(t, err, "the body is empty", "nil body of a request for a client")
 }
 
 func TestStatusCode_table(t *testing.T) {
 	t.Parallel()
-	for status, errs := range map[int][]error{
-		http.StatusAccepted:              {nil},
-		http.StatusBadRequest:            {notification.ErrMalformed},
-		http.StatusUnauthorized:          {notification.ErrNoSecret, notification.ErrUnsigned, notification.ErrBadSignature, notification.ErrStale},
-		http.StatusRequestEntityTooLarge: {notification.ErrTooLarge},
-		http.StatusServiceUnavailable:    {notification.ErrUnavailable},
-		http.StatusInternalServerError:   {errHandling, context.Canceled, facade.ErrServer, errors.Join(errHandling, io.EOF)},
+	for err, status := range map[error]int{
+		nil:                          202,
+		notification.ErrMalformed:    400,
+		notification.ErrNoSecret:     401,
+		notification.ErrUnsigned:     401,
+		notification.ErrBadSignature: 401,
+		notification.ErrStale:        401,
+		notification.ErrTooLarge:     413,
+		notification.ErrUnavailable:  503,
+		errHandling:                  500,
+		context.Canceled:             500,
+		facade.ErrServer:             500,
 	} {
-		for _, err := range errs {
-			assert.Equal(t, status, notification.StatusCode(err), err)
-			if err != nil {
-				assert.Equal(t, status, notification.StatusCode(fmt.Errorf("wrapped: %w", err)), err)
-			}
+		assert.Equal(t, status, notification.StatusCode(err), err)
+		if err != nil {
+			assert.Equal(t, status, notification.StatusCode(fmt.Errorf("wrapped: %w", err)), err)
 		}
 	}
 }
