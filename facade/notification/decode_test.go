@@ -100,47 +100,30 @@ func TestEvent_onlyPointers(t *testing.T) {
 
 func TestDecode_emittedAt(t *testing.T) {
 	t.Parallel()
-	august := time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC)
-	for emittedAt, want := range map[string]time.Time{
-		`"2024-08-08T14:12:18Z"`:           august,
-		`"2024-08-08T14:12:18+00:00"`:      august,
-		`"2024-08-08T14:12:18+0000"`:       august,
-		`"2024-08-08T14:12:18"`:            august,
-		`"2024-08-08 14:12:18"`:            august,
-		`"2024-08-08 14:12:18Z"`:           august,
-		`"2024-08-08 14:12:18+00:00"`:      august,
-		`"2024-08-08\u002014:12:18"`:       august,
-		`"2024-08-08T15:12:18\u002b01:00"`: august,
-		`"2024-08-08T15:12:18.217+01:00"`:  august.Add(217 * time.Millisecond),
-		`"2024-08-08T15:12:18.5+0100"`:     august.Add(time.Second / 2),
-		`"2024-08-08 15:12:18.5+0100"`:     august.Add(time.Second / 2),
-		`"2024-08-08 14:12:18.217"`:        august.Add(217 * time.Millisecond),
-		`"2024-08-09T14:11:18+2359"`:       august,
-		`"2024-08-09T14:12:18+2400"`:       {},
-		`"2024-08-09T14:12:18+24:00"`:      {},
-		`"2024-08-08T14:12:18-9900"`:       {},
-		`"2024-08-07 14:12:18-24:00"`:      {},
-		`"10000-08-08T14:12:18"`:           {},
-		`"2024-08-151T10:18:47+00:00"`:     {},
-		`"2021-13-29T15:46:25Z"`:           {},
-		`"2021-01-29"`:                     {},
-		`"yesterday"`:                      {},
-		`"\ud800"`:                         {},
-		`""`:                               {},
-		`1723126338`:                       {},
-		`1723126338000`:                    {},
-		`null`:                             {},
-		`true`:                             {},
-		`{"date":"2024-08-08"}`:            {},
-		`["2024-08-08T14:12:18Z"]`:         {},
+	for want, texts := range map[time.Time][]string{
+		time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC): {
+			`"2024-08-08T14:12:18Z"`, `"2024-08-08T14:12:18+00:00"`, `"2024-08-08T14:12:18+0000"`,
+			`"2024-08-08T14:12:18"`, `"2024-08-08 14:12:18"`, `"2024-08-08 14:12:18Z"`, `"2024-08-08 14:12:18+00:00"`,
+			`"2024-08-08\u002014:12:18"`, `"2024-08-08T15:12:18\u002b01:00"`, `"2024-08-09T14:11:18+2359"`,
+		},
+		time.Date(2024, 8, 8, 14, 12, 18, 5e8, time.UTC): {
+			`"2024-08-08T15:12:18.5+01:00"`, `"2024-08-08T15:12:18.5+0100"`, `"2024-08-08 15:12:18.500+0100"`,
+		},
+		{}: {
+			`"2024-08-151T10:18:47+00:00"`, `"2021-13-29T15:46:25Z"`, `"2021-01-29"`, `"10000-08-08T14:12:18"`,
+			`"2024-08-09T14:12:18+2400"`, `"2024-08-09T14:12:18+24:00"`, `"2024-08-08 14:12:18-9900"`,
+			`"yesterday"`, `"\ud800"`, `""`, `1723126338`, `1723126338000`, `null`, `true`,
+			`{"date":"2024-08-08"}`, `["2024-08-08T14:12:18Z"]`,
+		},
 	} {
-		for _, event := range []string{"live-stream.broadcast.ended", "video.new"} {
-			n := decode(t, `{"type":"`+event+`","emittedAt":`+emittedAt+`,"liveStreamId":"li"}`)
+		for _, emittedAt := range texts {
+			n := decode(t, `{"type":"video.new","emittedAt":`+emittedAt+`}`)
 			assert.True(t, want.Equal(n.EmittedAt), "%s is %v", emittedAt, n.EmittedAt)
-			encode(t, n.Event) // package json rejects some offsets
-			if e, ok := n.Event.(*notification.LiveStreamBroadcastEnded); ok {
-				assert.Equal(t, &notification.LiveStreamBroadcastEnded{Type: n.Type, EmittedAt: n.EmittedAt, LiveStreamID: "li"}, e)
-			}
+			n = decode(t, `{"emittedAt":`+emittedAt+`,"type":"live-stream.broadcast.ended","liveStreamId":"li"}`)
+			event := n.Event.(*notification.LiveStreamBroadcastEnded)
+			assert.True(t, want.Equal(event.EmittedAt), "%s is %v", emittedAt, event.EmittedAt)
+			assert.Equal(t, "li", event.LiveStreamID)
+			encode(t, event) // package json rejects some offsets
 		}
 	}
 }
@@ -198,4 +181,34 @@ func TestNotification_ID(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte(webhookID + "\x00" + vectorBody))
 	assert.Equal(t, hex.EncodeToString(sum[:]), decode(t, vectorBody).ID())
+}
+
+// Decode fails only for a body without a type. Its fields are equal to the fields of
+// encoding/json.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(vectorBody))
+	f.Add([]byte(`{"TYPE":"video.source.recorded","type":"live-stream.broadcast.ended","emittedAt":"yesterday"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		n, err := notification.Decode("w", body)
+		if err != nil {
+			require.ErrorIs(t, err, notification.ErrMalformed)
+			checkError(t, err)
+			var object struct {
+				Type facade.EventType `json:"type"`
+			}
+			if json.Unmarshal(body, &object) == nil {
+				assert.Empty(t, object.Type)
+			}
+			return
+		}
+		assert.NotEmpty(t, n.Type)
+		assert.Equal(t, string(body), string(n.Raw))
+		encode(t, n.Event)
+		require.Equal(t, events[n.Type] != nil, n.Event != nil)
+		if n.Event != nil {
+			if want, err := unmarshal(n.Type, body); err == nil {
+				assert.Equal(t, want, n.Event)
+			}
+		}
+	})
 }

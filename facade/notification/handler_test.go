@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -44,23 +46,33 @@ func (d fakeDedup) Forget(ctx context.Context, _, _ string) error {
 	return d.record(ctx, notification.StateNew)
 }
 
-// delivery is a request to a handler.
-type delivery struct {
-	method string                    // empty: POST
-	header http.Header               // nil: of the vector
-	body   string                    // empty: of the vector
-	source notification.SecretSource // nil: with the secret of the vector
-	dedup  notification.Deduplicator // nil: in memory
-	handle func() error              // nil: must not be called
-}
-
 // nilError is an error whose method panics for a nil pointer.
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
+// unclosed is a body that panics if it is closed, because the server closes it.
+type unclosed struct{ io.Reader }
+
+func (unclosed) Close() error { panic("the body was closed") }
+
+// delivery is a request to a handler. The zero value is a valid request.
+type delivery struct {
+	method string                    // empty: POST
+	header http.Header               // nil: of the vector
+	body   io.Reader                 // nil: of the vector
+	length int64                     // 0: unknown
+	gone   bool                      // the client has canceled the request
+	source notification.SecretSource // nil: with the secret of the vector
+	dedup  notification.Deduplicator // nil: in memory
+	handle func() error              // nil: must not be called
+}
+
 func TestNewHandler_responses(t *testing.T) {
 	t.Parallel()
+	body := func(text string) io.Reader { return strings.NewReader(text) }
+	fails := func(err error) io.Reader { return iotest.ErrReader(err) }
+	middleware := http.MaxBytesReader(nil, io.NopCloser(body(vectorBody)), 5)
 	returns := func(err error) func() error { return func() error { return err } }
 	panics := func(value any) func() error { return func() error { panic(value) } }
 	source := func(err error) notification.SecretSource {
@@ -72,43 +84,66 @@ func TestNewHandler_responses(t *testing.T) {
 			func(context.Context, notification.State) error { return record() },
 		}
 	}
-	accepts, fails, long := returns(nil), returns(errHandling), strings.Repeat("é", 2000)
 	isNew, inProgress, handled := notification.StateNew, notification.StateInProgress, notification.StateHandled
+	const noMatch = "bad signature: it matches no secret (secrets: 1, bytes: 195)"
+	const unsigned = "unsigned: the X-Api-Video-Signature header is missing or empty"
+	const noType = "the body is not a JSON object with a type"
+	const empty = "the body is empty; a middleware may have read it before"
+	const sealed = "the signature secret is unavailable: the vault is sealed"
+	long := strings.Repeat("é", 2000)
 	for name, test := range map[string]struct {
 		delivery
 		status int
-		level  string // of the log line
-		want   string // part of the log line
+		want   string // the level and the reason in the log line
 	}{
-		"valid":           {delivery{handle: accepts}, 202, "", ""},
-		"GET":             {delivery{method: "GET"}, 405, "INFO", "the method is not POST"},
-		"lower-case post": {delivery{method: "post"}, 405, "INFO", "the method is not POST"},
-		"forgery":         {delivery{header: signedHeader("w", "{}", secret)}, 401, "INFO", `"webhook_id":"w","reason":`},
-		"truncated":       {delivery{body: "{"}, 401, "INFO", "bad signature: it matches no secret (secrets: 1, bytes: 1)"},
-		"too large":       {delivery{body: strings.Repeat("x", 1<<20+1)}, 413, "INFO", "the limit is 1048576"},
-		"malformed":       {delivery{header: signedHeader("w", "5", secret), body: "5"}, 400, "WARN", "malformed"},
-		"long ID":         {delivery{header: http.Header{"X-Api-Video-Webhookid": {"\x1b" + long}}}, 401, "INFO", `" ` + long[:198] + `…"`},
-		"no secret":       {delivery{source: source(nil)}, 401, "INFO", "no signature secret"},
-		"source fails":    {delivery{source: source(errSource)}, 503, "ERROR", "the vault is sealed"},
-		"long error":      {delivery{handle: returns(errors.New("\n" + long))}, 500, "ERROR", `" ` + long[:1998] + `…"`},
-		"ErrUnavailable":  {delivery{handle: returns(notification.ErrUnavailable)}, 503, "ERROR", "unavailable"},
-		"ErrBadSignature": {delivery{handle: returns(notification.ErrBadSignature)}, 500, "ERROR", "bad signature"},
-		"nil pointer":     {delivery{handle: returns((*nilError)(nil))}, 500, "ERROR", `"<nil>"`},
-		"panic, error":    {delivery{handle: panics(errHandling)}, 500, "ERROR", "panic: handling failed"},
-		"panic, slice":    {delivery{handle: panics([]int{1})}, 500, "ERROR", "panic: [1]"},
-		"StateHandled":    {delivery{dedup: begin(handled, nil, nil)}, 202, "INFO", "a duplicate of a handled notification"},
-		"StateInProgress": {delivery{dedup: begin(inProgress, nil, nil)}, 503, "INFO", "a duplicate of a notification in progress"},
-		"state 0":         {delivery{dedup: begin(0, nil, nil)}, 503, "ERROR", "the invalid state 0"},
-		"state 99":        {delivery{dedup: begin(99, nil, nil)}, 503, "ERROR", "the invalid state 99"},
-		"Begin fails":     {delivery{dedup: begin(0, errSource, nil)}, 503, "ERROR", "the deduplicator failed: the vault"},
-		"Done fails":      {delivery{dedup: begin(isNew, nil, fails), handle: accepts}, 202, "ERROR", "did not record the outcome: handling"},
-		"Forget fails":    {delivery{dedup: begin(isNew, nil, fails), handle: returns(errSource)}, 500, "ERROR", "sealed the deduplicator did"},
-		"panic, Done":     {delivery{dedup: begin(isNew, nil, panics("text")), handle: accepts}, 500, "ERROR", "panic: text"},
+		"valid":          {delivery{handle: returns(nil)}, 202, ""},
+		"exact length":   {delivery{length: 195, handle: returns(nil)}, 202, ""},
+		"GET":            {delivery{method: "GET"}, 405, "INFO the method is not POST"},
+		"post":           {delivery{method: "post"}, 405, "INFO the method is not POST"},
+		"forgery":        {delivery{header: signedHeader("w", "{}", secret)}, 401, "INFO " + noMatch},
+		"long ID":        {delivery{header: http.Header{"X-Api-Video-Webhookid": {"\x1b" + long}}}, 401, "INFO " + unsigned},
+		"malformed":      {delivery{header: signedHeader("w", "5", secret), body: body("5")}, 400, "WARN malformed notification: " + noType},
+		"196 bytes":      {delivery{body: body(vectorBody + " ")}, 413, "INFO notification too large: more than 195 bytes"},
+		"length of 196":  {delivery{body: fails(errSource), length: 196}, 413, "INFO notification too large: 196 bytes, the limit is 195"},
+		"middleware":     {delivery{body: middleware}, 413, "INFO notification too large: more than 5 bytes"},
+		"incomplete":     {delivery{body: fails(io.ErrUnexpectedEOF)}, 400, "INFO the body is incomplete: unexpected EOF"},
+		"body was read":  {delivery{body: body("")}, 401, "INFO bad signature: " + empty},
+		"body is closed": {delivery{body: fails(http.ErrBodyReadAfterClose)}, 500, "ERROR a middleware has read and closed the body"},
+		"no secret":      {delivery{source: source(nil)}, 401, "INFO no signature secret for this webhook"},
+		"source fails":   {delivery{source: source(errSource)}, 503, "ERROR " + sealed},
+		"client is gone": {delivery{source: source(errSource), gone: true}, 503, "INFO " + sealed},
+
+		"long error":      {delivery{handle: returns(errors.New("\n" + long))}, 500, "ERROR  " + long[:1998] + "…"},
+		"ErrUnavailable":  {delivery{handle: returns(notification.ErrUnavailable)}, 503, "ERROR unavailable"},
+		"ErrBadSignature": {delivery{handle: returns(notification.ErrBadSignature)}, 500, "ERROR bad signature"},
+		"nil pointer":     {delivery{handle: returns((*nilError)(nil))}, 500, "ERROR <nil>"},
+		"panic, error":    {delivery{handle: panics(errHandling)}, 500, "ERROR panic: handling failed"},
+		"panic, slice":    {delivery{handle: panics([]int{1})}, 500, "ERROR panic: [1]"},
+
+		"StateHandled":    {delivery{dedup: begin(handled, nil, nil)}, 202, "INFO a duplicate of a handled notification"},
+		"StateInProgress": {delivery{dedup: begin(inProgress, nil, nil)}, 503, "INFO a duplicate of a notification in progress"},
+		"state 0":         {delivery{dedup: begin(0, nil, nil)}, 503, "ERROR the deduplicator returned the invalid state 0"},
+		"state 99":        {delivery{dedup: begin(99, nil, nil)}, 503, "ERROR the deduplicator returned the invalid state 99"},
+		"Begin fails":     {delivery{dedup: begin(0, errSource, nil)}, 503, "ERROR the deduplicator failed: the vault is sealed"},
+		"Done fails": {
+			delivery{dedup: begin(isNew, nil, returns(errSource)), handle: returns(nil)}, 202,
+			"ERROR the deduplicator did not record the outcome: the vault is sealed",
+		},
+		"Forget fails": {
+			delivery{dedup: begin(isNew, nil, returns(errSource)), handle: returns(errHandling)}, 500,
+			"ERROR handling failed the deduplicator did not record the outcome: the vault is sealed",
+		},
+		"panic, Done": {delivery{dedup: begin(isNew, nil, panics("text")), handle: returns(nil)}, 500, "ERROR panic: text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			method, body := cmp.Or(test.method, http.MethodPost), cmp.Or(test.body, vectorBody)
-			r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(body))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.gone {
+				cancel()
+			}
+			r := httptest.NewRequestWithContext(ctx, cmp.Or(test.method, http.MethodPost), "/", nil)
+			r.Body, r.ContentLength = unclosed{cmp.Or(test.body, body(vectorBody))}, cmp.Or(test.length, -1)
 			if r.Header = test.header; test.header == nil {
 				r.Header = vectorHeader()
 			}
@@ -119,11 +154,11 @@ func TestNewHandler_responses(t *testing.T) {
 				return test.handle()
 			}
 			logger, log := newLog(t)
+			source := cmp.Or(test.source, notification.StaticSecrets(secret))
+			verifier := verifierWith(t, source, notification.WithMaxBody(1), notification.WithMaxBody(195)) // the later counts
 			w := httptest.NewRecorder()
-			notification.NewHandler(verifierWith(t, cmp.Or(test.source, notification.StaticSecrets(secret))), handle,
-				notification.WithHandlerLogger(logger),
-				notification.WithDeduplicator(cmp.Or[notification.Deduplicator](test.dedup, memory)),
-			).ServeHTTP(w, r)
+			notification.NewHandler(verifier, handle, notification.WithHandlerLogger(logger),
+				notification.WithDeduplicator(cmp.Or[notification.Deduplicator](test.dedup, memory))).ServeHTTP(w, r)
 
 			assert.Equal(t, test.handle != nil, called)
 			assert.Equal(t, test.status, w.Code)
@@ -133,17 +168,23 @@ func TestNewHandler_responses(t *testing.T) {
 				header["Allow"] = []string{"POST"}
 			}
 			assert.Equal(t, header, w.Header())
-			if test.level == "" {
+			if test.want == "" {
 				assert.Empty(t, log.String())
 				return
 			}
 			assert.Zero(t, notification.Entries(memory), "the claim was removed")
-			line, stack, _ := strings.Cut(log.String(), `,"stack"`)
-			assert.Contains(t, line, fmt.Sprintf(`"level":%q,"msg":"apivideo: notification response"`, test.level))
-			assert.Contains(t, line, fmt.Sprintf(`"status":%d,"webhook_id":"`, test.status))
-			assert.Contains(t, line, test.want)
-			assert.Equal(t, 1, strings.Count(log.String(), "\n"))
+			var line map[string]any
+			require.NoError(t, json.Unmarshal(log.Bytes(), &line))
+			reason, stack := fmt.Sprint(line["reason"]), fmt.Sprint(line["stack"])
+			assert.Equal(t, test.want, fmt.Sprint(line["level"], " ", strings.TrimPrefix(reason, "apivideo: ")))
+			assert.Equal(t, "apivideo: notification response", line["msg"])
+			assert.InDelta(t, test.status, line["status"], 0)
 			assert.Equal(t, strings.HasPrefix(name, "panic"), strings.Contains(stack, "TestNewHandler_responses"))
+			id := r.Header.Get(notification.HeaderWebhookID)
+			if name == "long ID" {
+				id = " " + long[:198] + "…"
+			}
+			assert.Equal(t, id, line["webhook_id"])
 		})
 	}
 }
@@ -241,21 +282,6 @@ func TestWithDeduplicator_canceledRequest(t *testing.T) {
 	}
 }
 
-// The client caused the failure, so the level is info.
-func TestNewHandler_canceledBeforeCall(t *testing.T) {
-	t.Parallel()
-	logger, log := newLog(t)
-	source := sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) { return nil, ctx.Err() })
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
-	r.Header = vectorHeader()
-	notification.NewHandler(verifierWith(t, source), accept, notification.WithHandlerLogger(logger)).
-		ServeHTTP(httptest.NewRecorder(), r)
-	assert.Contains(t, log.String(), `"level":"INFO"`)
-	assert.Contains(t, log.String(), `"status":503`)
-}
-
 func TestWithDeduplicator_arguments(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -329,4 +355,44 @@ func TestNilArguments_panic(t *testing.T) {
 	} {
 		assert.Panics(t, call, name)
 	}
+}
+
+// The handler calls the function for signed bodies only, and every status is documented.
+func FuzzNewHandler(f *testing.F) {
+	f.Add("POST", []byte(vectorBody), webhookID, vectorSignature, int64(-1), uint8(1))
+	f.Add("GET", []byte(vectorBody), "\n", "", int64(1<<40), uint8(2))
+	f.Fuzz(func(t *testing.T, method string, body []byte, id, signature string, length int64, way uint8) {
+		right := notification.Sign(body, secret)
+		if way%4 == 0 {
+			signature = right
+		}
+		calls := 0
+		handle := func(_ context.Context, n *notification.Notification) error {
+			calls++
+			assert.Equal(t, right, strings.ToLower(signature))
+			assert.Equal(t, string(body), string(n.Raw))
+			switch way % 3 {
+			case 0:
+				panic(id)
+			case 1:
+				return errors.New(signature)
+			}
+			return nil
+		}
+		handler := notification.NewHandler(newVerifier(t, notification.WithMaxBody(4096)), handle,
+			notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 1)))
+		for range 2 {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(string(body)))
+			r.Method, r.ContentLength = method, length
+			r.Header = http.Header{"X-Api-Video-Webhookid": {id}, "X-Api-Video-Signature": {signature}}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			assert.Contains(t, []int{202, 400, 401, 405, 413, 500}, w.Code)
+			assert.Equal(t, http.StatusText(w.Code)+"\n", w.Body.String())
+			assert.Equal(t, method != http.MethodPost, w.Code == http.StatusMethodNotAllowed)
+			if w.Code == http.StatusAccepted {
+				assert.Equal(t, 1, calls, "the second delivery is a duplicate")
+			}
+		}
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,6 +38,13 @@ var secret = facade.NewSecret(vectorSecret)
 // Webhooks of a fake account, by number.
 func testID(i int) string            { return fmt.Sprintf("webhook_%022d", i) }
 func testSecret(i int) facade.Secret { return facade.NewSecret(fmt.Sprintf("sig_sec_%022d", i)) }
+
+func newSecrets(texts ...string) (secrets []facade.Secret) {
+	for _, text := range texts {
+		secrets = append(secrets, facade.NewSecret(text))
+	}
+	return secrets
+}
 
 // signedHeader returns the header of a notification.
 func signedHeader(id, body string, secret facade.Secret) http.Header {
@@ -94,6 +103,15 @@ func assertNoSecrets(t *testing.T, text string) {
 	t.Helper()
 	assert.NotContains(t, text, "sig_sec_")
 	assert.NotContains(t, strings.ToLower(text), vectorSignature)
+}
+
+// checkError asserts the properties of the text of an error.
+func checkError(t *testing.T, err error) {
+	t.Helper()
+	assert.True(t, strings.HasPrefix(err.Error(), "apivideo: "), err)
+	assert.False(t, strings.ContainsFunc(err.Error(), unicode.IsControl), "%q", err)
+	assert.Less(t, utf8.RuneCountInString(err.Error()), 400)
+	assertNoSecrets(t, err.Error())
 }
 
 // TestMain fails if a test leaks a goroutine.
