@@ -255,13 +255,11 @@ func TestClientSecrets_brokenTransport(t *testing.T) {
 				t.fail(fault)
 				t.fails(1, want)
 				require.ErrorContains(t, t.Refresh(t.Context()), want)
-				t.fail()
+				t.fail(nil, fault)
 				<-time.After(5 * time.Second)
 				t.known(1)
-				t.fail(fault)
 				<-time.After(10 * time.Minute)
 				t.known(1, 1) // while the refresh fails
-				t.fail()
 				t.webhooks = []int{1, 2}
 				<-time.After(5 * time.Second)
 				t.known(1, 2)

@@ -1,7 +1,7 @@
 package notification_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,52 +33,50 @@ func handle(t *testing.T, d notification.Deduplicator, key string) {
 func TestMemoryDeduplicator_conformance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := notification.NewMemoryDeduplicator(time.Minute, 100)
-		open := func() (notification.Deduplicator, error) { return d, nil }
-		require.NoError(t, facadetest.CheckDeduplicator(t.Context(), open))
+		require.NoError(t, facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) {
+			return notification.NewMemoryDeduplicator(time.Minute, 100), nil
+		}))
 	})
 }
 
 func TestMemoryDeduplicator_expiry(t *testing.T) {
 	t.Parallel()
-	const never, grace, maxAge = 1000 * time.Hour, time.Minute, time.Hour
+	const grace, maxAge, never = time.Minute, time.Hour, 2 * time.Hour
 	for name, test := range map[string]struct {
-		done, end time.Duration // of the claim and of the second Begin, since the first Begin
-		want      notification.State
+		done  time.Duration // since Begin, if not after again
+		again time.Duration // when another owner calls Begin
+		want  notification.State
 	}{
-		"claim":                 {never, ttl - 1, notification.StateInProgress},
-		"expired claim":         {never, ttl, notification.StateNew},
-		"late Done":             {ttl + grace - 1, ttl + grace, notification.StateHandled},
-		"Done after the grace":  {ttl + grace, ttl + grace, notification.StateNew},
-		"handled":               {0, maxAge - 1, notification.StateHandled},
-		"handled and forgotten": {0, maxAge, notification.StateNew},
+		"claim":                {never, ttl - 1, notification.StateInProgress},
+		"expired claim":        {never, ttl, notification.StateNew},
+		"late Done":            {ttl + grace - 1, ttl + grace, notification.StateHandled},
+		"Done after the grace": {ttl + grace, ttl + grace, notification.StateNew},
+		"handled":              {0, maxAge - 1, notification.StateHandled},
+		"forgotten":            {0, maxAge, notification.StateNew},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := notification.NewMemoryDeduplicator(maxAge, 10)
+			start, d := time.Now(), notification.NewMemoryDeduplicator(maxAge, 10)
 			begin(t, d, name, "1", notification.StateNew)
-			if test.done != never {
+			if test.done <= test.again {
 				<-time.After(test.done)
 				begin(t, d, "another", "1", notification.StateNew) // removes old claims
 				require.NoError(t, d.Done(t.Context(), name, "1"))
-				<-time.After(test.end - test.done)
-				require.NoError(t, d.Done(t.Context(), name, "1"))  // keeps the expiry
 				require.NoError(t, d.Forget(t.Context(), name, "")) // handled notifications have no owner
-			} else {
-				<-time.After(test.end)
 			}
+			<-time.After(test.again - time.Since(start))
 			begin(t, d, name, "2", test.want)
 		})
 	}
 }
 
-// A full memory forgets expired claims first, and then the notification that was handled first.
+// A full memory forgets expired claims first, and then the first handled notification.
 func TestMemoryDeduplicator_full(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := notification.NewMemoryDeduplicator(time.Hour, 3)
 		begin(t, d, "claimed", "1", notification.StateNew)
 		for i := range 100 {
-			handle(t, d, fmt.Sprint(i))
+			handle(t, d, strconv.Itoa(i))
 		}
 		begin(t, d, "99", "2", notification.StateHandled)
 		begin(t, d, "98", "2", notification.StateHandled)
@@ -103,13 +101,13 @@ func TestMemoryDeduplicator_removesExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := notification.NewMemoryDeduplicator(time.Minute, 2000)
 		for i := range 1000 {
-			handle(t, d, fmt.Sprint("handled ", i))
-			begin(t, d, fmt.Sprint("claimed ", i), "1", notification.StateNew)
+			handle(t, d, strconv.Itoa(i))
+			begin(t, d, "claim "+strconv.Itoa(i), "1", notification.StateNew)
 		}
 		<-time.After(ttl + time.Minute)
-		begin(t, d, "handled 999", "2", notification.StateNew) // behind other entries
+		begin(t, d, "999", "2", notification.StateNew) // behind other entries
 		for i := range 499 {
-			begin(t, d, fmt.Sprint("new ", i), "2", notification.StateNew)
+			begin(t, d, "new "+strconv.Itoa(i), "2", notification.StateNew)
 		}
 		assert.Equal(t, 500, notification.Entries(d), "the new ones")
 	})
