@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -274,6 +277,29 @@ func TestVerifier_printing(t *testing.T) {
 		logger.LogAttrs(t.Context(), slog.LevelInfo, "printed", slog.Any("x", x))
 	}
 	assert.NotEmpty(t, log.String())
+}
+
+func TestVerify_defaultMaxBody(t *testing.T) {
+	t.Parallel()
+	_, err := newVerifier(t).Verify(t.Context(), nil, make([]byte, 1<<20+1))
+	require.ErrorIs(t, err, notification.ErrTooLarge, "before the headers")
+	require.EqualError(t, err, "apivideo: notification too large: 1048577 bytes, the limit is 1048576")
+}
+
+// The responses of NewHandler cover the other bodies.
+func TestVerifyRequest_body(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/", strings.NewReader(vectorBody))
+	r.Header = vectorHeader()
+	n, err := newVerifier(t).VerifyRequest(r)
+	require.NoError(t, err, "every method is accepted")
+	assert.Equal(t, vectorBody, string(n.Raw))
+	r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+	_, err = newVerifier(t).VerifyRequest(r)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	r.Body = nil // as in a request for a client
+	_, err = newVerifier(t).VerifyRequest(r)
+	require.ErrorContains(t, err, "the body is empty")
 }
 
 func TestStatusCode_table(t *testing.T) {
