@@ -29,12 +29,6 @@ var events = map[facade.EventType]notification.Event{
 	facade.EventVideoSummaryGenerated:         &notification.VideoSummaryGenerated{},
 }
 
-// unmarshal returns the event in a body by encoding/json.
-func unmarshal(event facade.EventType, body []byte) (any, error) {
-	e := reflect.New(reflect.TypeOf(events[event]).Elem()).Interface()
-	return e, json.Unmarshal(body, e)
-}
-
 // decode returns the notification in a valid body.
 func decode(t *testing.T, body string) *notification.Notification {
 	t.Helper()
@@ -69,9 +63,7 @@ func TestDecode_contract(t *testing.T) {
 					delete(changed, "emittedAt") // a zero field is omitted
 				}
 				assert.JSONEq(t, encode(t, changed), encode(t, n.Event))
-				want, err := unmarshal(n.Type, []byte(encode(t, changed)))
-				require.NoError(t, err)
-				assert.Equal(t, want, n.Event)
+				assert.IsType(t, events[n.Type], n.Event)
 			}
 		}
 		n := decode(t, `{"type":"`+name+`"}`)
@@ -206,7 +198,8 @@ func FuzzDecode(f *testing.F) {
 		encode(t, n.Event)
 		require.Equal(t, events[n.Type] != nil, n.Event != nil)
 		if n.Event != nil {
-			if want, err := unmarshal(n.Type, body); err == nil {
+			want := reflect.New(reflect.TypeOf(events[n.Type]).Elem()).Interface()
+			if json.Unmarshal(body, want) == nil {
 				assert.Equal(t, want, n.Event)
 			}
 		}
