@@ -133,31 +133,6 @@ func TestVerify_headers(t *testing.T) {
 	assert.Empty(t, s[:2][1], "the memory of the header is unchanged")
 }
 
-func TestVerify_everyChange(t *testing.T) {
-	t.Parallel()
-	rejected := func(signature, body []byte) {
-		header := http.Header{notification.HeaderSignature: {string(signature)}}
-		_, err := newVerifier(t).Verify(t.Context(), header, body)
-		require.ErrorIs(t, err, notification.ErrBadSignature)
-	}
-	for i := range vectorBody {
-		body := []byte(vectorBody)
-		body[i] ^= 1
-		rejected([]byte(vectorSignature), body)
-		rejected([]byte(vectorSignature), body[:i])
-	}
-	for i := range vectorSignature {
-		signature := []byte(vectorSignature)
-		signature[i] ^= 1
-		rejected(signature, []byte(vectorBody))
-	}
-	rejected([]byte(vectorSignature), []byte(vectorBody+"\n"))
-	rejected([]byte(vectorSignature), []byte("\ufeff"+vectorBody))
-	for _, other := range newSecrets(strings.ToUpper(vectorSecret), strings.TrimPrefix(vectorSecret, "sig_sec_"), "") {
-		rejected([]byte(notification.Sign([]byte(vectorBody), other)), []byte(vectorBody))
-	}
-}
-
 var errSource = errors.New("the vault is sealed")
 
 func TestVerify_secretSource(t *testing.T) {
@@ -318,17 +293,29 @@ func TestStatusCode_table(t *testing.T) {
 	}
 }
 
-// Only signed bodies are accepted, and Verify returns the result of Decode.
+// Only signed bodies are accepted, and Verify returns the result of Decode. The seeds change
+// each byte of the body and each digit of the signature.
 func FuzzVerify(f *testing.F) {
 	f.Add([]byte(vectorBody), "", strings.ToUpper(vectorSignature))
-	f.Add([]byte(`{"type":5}`), webhookID, vectorSignature+", "+vectorSignature)
+	f.Add([]byte(vectorBody+"\n"), webhookID, vectorSignature+", "+vectorSignature)
+	f.Add([]byte("\ufeff"+vectorBody), webhookID, vectorSignature)
+	for i := range vectorBody {
+		f.Add([]byte(vectorBody[:i]+"x"+vectorBody[i+1:]), webhookID, vectorSignature)
+		f.Add([]byte(vectorBody[:i]), webhookID, vectorSignature)
+	}
+	for i := range vectorSignature {
+		f.Add([]byte(vectorBody), webhookID, vectorSignature[:i]+string([]byte{vectorSignature[i] ^ 1})+vectorSignature[i+1:])
+	}
+	for _, other := range newSecrets(strings.ToUpper(vectorSecret), strings.TrimPrefix(vectorSecret, "sig_sec_"), "") {
+		f.Add([]byte(vectorBody), webhookID, notification.Sign([]byte(vectorBody), other))
+	}
 	v := newVerifier(f, notification.WithMaxBody(1<<16))
 	f.Fuzz(func(t *testing.T, body []byte, id, signature string) {
 		header := http.Header{"X-Api-Video-Webhookid": {id}, "X-Api-Video-Signature": {signature}}
 		right := notification.Sign(body, secret)
-		if _, err := v.Verify(t.Context(), header, body); err == nil {
-			assert.Equal(t, right, strings.ToLower(signature))
-		} else {
+		_, err := v.Verify(t.Context(), header, body)
+		if strings.ToLower(signature) != right {
+			assert.Contains(t, []int{401, 413}, notification.StatusCode(err))
 			checkError(t, err)
 			assert.NotContains(t, err.Error(), right)
 		}
