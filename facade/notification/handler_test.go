@@ -2,21 +2,21 @@ package notification_test
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -27,528 +27,344 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-// failOnCall returns a function that fails the test.
-func failOnCall(t *testing.T) func(context.Context, *notification.Notification) error {
-	t.Helper()
-	return func(context.Context, *notification.Notification) error {
-		t.Error("the function was called")
-		return nil
-	}
+// fakeDedup is a Deduplicator whose Done and Forget call record with the new state.
+type fakeDedup struct {
+	begin  func(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error)
+	record func(ctx context.Context, state notification.State) error
 }
 
-func TestNewHandler_accepted(t *testing.T) {
-	t.Parallel()
-	logger, log := newLog(t)
-	trace := new(httptrace.ClientTrace) // a value in the context of the request
-	var got *notification.Notification
-	handler := notification.NewHandler(newVerifier(t), func(ctx context.Context, n *notification.Notification) error {
-		assert.Same(t, trace, httptrace.ContextClientTrace(ctx))
-		got = n
-		return nil
-	}, notification.WithHandlerLogger(logger))
-	r := httptest.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, "/", strings.NewReader(vectorBody))
-	r.Header = signedHeader(webhookID, vectorBody, secret)
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, r)
-	assert.Equal(t, http.StatusAccepted, w.Code)
-	assert.Equal(t, "Accepted\n", w.Body.String())
-	require.NotNil(t, got)
-	assert.Equal(t, webhookID, got.WebhookID)
-	assert.IsType(t, &notification.VideoEncodingQualityCompleted{}, got.Event)
-	assert.Empty(t, log.String())
+func (d fakeDedup) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+	return d.begin(ctx, key, owner, ttl)
 }
 
-func TestNewHandler_rejections(t *testing.T) {
+func (d fakeDedup) Done(ctx context.Context, _, _ string) error {
+	return d.record(ctx, notification.StateHandled)
+}
+
+func (d fakeDedup) Forget(ctx context.Context, _, _ string) error {
+	return d.record(ctx, notification.StateNew)
+}
+
+// nilError is an error whose method panics for a nil pointer.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+// unclosed is a body that panics if it is closed, because the server closes it.
+type unclosed struct{ io.Reader }
+
+func (unclosed) Close() error { panic("the body was closed") }
+
+// delivery is a request to a handler. The zero value is a valid request.
+type delivery struct {
+	method string                    // empty: POST
+	header http.Header               // nil: of the vector
+	body   io.Reader                 // nil: of the vector
+	length int64                     // 0: unknown
+	gone   bool                      // the client has canceled the request
+	source notification.SecretSource // nil: with the secret of the vector
+	dedup  notification.Deduplicator // nil: in memory
+	handle func() error              // nil: must not be called
+}
+
+func TestNewHandler_responses(t *testing.T) {
 	t.Parallel()
-	source := func(secrets []facade.Secret, err error) notification.SecretSource {
-		return sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return secrets, err })
+	body := func(text string) io.Reader { return strings.NewReader(text) }
+	fails := func(err error) io.Reader { return iotest.ErrReader(err) }
+	middleware := http.MaxBytesReader(nil, io.NopCloser(body(vectorBody)), 5)
+	returns := func(err error) func() error { return func() error { return err } }
+	panics := func(value any) func() error { return func() error { panic(value) } }
+	source := func(err error) notification.SecretSource {
+		return sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return nil, err })
 	}
-	vector := source([]facade.Secret{secret}, nil)
-	forged := signedHeader(webhookID, vectorBody, facade.NewSecret("sig_sec_1"))
-	twice := signedHeader(webhookID, vectorBody, secret)
-	twice.Add(notification.HeaderSignature, vectorSignature)
-	unsigned := signedHeader(webhookID, vectorBody, secret)
-	unsigned.Del(notification.HeaderSignature)
-	tests := map[string]struct {
-		source notification.SecretSource
-		header http.Header
-		body   string
+	begin := func(state notification.State, err error, record func() error) fakeDedup {
+		return fakeDedup{
+			func(context.Context, string, string, time.Duration) (notification.State, error) { return state, err },
+			func(context.Context, notification.State) error { return record() },
+		}
+	}
+	isNew, inProgress, handled := notification.StateNew, notification.StateInProgress, notification.StateHandled
+	const noMatch = "bad signature: it matches no secret (secrets: 1, bytes: 195)"
+	const unsigned = "unsigned: the X-Api-Video-Signature header is missing or empty"
+	const noType = "the body is not a JSON object with a type"
+	const empty = "the body is empty; a middleware may have read it before"
+	const sealed = "the signature secret is unavailable: the vault is sealed"
+	const unrecorded, failed = "the deduplicator did not record the outcome: the vault is sealed", "ERROR handling failed "
+	long := strings.Repeat("é", 2000)
+	for name, test := range map[string]struct {
+		delivery
 		status int
-		text   string
-		level  string
-		reason string
+		want   string // the level and the reason in the log line
 	}{
-		"forgery":       {vector, forged, vectorBody, 401, "Unauthorized", "INFO", "bad signature: it matches no secret (secrets: 1, bytes: 195)"},
-		"changed bit":   {vector, signedHeader(webhookID, vectorBody, secret), strings.Replace(vectorBody, "720p", "724p", 1), 401, "Unauthorized", "INFO", "bad signature: it matches no secret"},
-		"truncated":     {vector, signedHeader(webhookID, vectorBody, secret), vectorBody[:100], 401, "Unauthorized", "INFO", "(secrets: 1, bytes: 100)"},
-		"empty":         {vector, signedHeader(webhookID, vectorBody, secret), "", 401, "Unauthorized", "INFO", "bad signature: the body is empty"},
-		"unsigned":      {vector, unsigned, vectorBody, 401, "Unauthorized", "INFO", "unsigned"},
-		"two headers":   {vector, twice, vectorBody, 401, "Unauthorized", "INFO", "more than once"},
-		"stale":         {vector, signedHeader(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "stale"},
-		"no secret":     {source(nil, nil), signedHeader(webhookID, vectorBody, secret), vectorBody, 401, "Unauthorized", "INFO", "no signature secret"},
-		"signed HTML":   {vector, signedHeader(webhookID, "<html>", secret), "<html>", 400, "Bad Request", "WARN", "malformed notification: invalid character"},
-		"sealed secret": {source(nil, errSource), signedHeader(webhookID, vectorBody, secret), vectorBody, 503, "Service Unavailable", "ERROR", "the vault is sealed"},
-		"panic":         {sourceFunc(func(context.Context, string) ([]facade.Secret, error) { panic("in the source") }), forged, vectorBody, 500, "Internal Server Error", "ERROR", `"reason":"panic: in the source"`},
-		"too large":     {vector, signedHeader(webhookID, vectorBody, secret), strings.Repeat("x", 1<<20+1), 413, "Request Entity Too Large", "INFO", "1048577 bytes, the limit is 1048576"},
-	}
-	for name, tt := range tests {
+		"valid":          {delivery{handle: returns(nil)}, 202, ""},
+		"exact length":   {delivery{length: 195, handle: returns(nil)}, 202, ""},
+		"GET":            {delivery{method: "GET"}, 405, "INFO the method is not POST"},
+		"post":           {delivery{method: "post"}, 405, "INFO the method is not POST"},
+		"forgery":        {delivery{header: signedHeader("w", "{}", secret)}, 401, "INFO " + noMatch},
+		"long ID":        {delivery{header: http.Header{"X-Api-Video-Webhookid": {"\x1b" + long}}}, 401, "INFO " + unsigned},
+		"malformed":      {delivery{header: signedHeader("w", "5", secret), body: body("5")}, 400, "WARN malformed notification: " + noType},
+		"196 bytes":      {delivery{body: body(vectorBody + " ")}, 413, "INFO notification too large: more than 195 bytes"},
+		"length of 196":  {delivery{body: fails(errSource), length: 196}, 413, "INFO notification too large: 196 bytes, the limit is 195"},
+		"middleware":     {delivery{body: middleware}, 413, "INFO notification too large: more than 5 bytes"},
+		"incomplete":     {delivery{body: fails(io.ErrUnexpectedEOF)}, 400, "INFO the body is incomplete: unexpected EOF"},
+		"body was read":  {delivery{body: body("")}, 401, "INFO bad signature: " + empty},
+		"body is closed": {delivery{body: fails(http.ErrBodyReadAfterClose)}, 500, "ERROR a middleware has read and closed the body"},
+		"no secret":      {delivery{source: source(nil)}, 401, "INFO no signature secret for this webhook"},
+		"source fails":   {delivery{source: source(errSource)}, 503, "ERROR " + sealed},
+		"client is gone": {delivery{source: source(errSource), gone: true}, 503, "INFO " + sealed},
+
+		"long error":      {delivery{handle: returns(errors.New("\n" + long))}, 500, "ERROR  " + long[:1998] + "…"},
+		"ErrUnavailable":  {delivery{handle: returns(notification.ErrUnavailable)}, 503, "ERROR unavailable"},
+		"ErrBadSignature": {delivery{handle: returns(notification.ErrBadSignature)}, 500, "ERROR bad signature"},
+		"nil pointer":     {delivery{handle: returns((*nilError)(nil))}, 500, "ERROR <nil>"},
+		"panic, error":    {delivery{handle: panics(errHandling)}, 500, "ERROR panic: handling failed"},
+		"panic, slice":    {delivery{handle: panics([]int{1})}, 500, "ERROR panic: [1]"},
+
+		"StateHandled":    {delivery{dedup: begin(handled, nil, nil)}, 202, "INFO a duplicate of a handled notification"},
+		"StateInProgress": {delivery{dedup: begin(inProgress, nil, nil)}, 503, "INFO a duplicate of a notification in progress"},
+		"state 0":         {delivery{dedup: begin(0, nil, nil)}, 503, "ERROR the deduplicator returned the invalid state 0"},
+		"state 99":        {delivery{dedup: begin(99, nil, nil)}, 503, "ERROR the deduplicator returned the invalid state 99"},
+		"Begin fails":     {delivery{dedup: begin(0, errSource, nil)}, 503, "ERROR the deduplicator failed: the vault is sealed"},
+		"Done fails":      {delivery{dedup: begin(isNew, nil, returns(errSource)), handle: returns(nil)}, 202, "ERROR " + unrecorded},
+		"Forget fails":    {delivery{dedup: begin(isNew, nil, returns(errSource)), handle: returns(errHandling)}, 500, failed + unrecorded},
+		"panic, Done":     {delivery{dedup: begin(isNew, nil, panics("text")), handle: returns(nil)}, 500, "ERROR panic: text"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v, err := notification.NewVerifier(tt.source, notification.WithMaxAge(time.Hour))
-			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.gone {
+				cancel()
+			}
+			r := httptest.NewRequestWithContext(ctx, cmp.Or(test.method, http.MethodPost), "/", nil)
+			r.Body, r.ContentLength = unclosed{cmp.Or(test.body, body(vectorBody))}, cmp.Or(test.length, -1)
+			if r.Header = test.header; test.header == nil {
+				r.Header = vectorHeader()
+			}
+			memory, called := notification.NewMemoryDeduplicator(time.Hour, 10), false
+			handle := func(ctx context.Context, n *notification.Notification) error {
+				called = true
+				assert.True(t, ctx == r.Context() && n.WebhookID == webhookID)
+				return test.handle()
+			}
 			logger, log := newLog(t)
-			w := post(notification.NewHandler(v, failOnCall(t), notification.WithHandlerLogger(logger)), tt.header, tt.body)
-			assert.Equal(t, tt.status, w.Code)
-			assert.Equal(t, tt.text+"\n", w.Body.String())
-			assert.Equal(t, http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}}, w.Header())
-			line := log.String()
-			assert.Contains(t, line, `"level":"`+tt.level+`"`)
-			assert.Contains(t, line, fmt.Sprintf(`"status":%d,"webhook_id":%q`, tt.status, webhookID))
-			assert.Contains(t, line, tt.reason)
-			assert.Equal(t, 1, strings.Count(line, "\n"))
+			source := cmp.Or(test.source, notification.StaticSecrets(secret))
+			verifier := verifierWith(t, source, notification.WithMaxBody(1), notification.WithMaxBody(195)) // the later counts
+			w := httptest.NewRecorder()
+			notification.NewHandler(verifier, handle, notification.WithHandlerLogger(logger),
+				notification.WithDeduplicator(cmp.Or[notification.Deduplicator](test.dedup, memory))).ServeHTTP(w, r)
+
+			assert.Equal(t, test.handle != nil, called)
+			assert.Equal(t, test.status, w.Code)
+			assert.Equal(t, http.StatusText(test.status)+"\n", w.Body.String())
+			header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}}
+			if test.status == http.StatusMethodNotAllowed {
+				header["Allow"] = []string{"POST"}
+			}
+			assert.Equal(t, header, w.Header())
+			if test.want == "" {
+				assert.Empty(t, log.String())
+				return
+			}
+			assert.Zero(t, notification.Entries(memory), "the claim was removed")
+			var line map[string]any
+			require.NoError(t, json.Unmarshal(log.Bytes(), &line))
+			reason, stack := fmt.Sprint(line["reason"]), fmt.Sprint(line["stack"])
+			assert.Equal(t, test.want, fmt.Sprint(line["level"], " ", strings.TrimPrefix(reason, "apivideo: ")))
+			assert.Equal(t, "apivideo: notification response", line["msg"])
+			assert.InDelta(t, test.status, line["status"], 0)
+			assert.Equal(t, strings.HasPrefix(name, "panic"), strings.Contains(stack, "TestNewHandler_responses"))
+			id := r.Header.Get(notification.HeaderWebhookID)
+			if name == "long ID" {
+				id = " " + long[:198] + "…"
+			}
+			assert.Equal(t, id, line["webhook_id"])
 		})
 	}
 }
 
-func TestNewHandler_method(t *testing.T) {
+// http.ErrAbortHandler and runtime.Goexit end the goroutine of the request.
+func TestNewHandler_abort(t *testing.T) {
 	t.Parallel()
-	logger, log := newLog(t)
-	handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithHandlerLogger(logger))
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, "post", "POST2"} {
-		r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(vectorBody))
-		r.Header = signedHeader(webhookID, vectorBody, secret)
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		assert.Equal(t, http.StatusMethodNotAllowed, w.Code, method)
-		assert.Equal(t, []string{"POST"}, w.Header()["Allow"])
+	for want, end := range map[any]func(){http.ErrAbortHandler: func() { panic(http.ErrAbortHandler) }, nil: runtime.Goexit} {
+		logger, log := newLog(t)
+		d := notification.NewMemoryDeduplicator(time.Hour, 10)
+		handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
+			end()
+			return nil
+		}, notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
+		var request sync.WaitGroup
+		request.Go(func() {
+			defer func() { assert.Equal(t, want, recover()) }()
+			deliver(handler, vectorHeader(), vectorBody)
+		})
+		request.Wait()
+		assert.Zero(t, notification.Entries(d), "the claim was removed")
+		assert.Empty(t, log.String())
 	}
-	assert.Contains(t, log.String(), "the method is not POST")
 }
 
 // The client receives the response before it has sent the whole body.
 func TestNewHandler_endlessBodyOverTCP(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, notification.NewHandler(newVerifier(t), failOnCall(t)))
-	for name, head := range map[string]string{
-		"64 MiB":  fmt.Sprintf("Content-Length: %d\r\n\r\n", 64<<20),
-		"endless": "Transfer-Encoding: chunked\r\n\r\n",
+	server := httptest.NewServer(notification.NewHandler(newVerifier(t), accept))
+	t.Cleanup(server.Close)
+	const size = 64 << 20
+	for head, chunk := range map[string]string{
+		fmt.Sprintf("Content-Length: %d\r\n\r\n", size): strings.Repeat("x", 1<<16),
+		"Transfer-Encoding: chunked\r\n\r\n":            "10000\r\n" + strings.Repeat("x", 1<<16) + "\r\n",
 	} {
-		conn := dial(t, server)
-		_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\n"+head)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 		require.NoError(t, err)
-		var sent atomic.Int64
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\n"+head)
+		require.NoError(t, err)
+		sent := 0
 		var sender sync.WaitGroup
 		sender.Go(func() {
-			chunk := []byte(strings.Repeat("x", 1<<16))
-			if name == "endless" {
-				chunk = []byte("10000\r\n" + string(chunk) + "\r\n")
-			}
-			for {
-				n, err := conn.Write(chunk)
-				sent.Add(int64(n))
-				if err != nil || sent.Load() > 64<<20 {
-					return
-				}
+			for err := error(nil); err == nil && sent < size; sent += len(chunk) {
+				_, err = io.WriteString(conn, chunk)
 			}
 		})
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err, name)
-		assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode, name)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
 		assert.True(t, resp.Close, "the connection is closed")
-		resp.Body.Close()
-		conn.Close()
+		require.NoError(t, resp.Body.Close())
+		require.NoError(t, conn.Close())
 		sender.Wait()
-		assert.Less(t, sent.Load(), int64(64<<20), name)
+		assert.Less(t, sent, size)
 	}
 }
 
-func newServer(t *testing.T, handler http.Handler) *httptest.Server {
-	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Start()
-	t.Cleanup(server.Close)
-	return server
-}
-
-func dial(t *testing.T, server *httptest.Server) net.Conn {
-	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-type failingReader struct{ err error }
-
-func (f *failingReader) Read([]byte) (int, error) { return 0, f.err }
-
-func TestWithHandlerLogger_longID(t *testing.T) {
+// A request ends during a call of the deduplicator or of the function, and is delivered
+// again. A canceled call of the deduplicator would lose the event or cause a duplicate.
+func TestWithDeduplicator_canceledRequest(t *testing.T) {
 	t.Parallel()
-	logger, log := newLog(t)
-	handler := notification.NewHandler(newVerifier(t), accept, notification.WithHandlerLogger(logger))
-	header := signedHeader("w\x1b[31m"+strings.Repeat("x", 1<<16), vectorBody, facade.NewSecret("another"))
-	assert.Equal(t, http.StatusUnauthorized, post(handler, header, vectorBody).Code)
-	assert.Less(t, len(log.String()), 500)
-	assert.NotContains(t, log.String(), `\u001b`)
-}
-
-// nilError is an error with a method that panics for a nil pointer.
-type nilError struct{ text string }
-
-func (e *nilError) Error() string { return e.text }
-
-func TestNewHandler_failures(t *testing.T) {
-	t.Parallel()
-	returns := func(err error) func() error { return func() error { return err } }
-	panics := func(value any) func() error { return func() error { panic(value) } }
-	for name, tt := range map[string]struct {
-		handle func() error
-		status int
-		reason string
-	}{
-		"long error":       {returns(fmt.Errorf("%w: line\x1b[31m\n%s", errHandling, strings.Repeat("é", 5000))), 500, "handling failed: line"},
-		"ErrUnavailable":   {returns(fmt.Errorf("%w: no quorum", notification.ErrUnavailable)), 503, "no quorum"},
-		"ErrBadSignature":  {returns(notification.ErrBadSignature), 500, "bad signature"},
-		"nil pointer":      {returns((*nilError)(nil)), 500, "<nil>\""},
-		"panic, string":    {panics("a word"), 500, "panic: a word"},
-		"panic, error":     {panics(errHandling), 500, "panic: handling failed"},
-		"panic, int slice": {panics([]int{1}), 500, "panic: [1]"},
-		"panic, function":  {panics(func() {}), 500, "panic: 0x"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			logger, log := newLog(t)
-			d := notification.NewMemoryDeduplicator(time.Hour, 10)
-			handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error { return tt.handle() },
-				notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
-			w := post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
-			assert.Equal(t, tt.status, w.Code)
-			assert.Equal(t, http.StatusText(tt.status)+"\n", w.Body.String())
-			line, stack, _ := strings.Cut(log.String(), `,"stack"`)
-			assert.Contains(t, line, `"level":"ERROR"`)
-			assert.Contains(t, line, fmt.Sprintf(`"status":%d`, tt.status))
-			assert.Contains(t, line, tt.reason)
-			assert.NotContains(t, line, `\u001b`)
-			assert.Less(t, len(line), 3000)
-			assert.Equal(t, 1, strings.Count(log.String(), "\n"))
-			assert.Equal(t, strings.HasPrefix(name, "panic"), strings.Contains(stack, "TestNewHandler_failures"))
-			assert.Zero(t, notification.Entries(d), "the claim was removed")
-		})
-	}
-}
-
-func TestNewHandler_abort(t *testing.T) {
-	t.Parallel()
-	logger, log := newLog(t)
-	d := notification.NewMemoryDeduplicator(time.Hour, 10)
-	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
-		panic(http.ErrAbortHandler)
-	}, notification.WithHandlerLogger(logger), notification.WithDeduplicator(d))
-	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody) })
-	assert.Zero(t, notification.Entries(d))
-	assert.Empty(t, log.String())
-}
-
-// For example t.FailNow ends the goroutine.
-func TestNewHandler_goexit(t *testing.T) {
-	t.Parallel()
-	d := notification.NewMemoryDeduplicator(time.Hour, 10)
-	handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
-		runtime.Goexit()
-		return nil
-	}, notification.WithDeduplicator(d))
-	var wg sync.WaitGroup
-	wg.Go(func() { post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody) })
-	wg.Wait()
-	assert.Zero(t, notification.Entries(d))
-}
-
-// The context of the function is canceled. The deduplicator has another context.
-func TestWithDeduplicator_requestCanceledDuringCall(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]error{"the function fails": context.Canceled, "the function finishes": nil} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			started, recorded := make(chan struct{}), make(chan string, 1)
-			d := &fakeDeduplicator{begin: notification.StateNew, record: func(ctx context.Context, outcome string) error {
-				if deadline, ok := ctx.Deadline(); !ok || ctx.Err() != nil || time.Until(deadline) > 5*time.Second {
-					outcome = "wrong context"
-				}
-				recorded <- outcome
-				return nil
-			}}
-			server := newServer(t, notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
-				close(started)
-				<-ctx.Done()
-				if want == nil {
-					return nil
-				}
-				return ctx.Err()
-			}, notification.WithDeduplicator(d)))
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader(vectorBody))
-			require.NoError(t, err)
-			r.Header = signedHeader(webhookID, vectorBody, secret)
-			go func() {
-				<-started
-				cancel()
-			}()
-			_, err = server.Client().Do(r)
-			require.ErrorIs(t, err, context.Canceled)
-			if want == nil {
-				assert.Equal(t, "done", <-recorded)
-			} else {
-				assert.Equal(t, "forgotten", <-recorded)
-			}
-		})
-	}
-}
-
-// slowDeduplicator claims at once, and returns after a second.
-type slowDeduplicator struct{ notification.Deduplicator }
-
-func (d slowDeduplicator) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
-	state, err := d.Deduplicator.Begin(ctx, key, owner, ttl)
-	select {
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	case <-time.After(time.Second):
-		return state, err
-	}
-}
-
-// A claim without a call would make a duplicate of each redelivery.
-func TestWithDeduplicator_requestCanceledDuringBegin(t *testing.T) {
-	t.Parallel()
-	for name, checksContext := range map[string]bool{"the function checks the context": true, "the function ignores the context": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+	id := decode(t, vectorBody).ID()
+	for _, end := range []time.Duration{time.Second / 2, 3 * time.Second / 2} {
+		for _, functionErr := range []error{nil, errHandling} {
 			synctest.Test(t, func(t *testing.T) {
-				handled := 0
-				d := slowDeduplicator{notification.NewMemoryDeduplicator(time.Hour, 10)}
-				handler := notification.NewHandler(newVerifier(t), func(ctx context.Context, _ *notification.Notification) error {
-					if checksContext && ctx.Err() != nil {
-						return ctx.Err()
+				state, owners, calls := notification.StateNew, make(map[string]bool), 0
+				checkContext := func(ctx context.Context) {
+					deadline, _ := ctx.Deadline()
+					assert.Equal(t, 5*time.Second, time.Until(deadline))
+				}
+				d := fakeDedup{
+					func(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+						checkContext(ctx)
+						assert.Equal(t, id, key)
+						assert.Equal(t, 5*time.Second, ttl)
+						assert.Regexp(t, "^[A-Z2-7]{26}$", owner)
+						owners[owner] = true
+						<-time.After(time.Second)
+						return state, ctx.Err()
+					},
+					func(ctx context.Context, after notification.State) error {
+						checkContext(ctx)
+						state = after
+						return nil
+					},
+				}
+				handle := func(ctx context.Context, _ *notification.Notification) error {
+					<-time.After(time.Second)
+					if calls++; calls == 1 {
+						assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+						return functionErr
 					}
-					handled++
 					return nil
-				}, notification.WithDeduplicator(d))
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+				}
+				handler := notification.NewHandler(newVerifier(t), handle, notification.WithDeduplicator(d))
+				ctx, cancel := context.WithTimeout(t.Context(), end)
 				defer cancel()
 				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
-				r.Header = signedHeader(webhookID, vectorBody, secret)
+				r.Header = vectorHeader()
 				handler.ServeHTTP(httptest.NewRecorder(), r)
-				assert.Equal(t, http.StatusAccepted, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
-				assert.Equal(t, 1, handled)
+				assert.Equal(t, http.StatusAccepted, deliver(handler, vectorHeader(), vectorBody).Code)
+				assert.Equal(t, functionErr != nil, calls == 2, "%d calls", calls)
+				assert.Len(t, owners, 2, "each call has its own owner")
 			})
-		})
+		}
 	}
 }
 
-func TestWithDeduplicator_beginTimeout(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := &fakeDeduplicator{wait: true}
-		handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithDeduplicator(d))
-		start := time.Now()
-		assert.Equal(t, http.StatusServiceUnavailable, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
-		assert.Equal(t, 5*time.Second, time.Since(start))
-	})
-}
-
-// The client caused the failure, so the level is info.
-func TestNewHandler_requestCanceledBeforeCall(t *testing.T) {
-	t.Parallel()
-	logger, log := newLog(t)
-	v, err := notification.NewVerifier(sourceFunc(func(ctx context.Context, _ string) ([]facade.Secret, error) { return nil, ctx.Err() }))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(vectorBody))
-	r.Header = signedHeader(webhookID, vectorBody, secret)
-	w := httptest.NewRecorder()
-	notification.NewHandler(v, failOnCall(t), notification.WithHandlerLogger(logger)).ServeHTTP(w, r)
-	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-	assert.Contains(t, log.String(), `"level":"INFO"`)
-}
-
-// fakeDeduplicator has fixed results.
-type fakeDeduplicator struct {
-	begin  notification.State
-	err    error // of Begin
-	wait   bool  // Begin waits for its context
-	record func(ctx context.Context, outcome string) error
-	key    string
-	owners []string
-	ttl    time.Duration
-}
-
-func (d *fakeDeduplicator) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
-	d.key, d.owners, d.ttl = key, append(d.owners, owner), ttl
-	if d.wait {
-		<-ctx.Done()
-		return 0, ctx.Err()
-	}
-	return d.begin, d.err
-}
-
-func (d *fakeDeduplicator) Done(ctx context.Context, key, owner string) error {
-	return d.finish(ctx, key, owner, "done")
-}
-
-func (d *fakeDeduplicator) Forget(ctx context.Context, key, owner string) error {
-	return d.finish(ctx, key, owner, "forgotten")
-}
-
-func (d *fakeDeduplicator) finish(ctx context.Context, key, owner, outcome string) error {
-	if key != d.key || owner != d.owners[len(d.owners)-1] {
-		return errors.New("another claim")
-	}
-	return d.record(ctx, outcome)
-}
-
-func TestWithDeduplicator_errorsAndStates(t *testing.T) {
-	t.Parallel()
-	errStore := errors.New("the store is down")
-	fails := func(context.Context, string) error { return errStore }
-	panics := func(context.Context, string) error { panic("in the deduplicator") }
-	tests := map[string]struct {
-		dedup  *fakeDeduplicator
-		handle error
-		status int
-		level  string
-		reason []string
-	}{
-		"error of Begin":  {&fakeDeduplicator{err: errStore}, nil, 503, "ERROR", []string{"the deduplicator failed: the store is down"}},
-		"state 0":         {&fakeDeduplicator{}, nil, 503, "ERROR", []string{"the invalid state 0"}},
-		"state 99":        {&fakeDeduplicator{begin: 99}, nil, 503, "ERROR", []string{"the invalid state 99"}},
-		"error of Done":   {&fakeDeduplicator{begin: notification.StateNew, record: fails}, nil, 202, "ERROR", []string{"did not record the outcome: the store is down"}},
-		"error of Forget": {&fakeDeduplicator{begin: notification.StateNew, record: fails}, errHandling, 500, "ERROR", []string{"handling failed", "the store is down"}},
-		"panic of Done":   {&fakeDeduplicator{begin: notification.StateNew, record: panics}, nil, 500, "ERROR", []string{"panic: in the deduplicator", "fakeDeduplicator).Done"}},
-		"StateHandled":    {&fakeDeduplicator{begin: notification.StateHandled}, nil, 202, "INFO", []string{"a duplicate of a handled notification"}},
-		"StateInProgress": {&fakeDeduplicator{begin: notification.StateInProgress}, nil, 503, "INFO", []string{"a duplicate of a notification in progress"}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			logger, log := newLog(t)
-			called := false
-			handler := notification.NewHandler(newVerifier(t), func(context.Context, *notification.Notification) error {
-				called = true
-				return tt.handle
-			}, notification.WithDeduplicator(tt.dedup), notification.WithHandlerLogger(logger))
-			assert.Equal(t, tt.status, post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody).Code)
-			assert.Equal(t, tt.dedup.record != nil, called)
-			assert.Contains(t, log.String(), `"level":"`+tt.level+`"`)
-			for _, reason := range tt.reason {
-				assert.Contains(t, log.String(), reason)
-			}
-		})
-	}
-}
-
-func TestWithDeduplicator_keyOwnerAndTTL(t *testing.T) {
-	t.Parallel()
-	d := &fakeDeduplicator{begin: notification.StateHandled}
-	handler := notification.NewHandler(newVerifier(t), failOnCall(t), notification.WithDeduplicator(d))
-	n, err := notification.Decode(webhookID, []byte(vectorBody))
-	require.NoError(t, err)
-	for range 100 {
-		post(handler, signedHeader(webhookID, vectorBody, secret), vectorBody)
-		assert.Equal(t, n.ID(), d.key)
-		assert.Equal(t, 5*time.Second, d.ttl)
-	}
-	slices.Sort(d.owners)
-	assert.Len(t, slices.Compact(d.owners), 100, "each call has its own owner")
-	for _, owner := range d.owners {
-		assert.Regexp(t, "^[A-Z2-7]{26}$", owner)
-	}
-}
-
-// The service sends and retries concurrent deliveries. A tenth of them are duplicates,
-// and the first attempt of every twentieth notification fails.
+// The service delivers each event twice at the same time, and retries. The first call for an
+// event fails.
 func TestWithDeduplicator_everyEventOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const deliveries, events, senders = 1000, 900, 500
-		var mu sync.Mutex
-		attempts, handled := make(map[string]int), make(map[string]int)
+		var calls sync.Map // by body
 		handler := notification.NewHandler(newVerifier(t), func(_ context.Context, n *notification.Notification) error {
-			<-time.After(100 * time.Millisecond)
-			e := n.Event.(*notification.VideoSummaryGenerated)
-			id := e.VideoID
-			mu.Lock()
-			defer mu.Unlock()
-			if attempts[id]++; attempts[id] == 1 && e.SummaryID == "fails" {
+			<-time.After(time.Second)
+			if _, again := calls.LoadOrStore(string(n.Raw), 1); !again {
 				return errHandling
 			}
-			handled[id]++
+			assert.True(t, calls.CompareAndSwap(string(n.Raw), 1, 2), "the second call is the last")
 			return nil
-		}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 2000)))
-		var lost, inProgress atomic.Int64
+		}, notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 100)))
 		var all sync.WaitGroup
-		for sender := range senders {
+		for i := range 200 {
 			all.Go(func() {
-				var order []int
-				for i := sender; i < deliveries; i += senders {
-					order = append(order, i)
+				body := fmt.Sprintf(`{"type":"video.summary.generated","videoId":"%d"}`, i%100)
+				status := 0
+				for attempt := 0; attempt < 4 && status != http.StatusAccepted; attempt++ {
+					status = deliver(handler, signedHeader(webhookID, body, secret), body).Code
+					<-time.After(3 * time.Second)
 				}
-				if sender%2 == 0 {
-					slices.Reverse(order) // for concurrent duplicates
-				}
-				for _, i := range order {
-					summary := "works"
-					if i%events%20 == 0 {
-						summary = "fails"
-					}
-					body := fmt.Sprintf(`{"type":"video.summary.generated","emittedAt":%q,"videoId":"vi%d","summaryId":%q}`, vectorTime, i%events, summary)
-					header := signedHeader(webhookID, body, secret)
-					accepted := false
-					for attempt := 0; attempt < 4 && !accepted; attempt++ {
-						if attempt > 0 {
-							<-time.After(3 * time.Second)
-						}
-						status := post(handler, header, body).Code
-						accepted = status == http.StatusAccepted
-						if status == http.StatusServiceUnavailable {
-							inProgress.Add(1)
-						}
-					}
-					if !accepted {
-						lost.Add(1)
-					}
-				}
+				assert.Equal(t, http.StatusAccepted, status)
 			})
 		}
 		all.Wait()
-		failed := 0
-		assert.Positive(t, inProgress.Load())
-		for id, n := range handled {
-			if n != 1 {
-				t.Errorf("%s was handled %d times", id, n)
-			}
-			if attempts[id] == 2 {
-				failed++
-			}
-		}
-		assert.Zero(t, lost.Load())
-		assert.Len(t, handled, events)
-		assert.Equal(t, events/20, failed)
 	})
 }
 
-func TestNewHandler_nilArguments(t *testing.T) {
+func TestNilArguments_panic(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t)
 	for name, call := range map[string]func(){
-		"verifier":     func() { notification.NewHandler(nil, accept) },
-		"function":     func() { notification.NewHandler(v, nil) },
-		"option":       func() { notification.NewHandler(v, accept, nil) },
-		"logger":       func() { notification.WithHandlerLogger(nil) },
-		"deduplicator": func() { notification.WithDeduplicator(nil) },
+		"NewHandler, verifier": func() { notification.NewHandler(nil, accept) },
+		"NewHandler, function": func() { notification.NewHandler(v, nil) },
+		"NewHandler, option":   func() { notification.NewHandler(v, accept, nil) },
+		"WithHandlerLogger":    func() { notification.WithHandlerLogger(nil) },
+		"WithDeduplicator":     func() { notification.WithDeduplicator(nil) },
+		"ClientSecrets":        func() { notification.ClientSecrets(nil) },
+		"memory without age":   func() { notification.NewMemoryDeduplicator(0, 1) },
+		"memory without space": func() { notification.NewMemoryDeduplicator(1, 0) },
 	} {
 		assert.Panics(t, call, name)
 	}
+}
+
+// The handler calls the function for signed bodies only, and every status is documented.
+func FuzzNewHandler(f *testing.F) {
+	f.Add("POST", []byte(vectorBody), webhookID, vectorSignature, int64(-1), uint8(1))
+	f.Add("GET", []byte(vectorBody), "\n", "", int64(1<<40), uint8(2))
+	f.Fuzz(func(t *testing.T, method string, body []byte, id, signature string, length int64, way uint8) {
+		right := notification.Sign(body, secret)
+		if way%4 == 0 {
+			signature = right
+		}
+		calls := 0
+		handle := func(_ context.Context, n *notification.Notification) error {
+			calls++
+			assert.Equal(t, right, strings.ToLower(signature))
+			assert.Equal(t, string(body), string(n.Raw))
+			if way%3 == 0 {
+				return errHandling
+			}
+			return nil
+		}
+		handler := notification.NewHandler(newVerifier(t, notification.WithMaxBody(4096)), handle,
+			notification.WithDeduplicator(notification.NewMemoryDeduplicator(time.Hour, 1)))
+		for range 2 {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
+			r.Method, r.ContentLength = method, length
+			r.Header = http.Header{"X-Api-Video-Webhookid": {id}, "X-Api-Video-Signature": {signature}}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			assert.Contains(t, []int{202, 400, 401, 405, 413, 500}, w.Code)
+			assert.Equal(t, http.StatusText(w.Code)+"\n", w.Body.String())
+			assert.Equal(t, method != http.MethodPost, w.Code == http.StatusMethodNotAllowed)
+			assert.False(t, w.Code == http.StatusAccepted && calls != 1, "the second delivery is a duplicate")
+		}
+	})
 }
