@@ -15,11 +15,13 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
+var errStore = errors.New("the store is down")
+
 // A defectiveStore is a Deduplicator with one of the defects of
-// TestCheckDeduplicator_defects, or without a defect.
+// TestCheckDeduplicator_defects, or a correct one without a defect.
 type defectiveStore struct {
 	defect  string
-	latency time.Duration // of Begin, which is no defect
+	latency time.Duration // of Begin
 
 	mu      sync.Mutex
 	entries map[string]storeEntry
@@ -33,20 +35,8 @@ type storeEntry struct {
 
 func (e storeEntry) expired() bool { return !e.expires.After(time.Now()) }
 
-var errStore = errors.New("the store is down")
-
-func (s *defectiveStore) key(key string) string {
-	if s.defect == "keys are truncated" {
-		return key[:60]
-	}
-	return key
-}
-
 func (s *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
 	<-time.After(s.latency)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key = s.key(key)
 	switch s.defect {
 	case "errors":
 		return 0, errStore
@@ -58,14 +48,11 @@ func (s *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.
 		ttl = time.Second
 	case "claims expire too late":
 		ttl = 5 * time.Second
+	case "keys are truncated":
+		key = key[:60]
 	}
-	claim := storeEntry{owner: owner, expires: time.Now().Add(ttl)}
-	if ctx.Err() != nil {
-		if s.defect == "a claim in spite of an error" {
-			s.entries[key] = claim
-		}
-		return 0, ctx.Err()
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	e := s.entries[key]
 	if s.defect == "two claims at once" {
 		s.mu.Unlock()
@@ -73,36 +60,34 @@ func (s *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.
 		s.mu.Lock()
 	}
 	switch {
+	case ctx.Err() != nil && s.defect != "a claim in spite of an error":
 	case e.expired():
-		s.entries[key] = claim
-		return notification.StateNew, nil
+		s.entries[key] = storeEntry{owner: owner, expires: time.Now().Add(ttl)}
+		return notification.StateNew, ctx.Err()
 	case e.handled && s.defect != "handled is in progress":
 		return notification.StateHandled, nil
-	case s.defect == "an invalid state":
-		return 0, nil
+	case s.defect != "an invalid state":
+		return notification.StateInProgress, nil
 	}
-	return notification.StateInProgress, nil
+	return 0, ctx.Err()
 }
 
 func (s *defectiveStore) Done(_ context.Context, key, owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key = s.key(key)
 	e, known := s.entries[key]
-	claimed := known && !e.handled && (e.owner == owner || s.defect == "Done of any owner")
-	expires := time.Now().Add(time.Hour)
+	owned := e.owner == owner || s.defect == "Done of any owner"
+	handled := storeEntry{owner: owner, handled: true, expires: time.Now().Add(time.Hour)}
 	switch {
-	case s.defect == "Done does nothing", s.defect == "Done of expired claims ignored" && e.expired():
-		return nil
+	case s.defect == "Done does nothing":
+	case s.defect == "Done of expired claims ignored" && e.expired():
 	case s.defect == "handled expires like a claim":
-		expires = e.expires
-	case s.defect == "Done without a claim is handled" && !known:
-		claimed = true
-	case s.defect == "a call without a claim is error" && !claimed:
+		e.handled = true
+		s.entries[key] = e
+	case known && owned && !e.handled, !known && s.defect == "Done without a claim is handled":
+		s.entries[key] = handled
+	case s.defect == "Done without a claim is error":
 		return errStore
-	}
-	if claimed {
-		s.entries[key] = storeEntry{handled: true, owner: owner, expires: expires}
 	}
 	return nil
 }
@@ -110,18 +95,17 @@ func (s *defectiveStore) Done(_ context.Context, key, owner string) error {
 func (s *defectiveStore) Forget(_ context.Context, key, owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key = s.key(key)
-	e, known := s.entries[key]
-	owned := known && (e.owner == owner || s.defect == "Forget of any owner")
+	e := s.entries[key]
+	owned := e.owner == owner || s.defect == "Forget of any owner"
 	switch {
 	case s.defect == "Forget does nothing":
-	case s.defect == "a call without a claim is error" && !owned:
-		return errStore
 	case s.defect == "Forget revives expired claims" && owned && e.expired():
 		e.expires = time.Now().Add(time.Hour)
 		s.entries[key] = e
 	case owned && (!e.handled || s.defect == "Forget removes handled keys"):
 		delete(s.entries, key)
+	case !owned && s.defect == "Forget without a claim is error":
+		return errStore
 	}
 	return nil
 }
@@ -160,7 +144,8 @@ func TestCheckDeduplicator_defects(t *testing.T) {
 		"claims expire too late":          "expired claim: Begin of a claimed key after its ttl returned StateInProgress",
 		"Done of any owner":               "other owner: Begin of a claimed key after Done of another owner returned StateHandled",
 		"Forget of any owner":             "expired claim: Begin of a key after a late Forget of an expired owner returned StateNew",
-		"a call without a claim is error": "unknown key: Done: the store is down",
+		"Done without a claim is error":   "unknown key: Done: the store is down",
+		"Forget without a claim is error": "unknown key: Forget: the store is down",
 		"Forget removes handled keys":     "Done: Begin of a handled key after Forget returned StateNew, want StateHandled",
 		"Done without a claim is handled": "unknown key: Begin of a key after Done and Forget without a claim returned StateHandled",
 		"Done does nothing":               "Done: Begin of a handled key returned StateInProgress, want StateHandled",

@@ -24,6 +24,7 @@ import (
 
 const (
 	someWebhook = `{"url":"https://hooks.example.com/a","events":["video.source.recorded"]}`
+	someCreate  = "POST /webhooks " + someWebhook
 	maxBody     = 1 << 20 // of requests, and of responses to callers
 )
 
@@ -58,11 +59,12 @@ func (c caller) unchecked() caller {
 	return caller{c.t, c.url, c.auth, &http.Transport{}}
 }
 
-// try sends a request such as "GET /webhooks". An error is that of the response body,
-// of which it reads at most 1 MiB.
-func (c caller) try(ctx context.Context, request, body string) (response, error) {
+// try sends a request, which is a method, a path and an optional body. It reads the
+// first MiB of the response.
+func (c caller) try(ctx context.Context, request string) (response, error) {
 	c.t.Helper()
-	method, path, _ := strings.Cut(request, " ")
+	method, rest, _ := strings.Cut(request, " ")
+	path, body, _ := strings.Cut(rest, " ")
 	r, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
 	require.NoError(c.t, err)
 	if c.auth != "" {
@@ -77,25 +79,25 @@ func (c caller) try(ctx context.Context, request, body string) (response, error)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	return response{c.t, request + " " + body, resp.StatusCode, resp.Header, string(b)}, err
+	return response{c.t, request, resp.StatusCode, resp.Header, string(b)}, err
 }
 
-func (c caller) do(request, body string) response {
+func (c caller) do(request string) response {
 	c.t.Helper()
-	resp, err := c.try(c.t.Context(), request, body)
+	resp, err := c.try(c.t.Context(), request)
 	require.NoError(c.t, err)
 	return resp
 }
 
 func (c caller) create(body string) gen.Webhook {
 	c.t.Helper()
-	return decode[gen.Webhook](c.do("POST /webhooks", body), http.StatusCreated)
+	return decode[gen.Webhook](c.do("POST /webhooks "+body), http.StatusCreated)
 }
 
 // list returns a page and the IDs of its webhooks.
 func (c caller) list(query string) (p gen.Pagination, ids []string) {
 	c.t.Helper()
-	list := decode[gen.WebhookList](c.do("GET /webhooks"+query, ""), http.StatusOK)
+	list := decode[gen.WebhookList](c.do("GET /webhooks"+query), http.StatusOK)
 	for _, w := range list.Data {
 		ids = append(ids, w.WebhookID)
 	}

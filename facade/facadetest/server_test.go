@@ -1,6 +1,7 @@
 package facadetest_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/apivideo-community/webhooks-go/facade"
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
+	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
 func TestNewServer(t *testing.T) {
@@ -27,33 +29,62 @@ func TestNewServer(t *testing.T) {
 	assert.NotEqual(t, one.APIKey, two.APIKey)
 }
 
-func TestNewServer_invalidOption(t *testing.T) {
+func TestServer_invalidArguments(t *testing.T) {
 	t.Parallel()
+	server, call := start(t)
 	const (
 		limit   = "a limit must be zero or more"
 		retries = "WithDeliveryRetries: the count and the interval must be zero or more"
 		timeout = "WithDeliveryTimeout: the timeout must be positive"
+		status  = "Fault.Status must be between 200 and 999, not "
+		noBody  = "Fault.Truncate and Fault.Infinite need a body, and a response with status "
+		noType  = `the event is not a JSON object with a "type" string`
 	)
+	option := func(o facadetest.Option) func() { return func() { facadetest.NewServer(o) } }
+	inject := func(f fault) func() { return func() { server.Inject(fault{Status: 500}, f) } }
+	deliver := func(event any) func() { return func() { server.Deliver(t.Context(), event) } }
+	pointer := &summary
 	for _, test := range []struct {
-		option facadetest.Option
-		want   string
+		call func()
+		want string
 	}{
-		{facadetest.WithClock(nil), "WithClock: the clock is nil"},
-		{facadetest.WithWebhookLimit(-1), limit},
-		{facadetest.WithRateLimit(-1, 1), limit},
-		{facadetest.WithRateLimit(1, -1), limit},
-		{facadetest.WithAPIKey(""), "WithAPIKey: the key is empty"},
-		{facadetest.WithPageBeyondEnd(500), "WithPageBeyondEnd: the status must be 200, 400 or 404, not 500"},
-		{facadetest.WithDeliveryClient(nil), "WithDeliveryClient: the client is nil"},
-		{facadetest.WithDeliveryRetries(-1, 0), retries},
-		{facadetest.WithDeliveryRetries(0, -1), retries},
-		{facadetest.WithDeliveryTimeout(0), timeout},
-		{facadetest.WithDeliveryTimeout(-1), timeout},
+		{option(facadetest.WithClock(nil)), "WithClock: the clock is nil"},
+		{option(facadetest.WithWebhookLimit(-1)), limit},
+		{option(facadetest.WithRateLimit(-1, 1)), limit},
+		{option(facadetest.WithRateLimit(1, -1)), limit},
+		{option(facadetest.WithAPIKey("")), "WithAPIKey: the key is empty"},
+		{option(facadetest.WithPageBeyondEnd(500)), "WithPageBeyondEnd: the status must be 200, 400 or 404, not 500"},
+		{option(facadetest.WithDeliveryClient(nil)), "WithDeliveryClient: the client is nil"},
+		{option(facadetest.WithDeliveryRetries(-1, 0)), retries},
+		{option(facadetest.WithDeliveryRetries(0, -1)), retries},
+		{option(facadetest.WithDeliveryTimeout(0)), timeout},
+		{option(facadetest.WithDeliveryTimeout(-1)), timeout},
+		{inject(fault{Status: -1}), status + "-1"},
+		{inject(fault{Status: 1}), status + "1"},
+		{inject(fault{Status: 199}), status + "199"},
+		{inject(fault{Status: 1000}), status + "1000"},
+		{inject(fault{Status: 204, Truncate: true}), noBody + "204 has none"},
+		{inject(fault{Status: 304, Truncate: true}), noBody + "304 has none"},
+		{inject(fault{Status: 204, Infinite: true}), noBody + "204 has none"},
+		{inject(fault{Status: 304, Infinite: true}), noBody + "304 has none"},
+		{deliver(nil), "the event is nil"},
+		{deliver((*notification.VideoSummaryGenerated)(nil)), "the event is nil"},
+		{deliver(summaryBody), "string is not an event type"},
+		{deliver(&pointer), "**notification.VideoSummaryGenerated is not an event type"},
+		{deliver(&notification.Notification{}), "*notification.Notification is not an event type"},
+		{deliver([]byte(nil)), noType},
+		{deliver([]byte("type")), noType},
+		{deliver([]byte(`["type"]`)), noType},
+		{deliver(json.RawMessage(`{"types":"video.new"}`)), noType},
+		{deliver(json.RawMessage(`{"type":7}`)), noType},
+		{deliver(json.RawMessage(`{"type":""}`)), noType},
+		{deliver([]byte(`{"type":"video.new"}`)), `unknown event "video.new"; WithUnknownEvents allows it`},
 	} {
-		assert.PanicsWithValue(t, "facadetest: "+test.want, func() { facadetest.NewServer(test.option) })
+		assert.PanicsWithValue(t, "facadetest: "+test.want, test.call)
 	}
-	server, _ := start(t)
 	assert.Panics(t, func() { server.Client(facade.WithTimeout(-time.Second)) })
+	assert.Panics(t, deliver(notification.VideoSummaryGenerated{EmittedAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}))
+	assert.Equal(t, 200, call.do("GET /webhooks").status, "an invalid fault adds no other fault")
 }
 
 // The test takes no time. With the default policy of package facade it takes a minute.
@@ -79,11 +110,11 @@ func TestRequests(t *testing.T) {
 	server, call := start(t)
 	server.Inject(fault{Status: http.StatusBadGateway, Match: isMethod("DELETE")})
 	long := strings.Repeat("a", 1<<20+2)
-	call.as(call.auth).do("GET //other?a=b", "c")
-	call.as("").do("GET /webhooks/a%2Fb", "")
+	call.as(call.auth).do("GET //other?a=b c")
+	call.as("").do("GET /webhooks/a%2Fb")
 	call.create(someWebhook)
-	call.do("DELETE /webhooks/a", "")
-	call.as(call.auth).do("POST /webhooks", long)
+	call.do("DELETE /webhooks/a")
+	call.as(call.auth).do("POST /webhooks " + long)
 	for range 2 { // Requests returns copies
 		got := server.Requests()
 		for i, auth := range []string{call.auth, "", call.auth, call.auth, call.auth} {
@@ -147,9 +178,9 @@ func TestReset(t *testing.T) {
 		page, err := client.ListWebhooks(t.Context(), facade.ListOptions{})
 		require.NoError(t, err, "no fault, and valid tokens")
 		assert.Zero(t, page.TotalItems)
-		assert.Equal(t, "2 0 60", call.do("GET /webhooks", "").rateLimit())
+		assert.Equal(t, "2 0 60", call.do("GET /webhooks").rateLimit())
 		call.create(someWebhook)
-		call.do("POST /webhooks", someWebhook).assertError(tooManyRequests)
+		call.do(someCreate).assertError(tooManyRequests)
 		server.Inject(fault{Status: http.StatusBadGateway, Times: -1})
 		server.Reset()
 		assert.Empty(t, server.Webhooks())
