@@ -151,7 +151,7 @@ func TestCheckDeduplicator_defects(t *testing.T) {
 		"Done does nothing":               "Done: Begin of a handled key returned StateInProgress, want StateHandled",
 		"Forget does nothing":             "Forget: Begin of a key after Forget returned StateInProgress, want StateNew",
 		"Forget revives expired claims":   "expired claim without successor: Begin of an expired key after Forget returned StateInProgress",
-		"Done of expired claims ignored":  "late Done without successor: Begin of a key after a late Done returned StateNew, want StateHandled",
+		"Done of expired claims ignored":  "late Done without successor: Begin of a key after a late Done returned StateNew",
 		"handled expires like a claim":    "handled before the expiry: Begin of a handled key after the ttl of its claim returned StateNew",
 		"keys are truncated":              "similar keys: Begin of a key with another last digit returned StateInProgress",
 		"two claims at once":              "concurrent callers: concurrent Begin of one key returned StateNew to 16 of 16 callers, want 1",

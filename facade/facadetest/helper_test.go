@@ -121,21 +121,26 @@ func decode[T any](r response, status int) (v T) {
 	return v
 }
 
-// assertError asserts the status, type, title, name and problems of an error.
+// assertError asserts the status, type, title, name and problems of an error. The name
+// of an error with problems is that of the first one.
 func (r response) assertError(want string) {
 	r.t.Helper()
 	e := decode[gen.Error](r, r.status)
 	assert.Equal(r.t, r.status, e.Status, r.request)
-	got := strings.TrimSpace(fmt.Sprintf("%d %s: %s %s", e.Status, e.Type, e.Title, e.Name))
-	for _, p := range e.Problems {
-		problemType := docs + "invalid-attribute"
-		if p.Title == "This attribute is required." {
-			problemType = docs + "attribute-required"
-		}
-		assert.Equal(r.t, problemType, p.Type)
-		got += ", " + strings.Replace(p.Title, "This attribute", p.Name, 1)
+	got := []string{fmt.Sprintf("%d %s: %s", e.Status, e.Type, e.Title)}
+	if e.Problems == nil && e.Name != "" {
+		got = append(got, e.Name)
 	}
-	assert.Equal(r.t, want, got, r.request)
+	for _, p := range e.Problems {
+		problemType := "invalid-attribute"
+		if p.Title == "This attribute is required." {
+			problemType = "attribute-required"
+		}
+		assert.Equal(r.t, docs+problemType, p.Type, r.request)
+		assert.Equal(r.t, e.Problems[0].Name, e.Name, r.request)
+		got = append(got, strings.Replace(p.Title, "This attribute", p.Name, 1))
+	}
+	assert.Equal(r.t, want, strings.Join(got, " "), r.request)
 }
 
 // rateLimit returns the limit, the remaining requests and the seconds of the window.
