@@ -17,8 +17,8 @@ import (
 
 var errStore = errors.New("the store is down")
 
-// A defectiveStore is a Deduplicator with one of the defects of
-// TestCheckDeduplicator_defects, or a correct one without a defect.
+// A defectiveStore is a Deduplicator with a defect of TestCheckDeduplicator_defects.
+// The store is correct if the defect is empty.
 type defectiveStore struct {
 	defect  string
 	latency time.Duration // of Begin

@@ -41,16 +41,16 @@ const (
 	infiniteBody = -3 // 202
 )
 
-// A receiver receives deliveries in memory, because a socket would stop the time of
-// synctest. It has its responses in order and then 202.
+// A receiver gets deliveries in memory, because a socket would stop the time of
+// synctest. The responses are sent in order, and then 202.
 type receiver struct {
 	mu        sync.Mutex
 	responses []int
 	bodies    []string
 }
 
-// option makes a server deliver to the receiver. Only the Transport of its client has
-// an effect.
+// option makes a server deliver to the receiver. The other fields of the client must
+// have no effect.
 func (r *receiver) option() facadetest.Option {
 	return facadetest.WithDeliveryClient(&http.Client{
 		Transport:     r,
@@ -177,7 +177,7 @@ func TestDeliver_bodies(t *testing.T) {
 		deliveries []facadetest.Delivery
 		body       string // empty for unchanged bytes
 	}{
-		// The times of zero EmittedAt differ, so that a deduplicator drops no event.
+		// The times of zero EmittedAt differ, because a deduplicator must drop no event.
 		{0, empty, summaries, emitted("14:12:18.125Z")},
 		{0, empty, summaries, emitted("14:12:18.125000001Z")},
 		{0, *empty, summaries, emitted("14:12:18.125000002Z")},
@@ -189,7 +189,7 @@ func TestDeliver_bodies(t *testing.T) {
 		{0, json.RawMessage(`{"type":"video.caption.generated"}`), []facadetest.Delivery{first}, ""},
 		{0, json.RawMessage("\n{ \"videoId\" : \"\xff\", \"type\":\"video.new\",\"emittedAt\":7}\r\n"), unknown, ""},
 		{0, []byte(`{"type":"video.new"} and more`), unknown, ""},
-		// The type is the one that a receiver decodes.
+		// A receiver decodes the same type.
 		{0, []byte(`{"Type":"video.summary.generated"}`), summaries, ""},
 		{0, []byte(`{"type":"video.new","TYPE":"video.summary.generated"}`), summaries, ""},
 		{0, []byte(`{"type":"video.summary.generated","TYPE":"video.new"}`), unknown, ""},

@@ -59,13 +59,13 @@ func (c caller) unchecked() caller {
 	return caller{c.t, c.url, c.auth, &http.Transport{}}
 }
 
-// try sends a request, which is a method, a path and an optional body. It reads the
-// first MiB of the response.
-func (c caller) try(ctx context.Context, request string) (response, error) {
+// try sends a request, which is a method, a path and an optional body. It reads at most
+// maxBody of the response.
+func (c caller) try(request string) (response, error) {
 	c.t.Helper()
 	method, rest, _ := strings.Cut(request, " ")
 	path, body, _ := strings.Cut(rest, " ")
-	r, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
 	require.NoError(c.t, err)
 	if c.auth != "" {
 		r.Header.Set("Authorization", c.auth)
@@ -84,7 +84,7 @@ func (c caller) try(ctx context.Context, request string) (response, error) {
 
 func (c caller) do(request string) response {
 	c.t.Helper()
-	resp, err := c.try(c.t.Context(), request)
+	resp, err := c.try(request)
 	require.NoError(c.t, err)
 	return resp
 }
@@ -121,8 +121,8 @@ func decode[T any](r response, status int) (v T) {
 	return v
 }
 
-// assertError asserts the status, type, title, name and problems of an error. The name
-// of an error with problems is that of the first one.
+// assertError asserts the status, type, title, name and problems of an error. An error
+// with problems has the name of the first problem.
 func (r response) assertError(want string) {
 	r.t.Helper()
 	e := decode[gen.Error](r, r.status)
@@ -160,11 +160,13 @@ func connect(t *testing.T, url, text string) net.Conn {
 	return conn
 }
 
-// partialCreate is a create with the API key "key" and without the end of its body.
+// partialCreate is a create with the API key "key" that lacks missingSpaces.
 func partialCreate(body string) string {
 	return fmt.Sprintf("POST /webhooks HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
-		basic("key:"), len(body)+500, body)
+		basic("key:"), len(body+missingSpaces), body)
 }
+
+const missingSpaces = "          "
 
 // subscribe creates a webhook. The default event is the summary.
 func subscribe(server *facadetest.Server, url string, events ...facade.EventType) *facade.Webhook {

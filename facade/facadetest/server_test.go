@@ -160,16 +160,19 @@ func TestRequests_limits(t *testing.T) {
 	assert.Equal(t, []string{"second", long}, serve("second", long))
 }
 
-func TestRequests_truncated(t *testing.T) {
+func TestServer_disconnect(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t, facadetest.WithAPIKey("key"))
 	require.NoError(t, connect(t, server.URL, partialCreate(someWebhook)).Close())
-	eventually(t, func() bool {
-		got := server.Requests()
-		return len(got) == 1 && string(got[0].Body) == someWebhook
-	})
-	assert.Zero(t, server.Requests()[0].Status)
+	eventually(t, func() bool { return len(server.Requests()) == 1 && string(server.Requests()[0].Body) == someWebhook })
 	assert.Empty(t, server.Webhooks())
+	server.Inject(fault{Delay: forever})
+	delayed := connect(t, server.URL, partialCreate(someWebhook)+missingSpaces)
+	eventually(t, func() bool { return len(server.Webhooks()) == 1 })
+	assert.Zero(t, server.Requests()[1].Status, "the request is processed and has no response")
+	require.NoError(t, delayed.Close())
+	eventually(t, func() bool { return server.Requests()[1].Status == http.StatusCreated })
+	assert.Zero(t, server.Requests()[0].Status)
 }
 
 func TestReset(t *testing.T) {
