@@ -240,7 +240,7 @@ func TestClose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, _ := start(t, facadetest.WithAPIKey("key"))
+			server, call := start(t, facadetest.WithAPIKey("key"))
 			other := httptest.NewServer(server)
 			test.fault.Times = 2
 			server.Inject(test.fault)
@@ -261,6 +261,8 @@ func TestClose(t *testing.T) {
 				assert.True(t, test.status != 0 || len(received) == 0, "the response is not sent")
 			}
 			assert.Empty(t, server.Webhooks())
+			_, err := call.try("GET /webhooks")
+			assert.ErrorContains(t, err, "connection refused")
 		})
 	}
 }
