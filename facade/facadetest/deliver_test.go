@@ -273,17 +273,20 @@ func TestDeliver_connectionErrors(t *testing.T) {
 	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0) // of the rejected certificate
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
-	for url, want := range map[string]string{
-		closed.URL: "connection refused", reset.URL: "EOF", untrusted.URL: "certificate signed by unknown authority",
-	} {
-		server, _ := start(t, facadetest.WithDeliveryRetries(1, 0), facadetest.WithDeliveryClient(&http.Client{}))
-		webhook := subscribe(server, url)
-		got := server.Deliver(t.Context(), summary)[0]
-		assert.False(t, got.OK())
-		assert.Len(t, got.Attempts, 2)
-		for _, a := range got.Attempts {
-			assert.Zero(t, a.Status)
-			require.ErrorContains(t, a.Err, want)
+	retry := facadetest.WithDeliveryRetries(1, 0)
+	for _, opts := range [][]facadetest.Option{{retry}, {retry, facadetest.WithDeliveryClient(&http.Client{})}} {
+		server, _ := start(t, opts...)
+		subscribe(server, closed.URL)
+		subscribe(server, reset.URL)
+		webhook := subscribe(server, untrusted.URL)
+		got := server.Deliver(t.Context(), summary)
+		for i, want := range []string{"connection refused", "EOF", "certificate signed by unknown authority"} {
+			assert.False(t, got[i].OK())
+			assert.Len(t, got[i].Attempts, 2)
+			for _, a := range got[i].Attempts {
+				assert.Zero(t, a.Status)
+				require.ErrorContains(t, a.Err, want)
+			}
 		}
 		assert.NotContains(t, fmt.Sprintf("%+v %#v %q", got, got, got), webhook.SignatureSecret.Reveal())
 	}

@@ -27,25 +27,13 @@ func ExampleServer() {
 	defer server.Close()
 	client := server.Client()
 
-	for range 2 {
-		wh, err := client.CreateWebhook(ctx, params)
-		if err != nil {
-			panic(err)
-		}
-		err = client.DeleteWebhook(ctx, wh.ID)
-		fmt.Println(err, len(server.Webhooks()))
-		for _, r := range server.Requests() {
-			fmt.Println(r.Method, r.Status)
-		}
-		server.Reset()
-	}
+	_, err := client.CreateWebhook(ctx, params)
+	fmt.Println(err, len(server.Webhooks()), server.Requests()[0].Status)
+	server.Reset()
+	fmt.Println(len(server.Webhooks()), len(server.Requests()))
 	// Output:
-	// <nil> 0
-	// POST 201
-	// DELETE 204
-	// <nil> 0
-	// POST 201
-	// DELETE 204
+	// <nil> 1 201
+	// 0 0
 }
 
 // A program that creates its own client needs the URL and the key.
@@ -181,19 +169,16 @@ func ExampleWithWebhookLimit() {
 	// Output: true
 }
 
-// A program that passes with both orders is independent of the order.
+// A program that also passes with this option is independent of the order.
 func ExampleWithNewestFirst() {
-	for _, opts := range [][]facadetest.Option{nil, {facadetest.WithNewestFirst()}} {
-		server := facadetest.NewServer(opts...)
-		defer server.Close()
-		first := subscribe(server, "https://hooks.example.com/first")
-		subscribe(server, "https://hooks.example.com/second")
-		page, err := server.Client().ListWebhooks(ctx, facade.ListOptions{})
-		fmt.Println(page.Webhooks[0].ID == first.ID, err)
-	}
-	// Output:
-	// true <nil>
-	// false <nil>
+	server := facadetest.NewServer(facadetest.WithNewestFirst())
+	defer server.Close()
+	subscribe(server, "https://hooks.example.com/first")
+	subscribe(server, "https://hooks.example.com/second")
+
+	page, err := server.Client().ListWebhooks(ctx, facade.ListOptions{})
+	fmt.Println(page.Webhooks[0].URL, err)
+	// Output: https://hooks.example.com/second <nil>
 }
 
 func ExampleWithPageBeyondEnd() {
