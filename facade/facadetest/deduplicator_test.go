@@ -15,28 +15,14 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-func TestCheckDeduplicator_memory(t *testing.T) {
-	t.Parallel()
-	for name, shared := range map[string]bool{"the same one": true, "a new one each time": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var d notification.Deduplicator
-				open := func() (notification.Deduplicator, error) {
-					if d == nil || !shared {
-						d = notification.NewMemoryDeduplicator(time.Minute, 100)
-					}
-					return d, nil
-				}
-				require.NoError(t, facadetest.CheckDeduplicator(t.Context(), open))
-			})
-		})
-	}
-}
+var errStore = errors.New("the store is down")
 
-// defectiveStore is a Deduplicator with selectable defects.
+// A defectiveStore is a Deduplicator with a defect of TestCheckDeduplicator_defects.
+// The store is correct if the defect is empty.
 type defectiveStore struct {
-	defects
+	defect  string
+	latency time.Duration // of Begin
+
 	mu      sync.Mutex
 	entries map[string]storeEntry
 }
@@ -47,178 +33,139 @@ type storeEntry struct {
 	expires time.Time
 }
 
-type defects struct {
-	ignoresTTL         bool          // claims never expire
-	fixedTTL           time.Duration // of all claims, if positive
-	ignoresOwnerDone   bool          // Done accepts any owner
-	ignoresOwnerForget bool          // Forget accepts any owner
-	ownerErrors        bool          // Done and Forget without a claim are errors
-	forgetsHandled     bool          // Forget removes handled keys
-	doneWithoutClaim   bool          // Done records unknown keys
-	doneIgnored        bool          // Done does nothing
-	forgetIgnored      bool          // Forget does nothing
-	forgetExpiredFails bool          // Forget of an expired claim makes it a live one
-	claimExpiryStays   bool          // a handled key expires as its claim would
-	lateDoneIgnored    bool          // Done of an expired claim does nothing
-	truncates          bool          // keys of equal beginnings are equal
-	races              bool          // two callers can get StateNew
-	claimsOnError      bool          // Begin claims with a canceled context
-	handledIsProgress  bool          // handled keys are reported in progress
-	invalidState       bool          // claimed keys have state 0
-	fails              bool          // everything is an error
-	panics             bool          // everything panics
-	latency            time.Duration // of each call, no defect
-}
+func (e storeEntry) expired() bool { return !e.expires.After(time.Now()) }
 
-var errStore = errors.New("the store is down")
-
-func (m *defectiveStore) key(key string) string {
-	if m.truncates {
-		return key[:60]
-	}
-	return key
-}
-
-func (m *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
-	<-time.After(m.latency)
-	switch {
-	case m.fails:
+func (s *defectiveStore) Begin(ctx context.Context, key, owner string, ttl time.Duration) (notification.State, error) {
+	<-time.After(s.latency)
+	switch s.defect {
+	case "errors":
 		return 0, errStore
-	case m.panics:
+	case "panics":
 		panic("a bug in the store")
-	}
-	key = m.key(key)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fixedTTL > 0 {
-		ttl = m.fixedTTL
-	}
-	if m.ignoresTTL {
+	case "claims never expire":
 		ttl = time.Hour
+	case "claims expire too early":
+		ttl = time.Second
+	case "claims expire too late":
+		ttl = 5 * time.Second
+	case "keys are truncated":
+		key = key[:60]
 	}
-	if ctx.Err() != nil {
-		if m.claimsOnError {
-			m.entries[key] = storeEntry{owner: owner, expires: time.Now().Add(ttl)}
-		}
-		return 0, ctx.Err()
-	}
-	e, ok := m.entries[key]
-	if m.races {
-		m.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	if s.defect == "two claims at once" {
+		s.mu.Unlock()
 		<-time.After(time.Millisecond)
-		m.mu.Lock()
+		s.mu.Lock()
 	}
 	switch {
-	case !ok || !e.expires.After(time.Now()):
-		m.entries[key] = storeEntry{owner: owner, expires: time.Now().Add(ttl)}
-		return notification.StateNew, nil
-	case e.handled && !m.handledIsProgress:
+	case ctx.Err() != nil && s.defect != "a claim in spite of an error":
+	case e.expired():
+		s.entries[key] = storeEntry{owner: owner, expires: time.Now().Add(ttl)}
+		return notification.StateNew, ctx.Err()
+	case e.handled && s.defect != "handled is in progress":
 		return notification.StateHandled, nil
-	case m.invalidState:
-		return 0, nil
-	default:
+	case s.defect != "an invalid state":
 		return notification.StateInProgress, nil
 	}
+	return 0, ctx.Err()
 }
 
-func (m *defectiveStore) Done(_ context.Context, key, owner string) error {
-	if m.doneIgnored {
-		return nil
-	}
-	key = m.key(key)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.entries[key]
+func (s *defectiveStore) Done(_ context.Context, key, owner string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, known := s.entries[key]
+	owned := e.owner == owner || s.defect == "Done of any owner"
+	handled := storeEntry{owner: owner, handled: true, expires: time.Now().Add(time.Hour)}
 	switch {
-	case m.lateDoneIgnored && !e.expires.After(time.Now()):
-	case ok && !e.handled && (e.owner == owner || m.ignoresOwnerDone), !ok && m.doneWithoutClaim:
-		expires := time.Now().Add(time.Hour)
-		if m.claimExpiryStays {
-			expires = e.expires
-		}
-		m.entries[key] = storeEntry{handled: true, owner: owner, expires: expires}
-	case m.ownerErrors:
+	case s.defect == "Done does nothing":
+	case s.defect == "Done of expired claims ignored" && e.expired():
+	case s.defect == "handled expires like a claim":
+		e.handled = true
+		s.entries[key] = e
+	case known && owned && !e.handled, !known && s.defect == "Done without a claim is handled":
+		s.entries[key] = handled
+	case s.defect == "Done without a claim is error":
 		return errStore
 	}
 	return nil
 }
 
-func (m *defectiveStore) Forget(_ context.Context, key, owner string) error {
-	key = m.key(key)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.entries[key]
-	owned := ok && (e.owner == owner || m.ignoresOwnerForget)
+func (s *defectiveStore) Forget(_ context.Context, key, owner string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	owned := e.owner == owner || s.defect == "Forget of any owner"
 	switch {
-	case m.forgetIgnored:
-	case owned && m.forgetExpiredFails && !e.expires.After(time.Now()):
+	case s.defect == "Forget does nothing":
+	case s.defect == "Forget revives expired claims" && owned && e.expired():
 		e.expires = time.Now().Add(time.Hour)
-		m.entries[key] = e
-	case owned && (!e.handled || m.forgetsHandled):
-		delete(m.entries, key)
-	case !owned && m.ownerErrors:
+		s.entries[key] = e
+	case owned && (!e.handled || s.defect == "Forget removes handled keys"):
+		delete(s.entries, key)
+	case !owned && s.defect == "Forget without a claim is error":
 		return errStore
 	}
 	return nil
 }
 
-func checkDefects(t *testing.T, d defects) error {
+// check checks a Deduplicator. No real time passes.
+func check(t *testing.T, d notification.Deduplicator) (err error) {
 	t.Helper()
-	var err error
 	synctest.Test(t, func(t *testing.T) {
-		m := &defectiveStore{defects: d, entries: make(map[string]storeEntry)}
-		err = facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return m, nil })
+		err = facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return d, nil })
 	})
 	return err
 }
 
-func TestCheckDeduplicator_defects(t *testing.T) {
-	t.Parallel()
-	require.NoError(t, checkDefects(t, defects{}), "the model itself is correct")
-	for _, latency := range []time.Duration{600 * time.Millisecond, 3 * time.Second} {
-		require.NoError(t, checkDefects(t, defects{latency: latency}), "slow and correct")
-	}
-	for name, test := range map[string]struct {
-		defects defects
-		want    string
-	}{
-		"claims never expire":             {defects{ignoresTTL: true}, "expired claim: Begin of a claimed key after its ttl returned StateInProgress, want StateNew"},
-		"claims expire too early":         {defects{fixedTTL: time.Second}, "expired claim: Begin of a claimed key before its ttl returned StateNew, want StateInProgress"},
-		"claims expire too late":          {defects{fixedTTL: 5 * time.Second}, "expired claim: Begin of a claimed key after its ttl returned StateInProgress"},
-		"Done of any owner":               {defects{ignoresOwnerDone: true}, "other owner: Begin of a claimed key after Done of another owner returned StateHandled"},
-		"Forget of any owner":             {defects{ignoresOwnerForget: true}, "expired claim: Begin of a key after a late Forget of an expired owner returned StateNew"},
-		"Done without a claim is error":   {defects{ownerErrors: true}, "unknown key: Done: the store is down"},
-		"Forget removes handled keys":     {defects{forgetsHandled: true}, "Done: Begin of a handled key after Forget returned StateNew, want StateHandled"},
-		"Done without a claim is handled": {defects{doneWithoutClaim: true}, "unknown key: Begin of a key after Done and Forget without a claim returned StateHandled"},
-		"Done does nothing":               {defects{doneIgnored: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
-		"Forget does nothing":             {defects{forgetIgnored: true}, "Forget: Begin of a key after Forget returned StateInProgress, want StateNew"},
-		"Forget revives expired claims":   {defects{forgetExpiredFails: true}, "expired claim without successor: Begin of an expired key after Forget returned StateInProgress"},
-		"Done of expired claims ignored":  {defects{lateDoneIgnored: true}, "late Done without successor: Begin of a key after a late Done returned StateNew, want StateHandled"},
-		"handled expires like a claim":    {defects{claimExpiryStays: true}, "handled before the expiry: Begin of a handled key after the ttl of its claim returned StateNew"},
-		"keys are truncated":              {defects{truncates: true}, "similar keys: Begin of a key with another last digit returned StateInProgress"},
-		"two claims at once":              {defects{races: true}, "concurrent callers: concurrent Begin of one key returned StateNew to 16 of 16 callers, want 1"},
-		"a claim in spite of an error":    {defects{claimsOnError: true}, "canceled context: Begin of a key after an error of Begin returned StateInProgress"},
-		"handled is in progress":          {defects{handledIsProgress: true}, "Done: Begin of a handled key returned StateInProgress, want StateHandled"},
-		"an invalid state":                {defects{invalidState: true}, "claim: Begin of a claimed key returned State(0), want StateInProgress"},
-		"panics":                          {defects{panics: true}, "concurrent callers: concurrent Begin: panic: a bug in the store"},
-		"far too slow":                    {defects{latency: time.Hour}, "expired claim: the store is too slow: a call took more than 4s"},
-		"errors":                          {defects{fails: true}, "claim: Begin of a new key: the store is down"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			require.ErrorContains(t, checkDefects(t, test.defects), test.want)
-		})
-	}
+func newStore(defect string, latency time.Duration) *defectiveStore {
+	return &defectiveStore{defect: defect, latency: latency, entries: make(map[string]storeEntry)}
 }
 
-func TestCheckDeduplicator_openFails(t *testing.T) {
+func TestCheckDeduplicator(t *testing.T) {
 	t.Parallel()
+	require.NoError(t, check(t, notification.NewMemoryDeduplicator(time.Minute, 100)))
+	for _, latency := range []time.Duration{0, 600 * time.Millisecond, 3 * time.Second} {
+		require.NoError(t, check(t, newStore("", latency)), "a correct store with a latency of %v", latency)
+	}
+	require.ErrorContains(t, check(t, newStore("", time.Hour)), "expired claim: the store is too slow: a call took more than 4s")
+	require.ErrorContains(t, check(t, nil), "claim: open: the result is nil")
 	err := facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return nil, errStore })
 	require.ErrorIs(t, err, errStore)
 	require.ErrorContains(t, err, "claim: open: the store is down")
-	var missing notification.Deduplicator
-	err = facadetest.CheckDeduplicator(t.Context(), func() (notification.Deduplicator, error) { return missing, nil })
-	assert.ErrorContains(t, err, "claim: open: the result is nil")
+}
+
+func TestCheckDeduplicator_defects(t *testing.T) {
+	t.Parallel()
+	for defect, want := range map[string]string{
+		"claims never expire":             "expired claim: Begin of a claimed key after its ttl returned StateInProgress, want StateNew",
+		"claims expire too early":         "expired claim: Begin of a claimed key before its ttl returned StateNew, want StateInProgress",
+		"claims expire too late":          "expired claim: Begin of a claimed key after its ttl returned StateInProgress",
+		"Done of any owner":               "other owner: Begin of a claimed key after Done of another owner returned StateHandled",
+		"Forget of any owner":             "expired claim: Begin of a key after a late Forget of an expired owner returned StateNew",
+		"Done without a claim is error":   "unknown key: Done: the store is down",
+		"Forget without a claim is error": "unknown key: Forget: the store is down",
+		"Forget removes handled keys":     "Done: Begin of a handled key after Forget returned StateNew, want StateHandled",
+		"Done without a claim is handled": "unknown key: Begin of a key after Done and Forget without a claim returned StateHandled",
+		"Done does nothing":               "Done: Begin of a handled key returned StateInProgress, want StateHandled",
+		"Forget does nothing":             "Forget: Begin of a key after Forget returned StateInProgress, want StateNew",
+		"Forget revives expired claims":   "expired claim without successor: Begin of an expired key after Forget returned StateInProgress",
+		"Done of expired claims ignored":  "late Done without successor: Begin of a key after a late Done returned StateNew",
+		"handled expires like a claim":    "handled before the expiry: Begin of a handled key after the ttl of its claim returned StateNew",
+		"keys are truncated":              "similar keys: Begin of a key with another last digit returned StateInProgress",
+		"two claims at once":              "concurrent callers: concurrent Begin of one key returned StateNew to 16 of 16 callers, want 1",
+		"a claim in spite of an error":    "canceled context: Begin of a key after an error of Begin returned StateInProgress",
+		"handled is in progress":          "Done: Begin of a handled key returned StateInProgress, want StateHandled",
+		"an invalid state":                "claim: Begin of a claimed key returned State(0), want StateInProgress",
+		"panics":                          "concurrent callers: concurrent Begin: panic: a bug in the store",
+		"errors":                          "claim: Begin of a new key: the store is down",
+	} {
+		t.Run(defect, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, check(t, newStore(defect, 0)), want)
+		})
+	}
 }
 
 func TestCheckDeduplicator_canceled(t *testing.T) {
@@ -227,10 +174,8 @@ func TestCheckDeduplicator_canceled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		start := time.Now()
-		err := facadetest.CheckDeduplicator(ctx, func() (notification.Deduplicator, error) {
-			return &defectiveStore{entries: make(map[string]storeEntry)}, nil
-		})
-		require.ErrorIs(t, err, context.Canceled)
+		open := func() (notification.Deduplicator, error) { return newStore("", 0), nil }
+		require.ErrorIs(t, facadetest.CheckDeduplicator(ctx, open), context.Canceled)
 		assert.Equal(t, start, time.Now(), "no waiting")
 	})
 }

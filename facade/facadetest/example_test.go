@@ -14,39 +14,26 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/notification"
 )
 
-var params = facade.CreateWebhookParams{
-	URL:    "https://hooks.example.com/apivideo",
-	Events: []facade.EventType{facade.EventVideoSummaryGenerated},
-}
+var (
+	ctx    = context.Background()
+	events = []facade.EventType{facade.EventVideoSummaryGenerated}
+	params = facade.CreateWebhookParams{URL: "https://hooks.example.com/apivideo", Events: events}
+	accept = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+)
 
-// A test of a program that manages webhooks.
+// A test of a program that manages webhooks. Subtests can share the server.
 func ExampleServer() {
-	ctx := context.Background()
 	server := facadetest.NewServer()
 	defer server.Close()
 	client := server.Client()
 
-	wh, err := client.CreateWebhook(ctx, params)
-	if err != nil {
-		panic(err)
-	}
-	if _, err := client.CreateWebhook(ctx, params); err != nil {
-		panic(err)
-	}
-	if err := client.DeleteWebhook(ctx, wh.ID); err != nil {
-		panic(err)
-	}
-	for _, r := range server.Requests() {
-		fmt.Println(r.Method, r.Status)
-	}
-	for _, remaining := range server.Webhooks() {
-		fmt.Println(remaining.URL, remaining.ID == wh.ID)
-	}
+	_, err := client.CreateWebhook(ctx, params)
+	fmt.Println(err, len(server.Webhooks()), server.Requests()[0].Status)
+	server.Reset()
+	fmt.Println(len(server.Webhooks()), len(server.Requests()))
 	// Output:
-	// POST 201
-	// POST 201
-	// DELETE 204
-	// https://hooks.example.com/apivideo false
+	// <nil> 1 201
+	// 0 0
 }
 
 // A program that creates its own client needs the URL and the key.
@@ -58,28 +45,13 @@ func ExampleNewServer() {
 	if err != nil {
 		panic(err)
 	}
-	page, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(page.TotalItems)
-	// Output: 0
-}
-
-// Further options override the options of the server.
-func ExampleServer_Client() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client(facade.WithTokenExchange())
-
-	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
-	fmt.Println(err, server.Requests()[0].Path)
-	// Output: <nil> /auth/api-key
+	_, err = client.CreateWebhook(ctx, params)
+	fmt.Println(err, len(server.Webhooks()))
+	// Output: <nil> 1
 }
 
 // A create can fail, or only its response can be lost.
 func ExampleServer_Inject() {
-	ctx := context.Background()
 	server := facadetest.NewServer()
 	defer server.Close()
 	client := server.Client()
@@ -100,78 +72,30 @@ func ExampleServer_Inject() {
 	// true 2
 }
 
-// Subtests share a server.
-func ExampleServer_Reset() {
-	ctx := context.Background()
-	server := facadetest.NewServer()
+// A test of a receiver that fails at first.
+func ExampleServer_Deliver() {
+	server := facadetest.NewServer(facadetest.WithDeliveryRetries(3, time.Millisecond))
 	defer server.Close()
-	client := server.Client()
-
-	for range 2 {
-		if _, err := client.CreateWebhook(ctx, params); err != nil {
-			panic(err)
-		}
-		fmt.Println(len(server.Webhooks()), len(server.Requests()))
-		server.Reset()
-	}
-	// Output:
-	// 1 1
-	// 1 1
-}
-
-// A program that reads its key from the environment can be tested with a fixed key.
-func ExampleWithAPIKey() {
-	server := facadetest.NewServer(facadetest.WithAPIKey("key-of-the-test"))
-	defer server.Close()
-
-	client, err := facade.NewClient("key-of-the-test", facade.WithBaseURL(server.URL))
-	if err != nil {
-		panic(err)
-	}
-	_, err = client.ListWebhooks(context.Background(), facade.ListOptions{})
-	fmt.Println(err)
-	// Output: <nil>
-}
-
-// A receiver should accept events that the service adds later.
-func ExampleWithUnknownEvents() {
-	ctx := context.Background()
-	server := facadetest.NewServer(facadetest.WithUnknownEvents())
-	defer server.Close()
+	failures := 2
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusAccepted)
+		if failures--; failures >= 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	}))
 	defer receiver.Close()
-	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{
-		URL:    receiver.URL,
-		Events: []facade.EventType{"video.new"},
-	}); err != nil {
-		panic(err)
-	}
+	subscribe(server, receiver.URL)
 
-	for _, d := range server.Deliver(ctx, []byte(`{"type":"video.new","videoId":"vi1"}`)) {
-		fmt.Println(d.OK())
-	}
-	// Output: true
-}
-
-// A receiver with the certificate of a test.
-func ExampleWithDeliveryClient() {
-	ctx := context.Background()
-	receiver := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusAccepted)
-	}))
-	defer receiver.Close()
-	server := facadetest.NewServer(facadetest.WithDeliveryClient(receiver.Client()))
-	defer server.Close()
-	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{URL: receiver.URL, Events: params.Events}); err != nil {
-		panic(err)
-	}
-
-	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"}) {
+	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}) {
 		fmt.Println(d.OK(), d.Attempts)
 	}
-	// Output: true [{202 <nil>}]
+	// Output: true [{503 <nil>} {503 <nil>} {200 <nil>}]
+}
+
+// OK depends on the last attempt.
+func ExampleDelivery_OK() {
+	d := facadetest.Delivery{Attempts: []facadetest.Attempt{{Status: http.StatusBadGateway}, {Status: http.StatusAccepted}}}
+	fmt.Println(d.OK(), facadetest.Delivery{}.OK())
+	// Output: true false
 }
 
 // Another listener, here with a certificate, serves the same account.
@@ -182,29 +106,43 @@ func ExampleServer_ServeHTTP() {
 	defer secure.Close()
 
 	client := server.Client(facade.WithBaseURL(secure.URL), facade.WithHTTPClient(secure.Client()))
-	_, err := client.CreateWebhook(context.Background(), params)
+	_, err := client.CreateWebhook(ctx, params)
 	fmt.Println(err, len(server.Webhooks()))
 	// Output: <nil> 1
 }
 
+// A program that reads its key from the environment can be tested with a fixed key.
+func ExampleWithAPIKey() {
+	server := facadetest.NewServer(facadetest.WithAPIKey("key-of-the-test"))
+	defer server.Close()
+	fmt.Println(server.APIKey)
+	// Output: key-of-the-test
+}
+
+// A receiver should accept events that the service adds later.
+func ExampleWithUnknownEvents() {
+	server := facadetest.NewServer(facadetest.WithUnknownEvents())
+	defer server.Close()
+	receiver := httptest.NewServer(accept)
+	defer receiver.Close()
+	subscribe(server, receiver.URL, "video.new")
+
+	fmt.Println(server.Deliver(ctx, []byte(`{"type":"video.new","videoId":"vi1"}`))[0].OK())
+	// Output: true
+}
+
 // A test moves the clock forward instead of waiting for the next minute.
 func ExampleWithClock() {
-	ctx := context.Background()
 	now := time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC) // a concurrent test needs a mutex
-	server := facadetest.NewServer(
-		facadetest.WithClock(func() time.Time { return now }),
-		facadetest.WithRateLimit(1, 1),
-	)
+	clock := facadetest.WithClock(func() time.Time { return now })
+	server := facadetest.NewServer(clock, facadetest.WithRateLimit(1, 1))
 	defer server.Close()
-	client := server.Client(facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1}))
 
-	for range 2 {
-		_, err := client.ListWebhooks(ctx, facade.ListOptions{})
+	for range 3 {
+		_, err := server.Client().ListWebhooks(ctx, facade.ListOptions{})
 		fmt.Println(errors.Is(err, facade.ErrTooManyRequests))
+		now = now.Add(40 * time.Second)
 	}
-	now = now.Add(time.Minute)
-	_, err := client.ListWebhooks(ctx, facade.ListOptions{})
-	fmt.Println(errors.Is(err, facade.ErrTooManyRequests))
 	// Output:
 	// false
 	// true
@@ -212,142 +150,85 @@ func ExampleWithClock() {
 }
 
 func ExampleWithRateLimit() {
-	ctx := context.Background()
 	server := facadetest.NewServer(facadetest.WithRateLimit(100, 1))
 	defer server.Close()
-	client := server.Client() // does not wait for the next minute
+	subscribe(server, "https://hooks.example.com/apivideo")
 
-	for range 2 {
-		_, err := client.CreateWebhook(ctx, params)
-		fmt.Println(errors.Is(err, facade.ErrTooManyRequests))
-	}
-	// Output:
-	// false
-	// true
+	_, err := server.Client().CreateWebhook(ctx, params) // does not wait for the next minute
+	fmt.Println(errors.Is(err, facade.ErrTooManyRequests))
+	// Output: true
 }
 
 func ExampleWithWebhookLimit() {
-	ctx := context.Background()
 	server := facadetest.NewServer(facadetest.WithWebhookLimit(1))
 	defer server.Close()
-	client := server.Client()
+	subscribe(server, "https://hooks.example.com/apivideo")
 
-	for range 2 {
-		_, err := client.CreateWebhook(ctx, params)
-		fmt.Println(errors.Is(err, facade.ErrWebhookLimitReached))
-	}
-	// Output:
-	// false
-	// true
+	_, err := server.Client().CreateWebhook(ctx, params)
+	fmt.Println(errors.Is(err, facade.ErrWebhookLimitReached))
+	// Output: true
 }
 
-// A program that passes with both orders is independent of the order.
+// A program that also passes with this option is independent of the order.
 func ExampleWithNewestFirst() {
-	ctx := context.Background()
-	for _, opts := range [][]facadetest.Option{nil, {facadetest.WithNewestFirst()}} {
-		server := facadetest.NewServer(opts...)
-		client := server.Client()
-		first, err := client.CreateWebhook(ctx, params)
-		if err != nil {
-			panic(err)
-		}
-		if _, err := client.CreateWebhook(ctx, params); err != nil {
-			panic(err)
-		}
-		page, err := client.ListWebhooks(ctx, facade.ListOptions{})
-		if err != nil {
-			panic(err)
-		}
-		fmt.Println(page.Webhooks[0].ID == first.ID)
-		server.Close()
-	}
-	// Output:
-	// true
-	// false
+	server := facadetest.NewServer(facadetest.WithNewestFirst())
+	defer server.Close()
+	subscribe(server, "https://hooks.example.com/first")
+	subscribe(server, "https://hooks.example.com/second")
+
+	page, err := server.Client().ListWebhooks(ctx, facade.ListOptions{})
+	fmt.Println(page.Webhooks[0].URL, err)
+	// Output: https://hooks.example.com/second <nil>
 }
 
 func ExampleWithPageBeyondEnd() {
-	for _, status := range []int{http.StatusOK, http.StatusNotFound} {
-		server := facadetest.NewServer(facadetest.WithPageBeyondEnd(status))
-		_, err := server.Client().ListWebhooks(context.Background(), facade.ListOptions{Page: 2})
-		fmt.Println(err)
-		server.Close()
-	}
-	// Output:
-	// <nil>
-	// apivideo: ListWebhooks: 404 The requested resource was not found. (currentPage)
+	server := facadetest.NewServer(facadetest.WithPageBeyondEnd(http.StatusNotFound))
+	defer server.Close()
+
+	_, err := server.Client().ListWebhooks(ctx, facade.ListOptions{Page: 2})
+	fmt.Println(err)
+	// Output: apivideo: ListWebhooks: 404 The requested resource was not found. (currentPage)
+}
+
+// A receiver with the certificate of a test.
+func ExampleWithDeliveryClient() {
+	receiver := httptest.NewTLSServer(accept)
+	defer receiver.Close()
+	server := facadetest.NewServer(facadetest.WithDeliveryClient(receiver.Client()))
+	defer server.Close()
+	subscribe(server, receiver.URL)
+
+	fmt.Println(server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"})[0].Attempts)
+	// Output: [{202 <nil>}]
 }
 
 // A receiver that is too slow. The service disconnects and retries.
 func ExampleWithDeliveryTimeout() {
-	ctx := context.Background()
-	server := facadetest.NewServer(
-		facadetest.WithDeliveryTimeout(20*time.Millisecond),
-		facadetest.WithDeliveryRetries(0, 0),
-	)
+	server := facadetest.NewServer(facadetest.WithDeliveryTimeout(20*time.Millisecond), facadetest.WithDeliveryRetries(0, 0))
 	defer server.Close()
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // net/http detects a disconnect after the body is read
 		<-r.Context().Done()
 	}))
 	defer receiver.Close()
-	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{URL: receiver.URL, Events: params.Events}); err != nil {
-		panic(err)
-	}
+	subscribe(server, receiver.URL)
 
-	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"}) {
-		fmt.Println(d.OK(), d.Attempts[0].Status, errors.Is(d.Attempts[0].Err, context.DeadlineExceeded))
-	}
-	// Output: false 0 true
+	a := server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"})[0].Attempts[0]
+	fmt.Println(a.Status, errors.Is(a.Err, context.DeadlineExceeded))
+	// Output: 0 true
 }
 
 // A receiver that always fails. The event is lost.
 func ExampleWithDeliveryRetries() {
-	ctx := context.Background()
 	server := facadetest.NewServer(facadetest.WithDeliveryRetries(3, time.Millisecond))
 	defer server.Close()
 	receiver := httptest.NewServer(http.NotFoundHandler())
 	defer receiver.Close()
-	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{URL: receiver.URL, Events: params.Events}); err != nil {
-		panic(err)
-	}
+	subscribe(server, receiver.URL)
 
-	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"}) {
-		fmt.Println(d.OK(), len(d.Attempts))
-	}
+	d := server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1"})[0]
+	fmt.Println(d.OK(), len(d.Attempts))
 	// Output: false 4
-}
-
-// OK depends on the last attempt.
-func ExampleDelivery_OK() {
-	d := facadetest.Delivery{Attempts: []facadetest.Attempt{{Status: http.StatusBadGateway}, {Status: http.StatusAccepted}}}
-	fmt.Println(d.OK())
-	// Output: true
-}
-
-// A test of a receiver that fails at first.
-func ExampleServer_Deliver() {
-	ctx := context.Background()
-	server := facadetest.NewServer(facadetest.WithDeliveryRetries(3, time.Millisecond))
-	defer server.Close()
-	failures := 2
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if failures--; failures >= 0 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
-	defer receiver.Close()
-	if _, err := server.Client().CreateWebhook(ctx, facade.CreateWebhookParams{
-		URL:    receiver.URL,
-		Events: []facade.EventType{facade.EventVideoSummaryGenerated},
-	}); err != nil {
-		panic(err)
-	}
-
-	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}) {
-		fmt.Println(d.OK(), d.Attempts)
-	}
-	// Output: true [{503 <nil>} {503 <nil>} {200 <nil>}]
 }
 
 // A test of a handler without a server.
@@ -364,7 +245,7 @@ func ExampleNewNotificationRequest() {
 
 	for _, signedWith := range []facade.Secret{secret, facade.NewSecret("a guess")} {
 		rec := httptest.NewRecorder()
-		handler.ServeHTTP(rec, facadetest.NewNotificationRequest(context.Background(), "/", "webhook_1", signedWith,
+		handler.ServeHTTP(rec, facadetest.NewNotificationRequest(ctx, "/", "webhook_1", signedWith,
 			&notification.LiveStreamBroadcastStarted{LiveStreamID: "li1"}))
 		fmt.Println(rec.Code)
 	}
@@ -376,7 +257,7 @@ func ExampleNewNotificationRequest() {
 
 // A test of an implementation of the interface.
 func ExampleCheckDeduplicator() {
-	err := facadetest.CheckDeduplicator(context.Background(), func() (notification.Deduplicator, error) {
+	err := facadetest.CheckDeduplicator(ctx, func() (notification.Deduplicator, error) {
 		return notification.NewMemoryDeduplicator(10*time.Minute, 1000), nil
 	})
 	fmt.Println(err)
