@@ -83,7 +83,7 @@ func ExampleServer_Deliver() {
 		}
 	}))
 	defer receiver.Close()
-	subscribe(server, receiver.URL)
+	subscribe(server, receiver.URL) // creates a webhook with server.Client()
 
 	for _, d := range server.Deliver(ctx, &notification.VideoSummaryGenerated{VideoID: "vi1", SummaryID: "summary1"}) {
 		fmt.Println(d.OK(), d.Attempts)
