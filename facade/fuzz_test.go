@@ -106,17 +106,11 @@ func FuzzListPage(f *testing.F) {
 	f.Add(`{"data":[null],"pagination":{"currentPage":1,"pageSize":1,"pagesTotal":9223372036854775807,"itemsTotal":9223372036854775807}}`)
 	f.Add(`{"data":[{"webhookId":"w"}],"pagination":{"currentPage":-1,"pageSize":-1,"pagesTotal":-1,"itemsTotal":-1}}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		yielded := make(map[string]int)
-		for wh, err := range newFuzzClient(t, http.StatusOK, nil, body).Webhooks(t.Context(), facade.ListOptions{}) {
-			if err != nil {
-				checkErrorText(t, err)
-				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
-				continue
-			}
-			assert.NotEmpty(t, wh.ID)
-			yielded[wh.ID]++
+		_, err := iterate(t, newFuzzClient(t, http.StatusOK, nil, body), facade.ListOptions{})
+		if err != nil {
+			checkErrorText(t, err)
+			require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
 		}
-		assertYielded(t, nil, yielded)
 	})
 }
 

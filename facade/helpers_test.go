@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -337,6 +339,164 @@ func checkErrorText(t *testing.T, err error) {
 	assert.True(t, strings.HasPrefix(text, "apivideo: "), text)
 	assert.False(t, strings.ContainsFunc(text, unicode.IsControl), "%q", text)
 	assert.Less(t, utf8.RuneCountInString(text), 8000)
+}
+
+// logJSON returns v as a JSON handler of log/slog prints v.
+func logJSON(t *testing.T, v any) string {
+	t.Helper()
+	var buf bytes.Buffer
+	slog.New(slog.NewJSONHandler(&buf, nil)).Info("m", slog.Any("v", v))
+	var line struct{ V json.RawMessage }
+	require.NoError(t, json.Unmarshal(buf.Bytes(), &line))
+	return string(line.V)
+}
+
+// The URLs in the notation of parse begin with hooks. The letters A, B and C are events.
+const (
+	hooks = "https://hooks.example.com/"
+
+	eventA = facade.EventVideoEncodingQualityCompleted
+	eventB = facade.EventVideoSourceRecorded
+	eventC = facade.EventVideoCaptionGenerated
+)
+
+var eventLetters = map[rune]facade.EventType{'A': eventA, 'B': eventB, 'C': eventC}
+
+type paramsList = []facade.CreateWebhookParams
+
+// parse returns the parameters of webhooks. "a:AB b:C" has the URL a with the events A and
+// B, and the URL b with the event C.
+func parse(text string) paramsList {
+	var all paramsList
+	for _, field := range strings.Fields(text) {
+		path, letters, _ := strings.Cut(field, ":")
+		p := facade.CreateWebhookParams{URL: hooks + path}
+		for _, letter := range letters {
+			p.Events = append(p.Events, eventLetters[letter])
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// format is the inverse of parse. Webhooks and events are sorted.
+func format(all paramsList) string {
+	var fields []string
+	for _, p := range all {
+		field := strings.TrimPrefix(p.URL, hooks) + ":"
+		for _, letter := range "ABC" {
+			if slices.Contains(p.Events, eventLetters[letter]) {
+				field += string(letter)
+			}
+		}
+		fields = append(fields, field)
+	}
+	slices.Sort(fields)
+	return strings.Join(fields, " ")
+}
+
+// An account is a fake server without limits that has webhooks, and a client.
+type account struct {
+	*facadetest.Server
+	client *facade.Client
+	held   []*facade.Webhook // at first, oldest first
+	ids    []string          // of held
+}
+
+// newAccount returns an account with webhooks. Each webhook is a second younger than the
+// previous webhook, unless an option sets another clock.
+func newAccount(t *testing.T, held paramsList, opts ...facadetest.Option) *account {
+	t.Helper()
+	opts = append([]facadetest.Option{
+		facadetest.WithRateLimit(0, 0), facadetest.WithWebhookLimit(0), facadetest.WithClock(newClock(time.Second)),
+	}, opts...)
+	a := &account{Server: facadetest.NewServer(opts...)}
+	t.Cleanup(a.Close)
+	a.client = a.clientWith(counted(t, inMemory(a)))
+	for _, p := range held {
+		wh, err := a.client.CreateWebhook(t.Context(), p)
+		require.NoError(t, err)
+		a.held = append(a.held, wh)
+	}
+	a.ids = idsOf(a.held)
+	return a
+}
+
+// newClock returns a clock that moves by step, or back, with each call.
+func newClock(step time.Duration) func() time.Time {
+	var ticks atomic.Int64
+	return func() time.Time { return time.Unix(1_000_000_000, 0).Add(time.Duration(ticks.Add(1)) * step) }
+}
+
+func (a *account) clientWith(rt http.RoundTripper, opts ...facade.Option) *facade.Client {
+	return a.Client(append(opts, facade.WithHTTPClient(&http.Client{Transport: rt}))...)
+}
+
+// calls returns the requests since the account was filled.
+func (a *account) calls() []string {
+	var all []string
+	for _, r := range a.Requests()[len(a.held):] {
+		all = append(all, r.Method+" "+r.Path)
+	}
+	return all
+}
+
+const (
+	listRequest   = "GET /webhooks"
+	createRequest = "POST /webhooks"
+)
+
+func isCreate(r *http.Request) bool { return r.Method == http.MethodPost }
+
+// String returns the webhooks in the notation of parse.
+func (a *account) String() string {
+	var all paramsList
+	for _, wh := range a.Webhooks() {
+		all = append(all, facade.CreateWebhookParams{URL: wh.URL, Events: wh.Events})
+	}
+	return format(all)
+}
+
+// notifies returns the desired notifications, each an event for a URL, that the webhooks
+// of the account have.
+func (a *account) notifies(desired paramsList) map[string]bool {
+	all := make(map[string]bool)
+	webhooks := a.Webhooks()
+	for _, p := range desired {
+		for _, event := range p.Events {
+			isHeld := func(wh facade.Webhook) bool { return wh.URL == p.URL && slices.Contains(wh.Events, event) }
+			if slices.ContainsFunc(webhooks, isHeld) {
+				all[p.URL+" "+string(event)] = true
+			}
+		}
+	}
+	return all
+}
+
+func containsAll(all, some map[string]bool) bool {
+	for key := range some {
+		if !all[key] {
+			return false
+		}
+	}
+	return true
+}
+
+func idsOf(webhooks []*facade.Webhook) []string {
+	ids := make([]string, len(webhooks))
+	for i, wh := range webhooks {
+		ids[i] = wh.ID
+	}
+	return ids
+}
+
+// at returns the elements with the indexes.
+func at[T any](all []T, indexes []int) []T {
+	var some []T
+	for _, i := range indexes {
+		some = append(some, all[i])
+	}
+	return some
 }
 
 // newPipeTransport returns a transport for a synctest bubble. Its connections to a
