@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -395,6 +394,14 @@ func format(all paramsList) string {
 	return strings.Join(fields, " ")
 }
 
+func formatWebhooks(webhooks []facade.Webhook) string {
+	var all paramsList
+	for _, wh := range webhooks {
+		all = append(all, facade.CreateWebhookParams{URL: wh.URL, Events: wh.Events})
+	}
+	return format(all)
+}
+
 // An account is a fake server without limits that has webhooks, and a client.
 type account struct {
 	*facadetest.Server
@@ -449,13 +456,7 @@ const (
 func isCreate(r *http.Request) bool { return r.Method == http.MethodPost }
 
 // String returns the webhooks in the notation of parse.
-func (a *account) String() string {
-	var all paramsList
-	for _, wh := range a.Webhooks() {
-		all = append(all, facade.CreateWebhookParams{URL: wh.URL, Events: wh.Events})
-	}
-	return format(all)
-}
+func (a *account) String() string { return formatWebhooks(a.Webhooks()) }
 
 // notifies returns the desired notifications, each an event for a URL, that the webhooks
 // of the account have.
@@ -503,9 +504,9 @@ func at[T any](all []T, indexes []int) []T {
 // server with handler are pipes.
 func newPipeTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	t.Helper()
-	conns, done := make(chan net.Conn), make(chan struct{})
+	conns := make(chan net.Conn)
 	server := &http.Server{Handler: handler}
-	go func() { _ = server.Serve(&pipeListener{conns: conns, done: done}) }()
+	go func() { _ = server.Serve(pipeListener{conns: conns}) }()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		client, server := net.Pipe()
 		select {
@@ -517,33 +518,26 @@ func newPipeTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	}}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		close(done)
+		close(conns)
 		_ = server.Close()
 	})
 	return transport
 }
 
+// A pipeListener accepts the connections of a channel until the channel is closed.
 type pipeListener struct {
-	conns chan net.Conn
-	done  chan struct{}
+	net.Listener // nil
+	conns        chan net.Conn
 }
 
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
+func (l pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l.conns; ok {
 		return c, nil
-	case <-l.done:
-		return nil, errors.New("listener closed")
 	}
+	return nil, net.ErrClosed
 }
 
-func (l *pipeListener) Close() error   { return nil }
-func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
-
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }
+func (pipeListener) Close() error { return nil }
 
 // A syncBuffer is a buffer for several goroutines.
 type syncBuffer struct {
