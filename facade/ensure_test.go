@@ -3,6 +3,7 @@ package facade_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,7 +192,7 @@ func TestClient_omittedSecret(t *testing.T) {
 			{respond(403, "{}"), facade.ErrForbidden, ""},
 			{respond(404, "{}"), facade.ErrNotFound, ""},
 		} {
-			server := newScript(append(before[:len(before):len(before)], test.get, respond(204, ""))...)
+			server := newScript(append(slices.Clip(before), test.get, respond(204, ""))...)
 			client := newClient(t, server.ServeHTTP)
 			var wh *facade.Webhook
 			var err error

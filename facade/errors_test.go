@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ func TestError_sentinels(t *testing.T) {
 				want, attempts := sentinels[status], 1
 				switch {
 				case isAmbiguous && op.name == "create":
-					want = append(want[:len(want):len(want)], facade.ErrUnconfirmed)
+					want = append(slices.Clip(want), facade.ErrUnconfirmed)
 				case isAmbiguous || status == 429:
 					attempts = 2
 				}
@@ -121,7 +122,8 @@ func TestError_body(t *testing.T) {
 		for body, e := range got { // later responses have not changed the body
 			assert.Equal(t, body, string(e.Body))
 			assert.Equal(t, "abc", e.Header.Get("X-Trace"), body)
-			assert.Equal(t, tests[body], facade.Error{Type: e.Type, Title: e.Title, Name: e.Name, Detail: e.Detail, Problems: e.Problems})
+			want := tests[body]
+			assert.Equal(t, want, facade.Error{Type: e.Type, Title: e.Title, Name: e.Name, Detail: e.Detail, Problems: e.Problems})
 			assert.Equal(t, []error{facade.ErrBadRequest}, sentinelsOf(e), body)
 			assert.NoError(t, errors.Unwrap(e), body)
 		}

@@ -345,7 +345,9 @@ func logJSON(t *testing.T, v any) string {
 	t.Helper()
 	var buf bytes.Buffer
 	slog.New(slog.NewJSONHandler(&buf, nil)).Info("m", slog.Any("v", v))
-	var line struct{ V json.RawMessage }
+	var line struct {
+		V json.RawMessage `json:"v"`
+	}
 	require.NoError(t, json.Unmarshal(buf.Bytes(), &line))
 	return string(line.V)
 }
@@ -367,7 +369,7 @@ type paramsList = []facade.CreateWebhookParams
 // B, and the URL b with the event C.
 func parse(text string) paramsList {
 	var all paramsList
-	for _, field := range strings.Fields(text) {
+	for field := range strings.FieldsSeq(text) {
 		path, letters, _ := strings.Cut(field, ":")
 		p := facade.CreateWebhookParams{URL: hooks + path}
 		for _, letter := range letters {
@@ -382,13 +384,13 @@ func parse(text string) paramsList {
 func format(all paramsList) string {
 	var fields []string
 	for _, p := range all {
-		field := strings.TrimPrefix(p.URL, hooks) + ":"
-		for _, letter := range "ABC" {
+		events := strings.Map(func(letter rune) rune {
 			if slices.Contains(p.Events, eventLetters[letter]) {
-				field += string(letter)
+				return letter
 			}
-		}
-		fields = append(fields, field)
+			return -1
+		}, "ABC")
+		fields = append(fields, strings.TrimPrefix(p.URL, hooks)+":"+events)
 	}
 	slices.Sort(fields)
 	return strings.Join(fields, " ")

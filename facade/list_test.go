@@ -69,13 +69,16 @@ func TestListWebhooks(t *testing.T) {
 	}{
 		{facade.ListOptions{}, "", account.ids[:25], facade.Page{Number: 1, Size: 25, TotalPages: 2, TotalItems: 30}},
 		{
-			facade.ListOptions{Page: 3, PageSize: 14}, "currentPage=3&pageSize=14",
-			account.ids[28:], facade.Page{Number: 3, Size: 14, TotalPages: 3, TotalItems: 30},
+			facade.ListOptions{Page: 3, PageSize: 14},
+			"currentPage=3&pageSize=14",
+			account.ids[28:],
+			facade.Page{Number: 3, Size: 14, TotalPages: 3, TotalItems: 30},
 		},
 		{
 			facade.ListOptions{Event: facade.EventVideoSourceRecorded, Page: 1, PageSize: 100},
 			"currentPage=1&events=video.source.recorded&pageSize=100",
-			[]string{}, facade.Page{Number: 1, Size: 100, TotalPages: 1},
+			[]string{},
+			facade.Page{Number: 1, Size: 100, TotalPages: 1},
 		},
 		{facade.ListOptions{Page: 9}, "currentPage=9", []string{}, facade.Page{Number: 9, Size: 25, TotalPages: 2, TotalItems: 30}},
 	}
@@ -159,7 +162,8 @@ func TestWebhooks_loops(t *testing.T) {
 		assert.Equal(t, account.ids, idsOf(all))
 	}
 	before := len(account.calls())
-	for wh := range webhooks {
+	for wh, err := range webhooks {
+		require.NoError(t, err)
 		if wh.ID == account.ids[3] {
 			break
 		}

@@ -34,7 +34,11 @@ func TestNewClient_invalidOption(t *testing.T) {
 	}
 	add := func(want string, opt facade.Option) { options[want] = append(options[want], opt) }
 	for _, p := range []facade.RetryPolicy{
-		{MaxAttempts: -1}, {MinDelay: -1}, {MaxDelay: -1}, {MinDelay: -2, MaxDelay: -1}, {MinDelay: 2, MaxDelay: 1},
+		{MaxAttempts: -1},
+		{MinDelay: -1},
+		{MaxDelay: -1},
+		{MinDelay: -2, MaxDelay: -1},
+		{MinDelay: 2, MaxDelay: 1},
 		{MinDelay: time.Minute + 1}, // above the default of MaxDelay
 	} {
 		add("the retry policy", facade.WithRetry(p))

@@ -270,7 +270,7 @@ func TestApplyPlan_everyOrder(t *testing.T) {
 	}{
 		{"create", "", "a:A", 0, 2, false},
 		{"replace", "a:A", "a:AB", 0, 2, false},
-		{"delete duplicates", "a:A a:A a:A", "a:A", 0, 2, false},
+		{"delete duplicates", "a:A a:AA a:A", "a:A", 0, 2, false},
 		{"replace two by one", "a:A a:B", "a:AB", 0, 1, true},
 		{"replace one by two", "a:AB", "a:A a:B", 0, 1, true},
 		{"replace two", "a:A b:A", "a:B b:B", 0, 1, false},

@@ -281,9 +281,9 @@ func TestApplyPlan_fullAccount(t *testing.T) {
 		{"room for all", 4, "a:A b:A", "a:B b:B", nil, false, 0},
 		{"room for one of two", 3, "a:A b:A", "a:B b:B", []int{0}, false, 0},
 		{"no room for three of four", 4, "a:A b:A c:A a:AC", "a:B b:B c:B", []int{0, 1, 2}, false, 0},
-		{"duplicate before a replaced webhook", 3, "b:A a:A a:A", "b:AB a:A", []int{2}, false, 0},
+		{"duplicate before a replaced webhook", 3, "b:A a:A a:AA", "b:AB a:A", []int{2}, false, 0},
 		{"undesired events before a replaced webhook", 2, "a:A b:A", "a:AB b:B", []int{1, 0}, false, 0}, // a is replaced by then
-		{"two replaced webhooks with equal events", 3, "c:C a:A a:A", "c:CB a:AB", []int{1, 0}, false, 0},
+		{"two replaced webhooks with equal events", 3, "c:C a:A a:AA", "c:CB a:AB", []int{1, 0}, false, 0},
 		{"webhook that the next create replaces", 3, "a:A b:A c:A", "c:AB a:AB b:A", []int{2, 0}, true, 0},
 		{"webhook that the next create and a later one replace", 3, "b:A a:A b:C", "a:AC a:AB b:ABC", []int{1, 0, 2}, true, 0},
 		{"fewest missed events", 2, "b:AC a:A", "d:A b:ABC a:AB", []int{1, 0}, true, 1},

@@ -82,7 +82,7 @@ func TestLeaks(t *testing.T) {
 		found := leaks(texts, markedSecret)
 		for format := range texts {
 			if !strings.ContainsAny(format, "Tp") {
-				assert.True(t, found[format] != "", format)
+				assert.NotEmpty(t, found[format], format)
 			}
 		}
 	}
@@ -163,7 +163,10 @@ func TestSecret_MarshalText(t *testing.T) {
 
 func TestSecret_UnmarshalText(t *testing.T) {
 	t.Parallel()
-	var config struct{ Secret, Empty facade.Secret }
+	var config struct {
+		Secret facade.Secret `json:"secret"`
+		Empty  facade.Secret `json:"empty"`
+	}
 	require.NoError(t, json.Unmarshal([]byte(`{"secret":"sig_sec_1","empty":""}`), &config))
 	assert.Equal(t, "sig_sec_1", config.Secret.Reveal())
 	assert.True(t, config.Empty.IsZero())
@@ -262,8 +265,13 @@ func TestClient_printsNoSecrets(t *testing.T) {
 	require.True(t, ok)
 	applied := facade.Applied{Created: plan.Keep, Deleted: plan.Delete, Remaining: *plan}
 	values := []any{
-		*wh, wh, []facade.Webhook{*wh}, []*facade.Webhook{wh}, *page, page, *plan, plan, applied, &applied,
-		*client, client, struct{ c *facade.Client }{client}, *tokens, tokens, *raw, raw, *low, facade.WithBaseURL("https://h"),
+		*wh, wh,
+		[]facade.Webhook{*wh},
+		[]*facade.Webhook{wh},
+		*page, page, *plan, plan, applied, &applied,
+		*client, client,
+		struct{ c *facade.Client }{client},
+		*tokens, tokens, *raw, raw, *low, facade.WithBaseURL("https://h"),
 	}
 	for _, handler := range []http.HandlerFunc{
 		respond(200, strings.Replace(webhook, "webhook_", "\x00", 1)), // invalid JSON
