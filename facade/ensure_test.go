@@ -45,10 +45,12 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 	t.Parallel()
 	const limitReached = `{"type":"https://docs.api.video/reference/webhook-limit-reached","status":400}`
 	isList := func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Path == "/webhooks" }
-	list, listFails := facadetest.Fault{Match: isList}, facadetest.Fault{Match: isList, Status: 403}
 	createBy := func(f facadetest.Fault) facadetest.Fault {
 		f.Match = isCreate
 		return f
+	}
+	listFailsAfter := func(f facadetest.Fault) []facadetest.Fault {
+		return []facadetest.Fault{f, {Match: isList}, {Match: isList, Status: 403}}
 	}
 	lost := createBy(facadetest.Fault{Reset: facadetest.ResetAfterRead})
 	lostResponse := createBy(facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: true})
@@ -67,11 +69,11 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 		{"created by another client, limit reached", []facadetest.Fault{createBy(facadetest.Fault{}), full}, true, nil, 4},
 		{"lost request", []facadetest.Fault{lost}, false, []error{facade.ErrUnconfirmed}, 3},
 		{"500", []facadetest.Fault{createBy(facadetest.Fault{Status: 500})}, false, []error{facade.ErrUnconfirmed, facade.ErrServer}, 3},
-		{"lost response, second list fails", []facadetest.Fault{lostResponse, list, listFails}, false, []error{facade.ErrUnconfirmed, facade.ErrForbidden}, 3},
-		{"limit reached, second list fails", []facadetest.Fault{full, list, listFails}, false, []error{facade.ErrWebhookLimitReached, facade.ErrForbidden}, 3},
+		{"lost response, second list fails", listFailsAfter(lostResponse), false, []error{facade.ErrUnconfirmed, facade.ErrForbidden}, 3},
+		{"limit reached, second list fails", listFailsAfter(full), false, []error{facade.ErrWebhookLimitReached, facade.ErrForbidden}, 3},
 		{"limit reached", []facadetest.Fault{full}, false, []error{facade.ErrWebhookLimitReached}, 3},
 		{"403", []facadetest.Fault{createBy(facadetest.Fault{Status: 403})}, false, []error{facade.ErrForbidden}, 2},
-		{"first list fails", []facadetest.Fault{listFails}, false, []error{facade.ErrForbidden}, 1},
+		{"first list fails", []facadetest.Fault{{Match: isList, Status: 403}}, false, []error{facade.ErrForbidden}, 1},
 	}
 	for _, test := range tests {
 		account := newAccount(t, nil)
@@ -121,7 +123,7 @@ func TestClient_oldestDuplicate(t *testing.T) {
 	} {
 		a := strings.Replace(webhookJSON(1), date, test.first, 1)
 		b := strings.NewReplacer("apivideo/2", "apivideo/1", date, test.second).Replace(webhookJSON(2))
-		p := facade.CreateWebhookParams{URL: hooks + "apivideo/1", Events: []facade.EventType{eventA, eventB}}
+		p := newCreation(hooks+"apivideo/1", eventA, eventB)
 		for _, list := range []string{a + "," + b, b + "," + a} {
 			client := newClient(t, respond(200, pageJSON(list, 1, 100, 1, 2)))
 			wh, created, err := client.EnsureWebhook(t.Context(), p)
@@ -176,7 +178,7 @@ func TestClient_omittedSecret(t *testing.T) {
 		ID: webhookID, URL: hooks + "apivideo/0", Events: []facade.EventType{eventA, eventB},
 		CreatedAt: time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
 	}
-	p := facade.CreateWebhookParams{URL: want.URL, Events: want.Events}
+	p := newCreation(want.URL, want.Events...)
 	empty, held, created := respond(200, listJSON(1, 100, 0)), respond(200, pageJSON(bare, 1, 100, 1, 1)), respond(201, bare)
 	for name, before := range map[string][]http.HandlerFunc{ // the responses before that of the request for the secret
 		"found": {held}, "created": {empty, created}, "unconfirmed": {empty, unavailable, held}, "applied": {created},
@@ -248,7 +250,7 @@ func TestClient_createdOtherwise(t *testing.T) {
 			assert.Equal(t, webhookID, wh.ID, fields)
 			if isValid {
 				require.NoError(t, err, fields)
-				assert.Equal(t, "a:AB", format(paramsList{{URL: wh.URL, Events: wh.Events}}), fields)
+				assert.Equal(t, "a:AB", formatWebhooks([]facade.Webhook{*wh}), fields)
 				assert.NotSame(t, &want[0].Events[0], &wh.Events[0], fields)
 				assert.False(t, wh.SignatureSecret.IsZero(), fields)
 				return

@@ -139,7 +139,7 @@ func TestError_Error(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		{respond(404, `{"title":"The requested resource was not found.","name":"webhookId"}`), "404 The requested resource was not found. (webhookId)"},
+		{respond(404, `{"title":"Not here.","name":"webhookId"}`), "404 Not here. (webhookId)"},
 		{respond(403, `{"title":"Suspended account","name":null}`), "403 Suspended account"},
 		{respond(400, problems), "400 No.; url: Required.; events: No array."},
 		{respond(400, `{"title":"No.","problems":[{"title":"Bad.","name":null},{"name":"url"}]}`), "400 No.; Bad.; url"},

@@ -367,7 +367,7 @@ func ExampleClient_desiredState() {
 // A program can also make or inspect a plan.
 func ExamplePlan() {
 	plan := &facade.Plan{
-		Keep:   []*facade.Webhook{{ID: "webhook_1", URL: "https://hooks.example.com/live", Events: []facade.EventType{"live-stream.broadcast.started"}}},
+		Keep:   []*facade.Webhook{{ID: "webhook_1", URL: "https://hooks.example.com/new", Events: params.Events}},
 		Delete: []*facade.Webhook{{ID: "webhook_2", URL: "https://hooks.example.com/old", Events: params.Events}},
 	}
 	if !plan.Empty() {
@@ -376,7 +376,7 @@ func ExamplePlan() {
 	}
 	// Output:
 	// level=INFO msg=pending plan.create=[] plan.delete="[https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)]" plan.keep=1
-	// = https://hooks.example.com/live [live-stream.broadcast.started] (webhook_1)
+	// = https://hooks.example.com/new [video.encoding.quality.completed] (webhook_1)
 	// - https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)
 	// 0 to create, 1 to delete, 1 to keep
 }

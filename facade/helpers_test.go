@@ -365,13 +365,17 @@ var eventLetters = map[rune]facade.EventType{'A': eventA, 'B': eventB, 'C': even
 
 type paramsList = []facade.CreateWebhookParams
 
+func newCreation(url string, events ...facade.EventType) facade.CreateWebhookParams {
+	return facade.CreateWebhookParams{URL: url, Events: events}
+}
+
 // parse returns the parameters of webhooks. "a:AB b:C" has the URL a with the events A and
 // B, and the URL b with the event C.
 func parse(text string) paramsList {
 	var all paramsList
 	for field := range strings.FieldsSeq(text) {
 		path, letters, _ := strings.Cut(field, ":")
-		p := facade.CreateWebhookParams{URL: hooks + path}
+		p := newCreation(hooks + path)
 		for _, letter := range letters {
 			p.Events = append(p.Events, eventLetters[letter])
 		}
@@ -399,7 +403,7 @@ func format(all paramsList) string {
 func formatWebhooks(webhooks []facade.Webhook) string {
 	var all paramsList
 	for _, wh := range webhooks {
-		all = append(all, facade.CreateWebhookParams{URL: wh.URL, Events: wh.Events})
+		all = append(all, newCreation(wh.URL, wh.Events...))
 	}
 	return format(all)
 }
@@ -567,7 +571,8 @@ func webhookJSON(n int) string {
 
 // pageJSON returns a page of a list.
 func pageJSON(webhooks string, number, size, pages, items any) string {
-	return fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%v,"pageSize":%v,"pagesTotal":%v,"itemsTotal":%v}}`, webhooks, number, size, pages, items)
+	const format = `{"data":[%s],"pagination":{"currentPage":%v,"pageSize":%v,"pagesTotal":%v,"itemsTotal":%v}}`
+	return fmt.Sprintf(format, webhooks, number, size, pages, items)
 }
 
 // listJSON returns a page of a list that has total webhooks.

@@ -299,7 +299,7 @@ func TestWebhooks_inconsistentServer(t *testing.T) {
 		{"counts of 64 bits", always(pageJSON(one, 1, 25, 1, int64(1)<<62)), 1, nil, 1},
 		{"counts as text", always(pageJSON(one, 1, 1, `"1"`, `"1"`)), 0, unexpected, 1},
 		{"links of another type", always(pageJSON(one, 1, 25, 1, `1,"links":"none"`)), 1, nil, 1},
-		{"a link to another server", always(pageJSON(one, 1, 25, 1, `1,"links":[{"rel":"next","uri":"https://h/webhooks?currentPage=2"}]`)), 1, nil, 1},
+		{"a link to another server", always(pageJSON(one, 1, 25, 1, `1,"links":[{"rel":"next","uri":"https://h/"}]`)), 1, nil, 1},
 		// The response of the service for a page beyond the end is unknown. It may be the last page.
 		{"last page for page 9", always(listJSON(2, 2, 3)), 0, nil, 1},
 		{"full last page for page 9", always(pageJSON(two, 1, 2, 9, 18)), 0, nil, 1},

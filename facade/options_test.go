@@ -43,7 +43,7 @@ func TestNewClient_invalidOption(t *testing.T) {
 	} {
 		add("the retry policy", facade.WithRetry(p))
 	}
-	for _, name := range []string{"", strings.Repeat("n", 51), "my app", "my.app", "my:app", "appé", "app١", "app\n", "app\r\nX-Other: a"} {
+	for _, name := range []string{"", strings.Repeat("n", 51), "a b", "a.b", "a:b", "é", "١", "a\n", "a\r\nX-Other: a"} {
 		add("the application name", facade.WithApplication(name, "1"))
 	}
 	for _, version := range []string{"", "1.2.3.4", "1000", "1.2.1000", "v1.2.3", "1.2.3-rc1", "1.2.", ".1", "1..2", "-1", "١", "1\n"} {

@@ -25,11 +25,11 @@ type simulation struct {
 	t *testing.T
 	*account
 	desired paramsList
-	limit   int                                    // of the account; 0 means none
-	owned   string                                 // the beginning of the URLs that the programs own; may be empty
+	limit   int                                    // of the account, or 0
+	owned   string                                 // beginning of the URLs that the programs own, or ""
 	retry   facade.Option                          // of the programs
 	pick    func(n int) int                        // selects one of n programs for the next request
-	fault   func(*http.Request) []facadetest.Fault // of a request; may be nil
+	fault   func(*http.Request) []facadetest.Fault // of a request, or nil
 
 	foreign  int             // webhooks that do not belong to the programs and must not change
 	received map[string]bool // desired notifications before the last request
@@ -47,7 +47,7 @@ func (s *simulation) owns(wh *facade.Webhook) bool {
 	return s.owned != "" && strings.HasPrefix(wh.URL, s.owned)
 }
 
-// foreignWebhooks returns the webhooks of other programs in the notation of parse.
+// foreignWebhooks returns the webhooks that the programs do not own, in the notation of parse.
 func (s *simulation) foreignWebhooks() []string {
 	isTheirs := func(wh facade.Webhook) bool {
 		return s.owns(&wh) || slices.ContainsFunc(s.desired, func(p facade.CreateWebhookParams) bool { return p.URL == wh.URL })
@@ -65,7 +65,7 @@ func (s *simulation) reached() string {
 func (s *simulation) run(programs ...func(*facade.Client)) {
 	type report struct {
 		program int
-		turn    chan struct{} // of the next request; nil means that the program has returned
+		turn    chan struct{} // of the next request, or nil after the last request
 	}
 	reports := make(chan report)
 	for i, program := range programs {
@@ -131,7 +131,7 @@ func (s *simulation) planAndApply(client *facade.Client) (*facade.Plan, *facade.
 	created := slices.Clone(applied.Remaining.Create)
 	for _, wh := range applied.Created {
 		assert.False(s.t, wh.SignatureSecret.IsZero())
-		created = append(created, facade.CreateWebhookParams{URL: wh.URL, Events: wh.Events})
+		created = append(created, newCreation(wh.URL, wh.Events...))
 	}
 	assert.ElementsMatch(s.t, plan.Create, created, "created or remaining")
 	assert.ElementsMatch(s.t, plan.Delete, slices.Concat(applied.Deleted, applied.Remaining.Delete), "deleted or remaining")

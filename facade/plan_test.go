@@ -89,12 +89,15 @@ func newPlan() *facade.Plan {
 	return &facade.Plan{
 		Keep: []*facade.Webhook{webhook("webhook_1", "b", "kept"), nil, webhook("webhook_2", "a", "kept")},
 		Create: paramsList{
-			{URL: "https://user:zq!password@hooks.example.com/b?c=d#e", Events: []facade.EventType{eventB, eventA}},
-			{URL: hooks + "\u202eb/\u00e9", Events: []facade.EventType{"video.\x1b[31minvented"}},
-			{URL: hooks + "a", Events: []facade.EventType{"new 2"}},
-			{URL: hooks + "a", Events: []facade.EventType{"new 1"}},
+			newCreation("https://user:zq!password@hooks.example.com/b?c=d#e", eventB, eventA),
+			newCreation(hooks+"\u202eb/\u00e9", "video.\x1b[31minvented"),
+			newCreation(hooks+"a", "new 2"),
+			newCreation(hooks+"a", "new 1"),
 		},
-		Delete: []*facade.Webhook{webhook("webhook_\r3", "c\x1b[2J\nx", "old", eventA), malformed, webhook("webhook_5", "a-", "old"), webhook("webhook_6", "a", "old"), nil},
+		Delete: []*facade.Webhook{
+			webhook("webhook_\r3", "c\x1b[2J\nx", "old", eventA), malformed,
+			webhook("webhook_5", "a-", "old"), webhook("webhook_6", "a", "old"), nil,
+		},
 	}
 }
 
@@ -149,6 +152,7 @@ func TestPlan_LogValue(t *testing.T) {
 func TestApplyPlan_invalidPlan(t *testing.T) {
 	t.Parallel()
 	wh, other := &facade.Webhook{ID: "webhook_1"}, &facade.Webhook{ID: "webhook_2"}
+	redacted := newCreation("https://user:password@h/", eventA)
 	for want, plan := range map[string]*facade.Plan{
 		"the plan is nil":                             nil,
 		"a webhook of the plan is nil":                {Keep: []*facade.Webhook{wh, nil}},
@@ -158,7 +162,7 @@ func TestApplyPlan_invalidPlan(t *testing.T) {
 		`the webhook ID ".." is invalid`:              {Delete: []*facade.Webhook{wh, {ID: ".."}}},
 		`deletes webhook "webhook_1", and keeps`:      {Keep: []*facade.Webhook{other, wh}, Delete: []*facade.Webhook{{ID: "webhook_1"}}},
 		`keeps or deletes it a second time`:           {Delete: []*facade.Webhook{wh, other, {ID: "webhook_1"}}},
-		"the plan creates https://user:xxxxx@h/ [vid": {Create: append(parse("a:A"), slices.Repeat(paramsList{{URL: "https://user:p@h/", Events: parse("a:A")[0].Events}}, 2)...)},
+		"the plan creates https://user:xxxxx@h/ [vid": {Create: paramsList{redacted, validParams, redacted}},
 		"creates https://hooks.example.com/a [":       {Create: parse("a:AB b:A a:BA")},
 		"no events are given":                         {Create: parse("a:A a:")},
 	} {

@@ -57,7 +57,8 @@ func leaks(texts map[string]string, secrets ...string) map[string]string {
 	found := make(map[string]string)
 	for _, secret := range secrets {
 		head := []byte(secret[:6])
-		forms := []string{string(head), url.QueryEscape(string(head)), url.PathEscape(string(head)), base64.StdEncoding.EncodeToString(head)}
+		text := string(head)
+		forms := []string{text, url.QueryEscape(text), url.PathEscape(text), base64.StdEncoding.EncodeToString(head)}
 		for _, format := range []string{"%x", "%X", "% x", "% X", "%# x", "%# X", "%d"} {
 			forms = append(forms, elements.Replace(fmt.Sprintf(format, head)))
 		}

@@ -1,6 +1,7 @@
 package facade_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -13,13 +14,10 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-func newCreation(url string, events ...facade.EventType) facade.CreateWebhookParams {
-	return facade.CreateWebhookParams{URL: url, Events: events}
-}
-
 func TestCreateWebhookParams_url(t *testing.T) {
 	t.Parallel()
-	const loopback, host, space, relative = "has a loopback host", "has the invalid host", "has white space, control or format", "is not an absolute"
+	const loopback, host = "has a loopback host", "has the invalid host"
+	const space, relative = "has white space, control or format characters", "is not an absolute"
 	tests := []struct{ url, want string }{
 		{"", "the URL is empty"},
 		{"/hook", `"/hook" is not an absolute http or https URL`},
@@ -123,9 +121,9 @@ func TestClient_invalidParams(t *testing.T) {
 		{newCreation("https://h/"), "no events are given"},
 		{newCreation("https://h/", eventA, ""), "an event is empty"},
 		{newCreation("https://h/", "\xff"), "is not UTF-8"},
-		{newCreation("https://h/", eventA, "video.encoding.completed"), `did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)`},
+		{newCreation("https://h/", eventA, "video.encoding.complete"), `"video.encoding.quality.completed"? (WithUnknownEvents allows`},
 		{newCreation("https://h/", "VIDEO.SUMMARY.GENERATED"), `did you mean "video.summary.generated"?`},
-		{newCreation("https://h/", " video.caption.generated"), `unknown event " video.caption.generated"; did you mean "video.caption.generated"?`},
+		{newCreation("https://h/", " video.caption.generated"), `unknown event " video.caption.generated"; did you mean "vi`},
 		{newCreation("https://h/", "livestream.broadcast.end"), `did you mean "live-stream.broadcast.ended"?`},
 		{newCreation("https://h/", "video.sumary.generated"), `did you mean "video.summary.generated"?`},
 		{newCreation("https://h/", facade.EventType(strings.Repeat("x", 10_000))), `x"; did you mean`},
@@ -186,8 +184,8 @@ func TestWithUnknownEvents(t *testing.T) {
 	client := newClient(t, succeed, facade.WithUnknownEvents())
 	_, err := client.ListWebhooks(t.Context(), facade.ListOptions{Event: "video.invented"})
 	require.NoError(t, err)
-	for event, want := range map[facade.EventType]error{"video.invented": nil, "": facade.ErrInvalidArgument, "\xff": facade.ErrInvalidArgument} {
+	for event, isValid := range map[facade.EventType]bool{"video.invented": true, "": false, "\xff": false} {
 		_, err := client.CreateWebhook(t.Context(), newCreation("https://h/", event))
-		require.ErrorIs(t, err, want)
+		assert.Equal(t, !isValid, errors.Is(err, facade.ErrInvalidArgument))
 	}
 }
