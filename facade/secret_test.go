@@ -104,22 +104,11 @@ func TestSecret_isNotPrinted(t *testing.T) {
 	s := facade.NewSecret(markedSecret)
 	p, slice, inMap := &s, []facade.Secret{s, s}, map[string]facade.Secret{"k": s}
 	all := fields{s, s, p, p, s, p, slice, slice, inMap, inMap}
-	for name, v := range map[string]any{
-		"value":                    s,
-		"pointer":                  p,
-		"pointer to a pointer":     &p,
-		"fields":                   all,
-		"fields, pointer":          &all,
-		"nested fields":            struct{ a any }{[]any{all, &all, map[string][]fields{"k": {all}}}},
-		"slice":                    slice,
-		"array":                    [1]facade.Secret{s},
-		"key of a map":             map[[1]facade.Secret]*facade.Secret{{s}: p},
-		"embedded":                 embedded{s},
-		"another type":             ownSecret(s),
-		"reflect.Value":            reflect.ValueOf(s),
-		"reflect.Value of a field": reflect.ValueOf(all).Field(1),
+	for _, v := range []any{
+		s, p, &p, all, &all, []any{all, &all, map[string][]fields{"k": {all}}}, slice, [1]facade.Secret{s},
+		map[[1]facade.Secret]*facade.Secret{{s}: p}, embedded{s}, ownSecret(s), reflect.ValueOf(s), reflect.ValueOf(all).Field(1),
 	} {
-		assert.Empty(t, leaks(printed(v), markedSecret), name)
+		assert.Empty(t, leaks(printed(v), markedSecret), "%T", v)
 	}
 }
 
@@ -194,30 +183,16 @@ func TestSecret_Reveal(t *testing.T) {
 	}
 }
 
-// messages is a testify.TestingT that records the messages of failed assertions.
-type messages string
-
-func (m *messages) Errorf(format string, args ...any) { *m += messages(fmt.Sprintf(format, args...)) }
-
 // maskedText returns the memory of a secret, which printers with reflection see.
 func maskedText(s facade.Secret) string { return reflect.ValueOf(s).Field(0).String() }
 
 func TestSecret_maskedInMemory(t *testing.T) {
 	t.Parallel()
 	const text = "sig_sec_0000000000000000000000"
-	type wrapped struct{ wh facade.Webhook }
-	a := facade.Webhook{SignatureSecret: facade.NewSecret(text)}
-	b := facade.Webhook{SignatureSecret: facade.NewSecret("another")}
-	var failed messages
-	assert.Equal(&failed, b, a)
-	assert.Equal(&failed, wrapped{b}, wrapped{a})
-	texts := map[string]string{
-		"reflect":   maskedText(a.SignatureSecret),
-		"cmp":       cmp.Diff(a, b),
-		"testify":   string(failed),
-		"%v in fmt": fmt.Sprintf("%v %+v %#v %s", wrapped{a}, &wrapped{a}, wrapped{a}, []any{wrapped{a}}),
-	}
-	assert.NotContains(t, texts, "")
+	s := facade.NewSecret(text)
+	assert.Equal(t, 1, reflect.TypeOf(s).NumField())
+	texts := map[string]string{"memory": maskedText(s), "cmp": cmp.Diff(s, facade.NewSecret("another"))}
+	assert.NotEmpty(t, texts["cmp"])
 	assert.Empty(t, leaks(texts, text))
 }
 
