@@ -297,6 +297,7 @@ func TestWebhooks_inconsistentServer(t *testing.T) {
 		{"numbers with a fraction or an exponent", always(pageJSON(one, "1.0", "2.5e1", "1E0", "1e+0")), 1, nil, 1},
 		{"negative counts", always(pageJSON(one, 1, 1, -5, -5)), 0, unexpected, 1},
 		{"counts of 64 bits", always(pageJSON(one, 1, 25, 1, int64(1)<<62)), 1, nil, 1},
+		{"a count of one and no pages", always(pageJSON("", 1, 25, 0, 1)), 0, unexpected, 1},
 		{"counts as text", always(pageJSON(one, 1, 1, `"1"`, `"1"`)), 0, unexpected, 1},
 		{"links of another type", always(pageJSON(one, 1, 25, 1, `1,"links":"none"`)), 1, nil, 1},
 		{"a link to another server", always(pageJSON(one, 1, 25, 1, `1,"links":[{"rel":"next","uri":"https://h/"}]`)), 1, nil, 1},
@@ -322,6 +323,7 @@ func TestWebhooks_inconsistentServer(t *testing.T) {
 		if err != nil {
 			require.ErrorIs(t, err, unexpected, test.name)
 			assert.Equal(t, "ListWebhooks", asError(t, err).Op, test.name)
+			assert.NotContains(t, err.Error(), "%!", test.name)
 		}
 	}
 }
