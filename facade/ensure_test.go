@@ -59,7 +59,7 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 		name   string
 		faults []facadetest.Fault
 		other  bool    // a concurrent client creates the webhook
-		want   []error // nil: the webhook is found
+		want   []error // nil means that the webhook is found
 		calls  int
 	}{
 		{"created, lost response", []facadetest.Fault{lostResponse}, false, nil, 3},

@@ -3,6 +3,7 @@ package facade_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -192,6 +193,9 @@ func TestError_transport(t *testing.T) {
 	assert.Nil(t, e.Body)
 	checkErrorText(t, get(errors.New(strings.Repeat("x", 10_000))))
 	require.ErrorContains(t, get(nil), "no response and no error")
+	truncated := getError(t, respondWith(200, "{", "Content-Length", "9"))
+	require.ErrorIs(t, truncated, io.ErrUnexpectedEOF)
+	assert.Equal(t, []error{facade.ErrUnexpectedResponse}, sentinelsOf(truncated))
 	noBody := roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusNoContent}, nil
 	})

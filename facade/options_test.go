@@ -138,7 +138,7 @@ func TestWithTimeout(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name           string
-		client, option time.Duration // 0: not set
+		client, option time.Duration // 0 means not set
 		want           time.Duration
 	}{
 		{"default", 0, 0, 30 * time.Second},

@@ -105,8 +105,13 @@ func TestSecret_isNotPrinted(t *testing.T) {
 	p, slice, inMap := &s, []facade.Secret{s, s}, map[string]facade.Secret{"k": s}
 	all := fields{s, s, p, p, s, p, slice, slice, inMap, inMap}
 	for _, v := range []any{
-		s, p, &p, all, &all, []any{all, &all, map[string][]fields{"k": {all}}}, slice, [1]facade.Secret{s},
-		map[[1]facade.Secret]*facade.Secret{{s}: p}, embedded{s}, ownSecret(s), reflect.ValueOf(s), reflect.ValueOf(all).Field(1),
+		s, p, &p, all, &all,
+		[]any{all, &all, map[string][]fields{"k": {all}}},
+		slice,
+		[1]facade.Secret{s},
+		map[[1]facade.Secret]*facade.Secret{{s}: p},
+		embedded{s},
+		ownSecret(s), reflect.ValueOf(s), reflect.ValueOf(all).Field(1),
 	} {
 		assert.Empty(t, leaks(printed(v), markedSecret), "%T", v)
 	}

@@ -76,7 +76,7 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		{"https://192.0.2.1/a", ""},
 		{"https://[2001:db8::1]/a", ""},
 		{"https://localhost.example.com", ""},
-		{"https://hook_s-a.Zz19.example", ""},
+		{"https://hook_s-AaZz.com.Az09a", ""},
 	}
 	for _, environment := range []facade.Option{facade.WithBaseURL("https://WS.api.video."), facade.WithSandbox()} {
 		for _, test := range tests {
