@@ -1,13 +1,10 @@
 package facade_test
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,140 +15,28 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-// The URL and the events in the tests of EnsureWebhook and of plans.
-const (
-	hook = "https://hooks.example.com/a"
-
-	eventA = facade.EventVideoEncodingQualityCompleted
-	eventB = facade.EventVideoSourceRecorded
-	eventC = facade.EventVideoCaptionGenerated
-)
-
-type paramsList = []facade.CreateWebhookParams
-
-func newParams(url string, events ...facade.EventType) facade.CreateWebhookParams {
-	return facade.CreateWebhookParams{URL: url, Events: events}
-}
-
-// An account is a fake server with webhooks, and a client.
-type account struct {
-	server *facadetest.Server
-	client *facade.Client
-	held   []facade.Webhook // at first, oldest first
-	sent   int              // requests before the test
-}
-
-// newAccount returns an account with webhooks. Each webhook is a second younger than the
-// previous webhook, unless an option sets another clock.
-func newAccount(t *testing.T, held paramsList, opts ...facadetest.Option) *account {
-	t.Helper()
-	server := facadetest.NewServer(append([]facadetest.Option{facadetest.WithRateLimit(0, 0), facadetest.WithClock(newClock(time.Second))}, opts...)...)
-	t.Cleanup(server.Close)
-	a := &account{server: server, sent: len(held)}
-	a.client = a.clientWith(counted(t, inMemory(server)))
-	for _, p := range held {
-		_, err := a.client.CreateWebhook(t.Context(), p)
-		require.NoError(t, err)
-	}
-	a.held = server.Webhooks()
-	return a
-}
-
-func (a *account) clientWith(rt http.RoundTripper) *facade.Client {
-	return a.server.Client(facade.WithHTTPClient(&http.Client{Transport: rt}))
-}
-
-// requests returns the requests since the account was filled.
-func (a *account) requests() []string {
-	var all []string
-	for _, r := range a.server.Requests()[a.sent:] {
-		all = append(all, r.Method+" "+r.Path)
-	}
-	return all
-}
-
-// heldAt returns webhooks of the filled account by their index.
-func (a *account) heldAt(indexes ...int) []*facade.Webhook {
-	var all []*facade.Webhook
-	for _, i := range indexes {
-		all = append(all, &a.held[i])
-	}
-	return all
-}
-
-const (
-	listRequest   = "GET /webhooks"
-	createRequest = "POST /webhooks"
-)
-
-func isCreate(r *http.Request) bool { return r.Method == http.MethodPost }
-
-// newClock returns a clock that moves by step, or back, with each call.
-func newClock(step time.Duration) func() time.Time {
-	var ticks atomic.Int64
-	return func() time.Time { return time.Unix(1_000_000_000, 0).Add(time.Duration(ticks.Add(1)) * step) }
-}
-
 func TestEnsureWebhook(t *testing.T) {
 	t.Parallel()
-	want := newParams(hook, eventA, eventB)
-	tests := []struct {
-		name  string
-		held  paramsList
-		index int // of the webhook among held, or -1 for a new webhook
-	}{
-		{"empty account", nil, -1},
-		{"equal", paramsList{want}, 0},
-		{"equal among others", paramsList{newParams(hook, eventC), newParams(hook+"/b", eventA, eventB), want}, 2},
-		{"events in another order", paramsList{newParams(hook, eventB, eventA)}, 0},
-		{"repeated events", paramsList{newParams(hook, eventB, eventA, eventB, eventA)}, 0},
-		{"duplicates", paramsList{newParams(hook, eventB, eventA), want}, 0},
-		{"one event more", paramsList{newParams(hook, eventA, eventB, eventC)}, -1},
-		{"one event fewer", paramsList{newParams(hook, eventA)}, -1},
-		{"events in two webhooks", paramsList{newParams(hook, eventA), newParams(hook, eventB)}, -1},
-		{"URL with a slash", paramsList{newParams(hook+"/", eventA, eventB)}, -1},
-		{"host in upper case", paramsList{newParams("https://HOOKS.example.com/a", eventA, eventB)}, -1},
-		{"escaped URL", paramsList{newParams("https://hooks.example.com/%61", eventA, eventB)}, -1},
-	}
-	for _, test := range tests {
-		for order, opts := range sortOrders {
-			t.Run(test.name+"/"+order, func(t *testing.T) {
-				t.Parallel()
-				account := newAccount(t, test.held, opts...)
-				wh, created, err := account.client.EnsureWebhook(t.Context(), want)
-				require.NoError(t, err)
-				after := account.server.Webhooks()
-				assert.Equal(t, test.index < 0, created)
-				assert.Equal(t, account.held, after[:len(test.held)])
-				if test.index >= 0 {
-					assert.Len(t, after, len(test.held))
-					assert.Equal(t, &after[test.index], wh)
-					assert.Equal(t, []string{listRequest}, account.requests())
-					return
-				}
-				require.Len(t, after, len(test.held)+1)
-				assert.Equal(t, &after[len(test.held)], wh)
-				assert.Equal(t, []string{listRequest, createRequest}, account.requests())
-			})
+	for _, test := range reconcileTests {
+		desired := parse(test.desired)
+		if len(desired) != 1 {
+			continue
 		}
-	}
-}
-
-// All callers select the same webhook among equally old duplicates.
-func TestClient_equallyOldDuplicates(t *testing.T) {
-	t.Parallel()
-	for _, opts := range sortOrders {
-		stopped := func() time.Time { return time.Unix(1, 0) }
-		account := newAccount(t, slices.Repeat(paramsList{validParams}, 8), append(opts, facadetest.WithClock(stopped))...)
-		wh, created, err := account.client.EnsureWebhook(t.Context(), validParams)
-		require.NoError(t, err)
-		assert.False(t, created)
-		plan, err := account.client.PlanWebhooks(t.Context(), paramsList{validParams}, facade.PlanOptions{})
-		require.NoError(t, err)
-		assert.Equal(t, []*facade.Webhook{wh}, plan.Keep)
-		require.Len(t, plan.Delete, 7)
-		for _, other := range plan.Delete {
-			assert.Less(t, wh.ID, other.ID)
+		for order, opts := range sortOrders {
+			name, account := test.name+", "+order, newAccount(t, parse(test.held), opts...)
+			wh, created, err := account.client.EnsureWebhook(t.Context(), desired[0])
+			require.NoError(t, err, name)
+			after := account.Webhooks()
+			if test.keep != nil {
+				assert.False(t, created, name)
+				assert.Equal(t, account.held[test.keep[0]], wh, name)
+				assert.Equal(t, []string{listRequest}, account.calls(), name)
+				continue
+			}
+			assert.True(t, created, name)
+			assert.Equal(t, []string{listRequest, createRequest}, account.calls(), name)
+			require.Len(t, after, len(account.held)+1, name)
+			assert.Equal(t, &after[len(account.held)], wh, name)
 		}
 	}
 }
@@ -160,44 +45,51 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 	t.Parallel()
 	const limitReached = `{"type":"https://docs.api.video/reference/webhook-limit-reached","status":400}`
 	isList := func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Path == "/webhooks" }
-	passes := facadetest.Fault{Match: isList} // for the first list
-	three := []string{listRequest, createRequest, listRequest}
+	createBy := func(f facadetest.Fault) facadetest.Fault {
+		f.Match = isCreate
+		return f
+	}
+	listFailsAfter := func(f facadetest.Fault) []facadetest.Fault {
+		return []facadetest.Fault{f, {Match: isList}, {Match: isList, Status: 403}}
+	}
+	lost := createBy(facadetest.Fault{Reset: facadetest.ResetAfterRead})
+	lostResponse := createBy(facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: true})
+	full := createBy(facadetest.Fault{Status: 400, Body: limitReached})
 	tests := []struct {
 		name   string
 		faults []facadetest.Fault
-		want   []error // empty: the webhook is found
-		sent   []string
+		other  bool    // a concurrent client creates the webhook
+		want   []error // nil means that the webhook is found
+		calls  int
 	}{
-		{"created, lost response", []facadetest.Fault{{Match: isCreate, Process: true, Reset: facadetest.ResetAfterRead}}, nil, three},
-		{"created, truncated response", []facadetest.Fault{{Match: isCreate, Truncate: true}}, nil, three},
-		{"created, 500", []facadetest.Fault{{Match: isCreate, Process: true, Status: 500}}, nil, three},
-		{"not created, lost response", []facadetest.Fault{{Match: isCreate, Reset: facadetest.ResetAfterRead}}, []error{facade.ErrUnconfirmed}, three},
-		{"not created, 500", []facadetest.Fault{{Match: isCreate, Status: 500}}, []error{facade.ErrUnconfirmed, facade.ErrServer}, three},
-		{
-			"created, lost response, second list refused",
-			[]facadetest.Fault{{Match: isCreate, Process: true, Reset: facadetest.ResetAfterRead}, passes, {Match: isList, Status: 403}},
-			[]error{facade.ErrUnconfirmed, facade.ErrForbidden},
-			three,
-		},
-		{
-			"limit reached, second list refused",
-			[]facadetest.Fault{{Match: isCreate, Status: 400, Body: limitReached}, passes, {Match: isList, Status: 403}},
-			[]error{facade.ErrWebhookLimitReached, facade.ErrForbidden},
-			three,
-		},
-		{"limit reached", []facadetest.Fault{{Match: isCreate, Status: 400, Body: limitReached}}, []error{facade.ErrWebhookLimitReached}, three},
-		{"refused", []facadetest.Fault{{Match: isCreate, Status: 403}}, []error{facade.ErrForbidden}, three[:2]},
-		{"first list refused", []facadetest.Fault{{Match: isList, Status: 403}}, []error{facade.ErrForbidden}, three[:1]},
+		{"created, lost response", []facadetest.Fault{lostResponse}, false, nil, 3},
+		{"created, truncated response", []facadetest.Fault{createBy(facadetest.Fault{Truncate: true})}, false, nil, 3},
+		{"created, 500", []facadetest.Fault{createBy(facadetest.Fault{Process: true, Status: 500})}, false, nil, 3},
+		{"created by another client, lost request", []facadetest.Fault{createBy(facadetest.Fault{}), lost}, true, nil, 4},
+		{"created by another client, limit reached", []facadetest.Fault{createBy(facadetest.Fault{}), full}, true, nil, 4},
+		{"lost request", []facadetest.Fault{lost}, false, []error{facade.ErrUnconfirmed}, 3},
+		{"500", []facadetest.Fault{createBy(facadetest.Fault{Status: 500})}, false, []error{facade.ErrUnconfirmed, facade.ErrServer}, 3},
+		{"lost response, second list fails", listFailsAfter(lostResponse), false, []error{facade.ErrUnconfirmed, facade.ErrForbidden}, 3},
+		{"limit reached, second list fails", listFailsAfter(full), false, []error{facade.ErrWebhookLimitReached, facade.ErrForbidden}, 3},
+		{"limit reached", []facadetest.Fault{full}, false, []error{facade.ErrWebhookLimitReached}, 3},
+		{"403", []facadetest.Fault{createBy(facadetest.Fault{Status: 403})}, false, []error{facade.ErrForbidden}, 2},
+		{"first list fails", []facadetest.Fault{{Match: isList, Status: 403}}, false, []error{facade.ErrForbidden}, 1},
 	}
 	for _, test := range tests {
 		account := newAccount(t, nil)
-		account.server.Inject(test.faults...)
-		wh, created, err := account.client.EnsureWebhook(t.Context(), validParams)
-		assert.Equal(t, test.sent, account.requests(), test.name)
+		account.Inject(test.faults...)
+		client := account.clientWith(roundTripper(func(r *http.Request) (*http.Response, error) {
+			if test.other && isCreate(r) {
+				require.NoError(t, createWebhook(t.Context(), account.client))
+			}
+			return serve(account, r)
+		}))
+		wh, created, err := client.EnsureWebhook(t.Context(), validParams)
+		assert.Len(t, account.calls(), test.calls, test.name)
 		if test.want == nil {
 			require.NoError(t, err, test.name)
-			assert.True(t, created, test.name)
-			assert.Equal(t, []facade.Webhook{*wh}, account.server.Webhooks(), test.name)
+			assert.Equal(t, !strings.Contains(test.name, "limit reached"), created, test.name)
+			assert.Equal(t, []facade.Webhook{*wh}, account.Webhooks(), test.name)
 			continue
 		}
 		assert.False(t, created, test.name)
@@ -206,55 +98,74 @@ func TestEnsureWebhook_failedCreate(t *testing.T) {
 			require.ErrorIs(t, err, want, test.name)
 		}
 		require.ErrorIs(t, asError(t, err), test.want[0], test.name)
+		assert.Equal(t, strings.Contains(test.name, "second list"), strings.Contains(err.Error(), "looking for the webhook failed"))
 		_, _, err = account.client.EnsureWebhook(t.Context(), validParams)
 		require.NoError(t, err, "another call suffices")
-		assert.Len(t, account.server.Webhooks(), 1, test.name)
+		assert.Len(t, account.Webhooks(), 1, test.name)
 	}
 }
 
-func TestEnsureWebhook_contextEnds(t *testing.T) {
+// All callers select the same webhook among equally old duplicates, in any order of the list.
+// Some responses omit the fraction of a second.
+func TestClient_oldestDuplicate(t *testing.T) {
 	t.Parallel()
-	account := newAccount(t, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	client := account.clientWith(roundTripper(func(r *http.Request) (*http.Response, error) {
-		resp, err := serve(account.server, r)
-		if isCreate(r) && assert.NoError(t, err) {
-			cancel()
-			return nil, context.Canceled
+	const date = "2024-08-08T14:12:18+00:00"
+	for _, test := range []struct {
+		first, second string
+		oldest        int
+	}{
+		{date, date, 1},
+		{"2024-08-08T14:12:18.9+00:00", date, 1},
+		{date, "2024-08-08T14:12:18.5+00:00", 1},
+		{"2024-08-08T14:12:18.9+00:00", "2024-08-08T14:12:18.5+00:00", 1},
+		{"2024-08-08T14:12:18.1+00:00", "2024-08-08T14:12:17.9+00:00", 2},
+		{date, "2024-08-08T16:12:17+02:00", 2},
+	} {
+		a := strings.Replace(webhookJSON(1), date, test.first, 1)
+		b := strings.NewReplacer("apivideo/2", "apivideo/1", date, test.second).Replace(webhookJSON(2))
+		p := newCreation(hooks+"apivideo/1", eventA, eventB)
+		for _, list := range []string{a + "," + b, b + "," + a} {
+			client := newClient(t, respond(200, pageJSON(list, 1, 100, 1, 2)))
+			wh, created, err := client.EnsureWebhook(t.Context(), p)
+			require.NoError(t, err)
+			assert.False(t, created)
+			assert.Equal(t, fmt.Sprintf("webhook_%022d", test.oldest), wh.ID, test)
+			plan, err := client.PlanWebhooks(t.Context(), paramsList{p}, facade.PlanOptions{})
+			require.NoError(t, err)
+			assert.Equal(t, []*facade.Webhook{wh}, plan.Keep, test)
+			assert.Len(t, plan.Delete, 1, test)
 		}
-		return resp, err
-	}))
-	wh, created, err := client.EnsureWebhook(ctx, validParams)
-	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorIs(t, err, facade.ErrUnconfirmed)
-	require.ErrorContains(t, err, "looking for the webhook failed")
-	assert.Nil(t, wh)
-	assert.False(t, created)
-	assert.Equal(t, []string{listRequest, createRequest}, account.requests())
+	}
 }
 
-// A concurrent client creates the webhook. After ErrUnconfirmed the caller may
-// have created the webhook.
-func TestEnsureWebhook_concurrentCreate(t *testing.T) {
+// A webhook without a URL or events cannot be compared.
+func TestClient_listWithoutURLOrEvents(t *testing.T) {
 	t.Parallel()
-	for limit, want := range map[int]bool{0: true, 1: false} {
-		account := newAccount(t, nil, facadetest.WithWebhookLimit(limit))
-		client := account.clientWith(roundTripper(func(r *http.Request) (*http.Response, error) {
-			if isCreate(r) {
-				require.NoError(t, createWebhook(t.Context(), account.client))
-				if limit == 0 {
-					_, _ = io.Copy(io.Discard, r.Body)
-					return nil, io.ErrUnexpectedEOF
-				}
-			}
-			return serve(account.server, r)
-		}))
-		wh, created, err := client.EnsureWebhook(t.Context(), validParams)
-		require.NoError(t, err)
-		assert.Equal(t, want, created)
-		assert.Equal(t, []facade.Webhook{*wh}, account.server.Webhooks())
+	for _, fields := range []string{
+		`"events":["video.source.recorded"]`,
+		`"events":["video.source.recorded"],"url":""`,
+		`"url":"https://h/"`,
+		`"url":"https://h/","events":[]`,
+		`"url":"https://h/","events":null`,
+		`"url":"https://h/","events":["video.source.recorded",""]`,
+		`"createdAt":"2024-08-08T14:12:18+00:00"`,
+	} {
+		list := pageJSON(webhookJSON(1)+`,{"webhookId":"webhook_2",`+fields+`}`, 1, 100, 1, 2)
+		server := newScript(respond(200, list))
+		client := newClient(t, server.ServeHTTP)
+		_, _, ensureErr := client.EnsureWebhook(t.Context(), validParams)
+		_, planErr := client.PlanWebhooks(t.Context(), paramsList{validParams}, facade.PlanOptions{})
+		for _, err := range []error{ensureErr, planErr} {
+			assert.Equal(t, []error{facade.ErrUnexpectedResponse}, sentinelsOf(err), fields)
+			require.ErrorContains(t, err, `apivideo: ListWebhooks: unexpected response: webhook "webhook_2" has no URL`, fields)
+			e := asError(t, err)
+			assert.Equal(t, []any{"ListWebhooks", 0, 0}, []any{e.Op, e.StatusCode, e.Attempts}, fields)
+		}
+		assert.Equal(t, 2, server.requests(), fields)
 	}
+	plan, err := newClient(t, respond(403, "{}")).PlanWebhooks(t.Context(), nil, facade.PlanOptions{})
+	require.ErrorIs(t, err, facade.ErrForbidden)
+	assert.Nil(t, plan)
 }
 
 // The service is known to omit fields. The client requests an omitted secret.
@@ -262,70 +173,52 @@ func TestClient_omittedSecret(t *testing.T) {
 	t.Parallel()
 	const text = "sig_sec_0000000000000000000000"
 	const secret = `,"signatureSecret":"` + text + `"`
-	full := webhookJSON(0)
-	bare := strings.Replace(full, secret, "", 1)
-	p := newParams("https://hooks.example.com/apivideo/0", eventA, eventB)
-	tests := []struct {
-		name   string
-		get    http.HandlerFunc
-		want   error
-		secret string
-	}{
-		{"webhook", respond(200, full), nil, text},
-		{"ID and secret", respond(200, `{"webhookId":"`+webhookID+`"`+secret+`}`), nil, text},
-		{"omitted again", respond(200, bare), nil, ""},
-		{"403", respond(403, "{}"), facade.ErrForbidden, ""},
-		{"404", respond(404, "{}"), facade.ErrNotFound, ""},
+	bare := strings.Replace(webhookJSON(0), secret, "", 1)
+	want := facade.Webhook{
+		ID: webhookID, URL: hooks + "apivideo/0", Events: []facade.EventType{eventA, eventB},
+		CreatedAt: time.Date(2024, 8, 8, 14, 12, 18, 0, time.UTC),
 	}
-	for _, test := range tests {
-		for _, call := range []string{"found", "created", "unconfirmed", "applied"} {
-			name, isDeleted, lists := test.name+", "+call, false, 0
-			mux := http.NewServeMux()
-			mux.HandleFunc("GET /webhooks", respond(200, listJSON(1, 100, 0)))
-			mux.HandleFunc("POST /webhooks", respond(201, bare))
-			mux.HandleFunc("GET /webhooks/"+webhookID, test.get)
-			mux.HandleFunc("DELETE /webhooks/webhook_1", func(w http.ResponseWriter, _ *http.Request) {
-				isDeleted = true
-				w.WriteHeader(http.StatusNoContent)
-			})
-			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-				isList := r.Method == http.MethodGet && r.URL.Path == "/webhooks"
-				if isList {
-					lists++
-				}
-				switch {
-				case isList && (call == "found" || lists == 2):
-					respond(200, pageJSON(bare, 1, 100, 1, 1))(w, r)
-				case isCreate(r) && call == "unconfirmed":
-					unavailable(w, r)
-				default:
-					mux.ServeHTTP(w, r)
-				}
-			})
+	p := newCreation(want.URL, want.Events...)
+	empty, held, created := respond(200, listJSON(1, 100, 0)), respond(200, pageJSON(bare, 1, 100, 1, 1)), respond(201, bare)
+	for name, before := range map[string][]http.HandlerFunc{ // the responses before that of the request for the secret
+		"found": {held}, "created": {empty, created}, "unconfirmed": {empty, unavailable, held}, "applied": {created},
+	} {
+		for _, test := range []struct {
+			get    http.HandlerFunc
+			want   error
+			secret string
+		}{
+			{respond(200, webhookJSON(0)), nil, text},
+			{respond(200, `{"webhookId":"`+webhookID+`"`+secret+`}`), nil, text},
+			{respond(200, bare), nil, ""},
+			{respond(403, "{}"), facade.ErrForbidden, ""},
+			{respond(404, "{}"), facade.ErrNotFound, ""},
+		} {
+			server := newScript(append(slices.Clip(before), test.get, respond(204, ""))...)
+			client := newClient(t, server.ServeHTTP)
 			var wh *facade.Webhook
 			var err error
-			if call == "applied" {
+			if name == "applied" {
 				plan := &facade.Plan{Create: paramsList{p}, Delete: []*facade.Webhook{{ID: "webhook_1"}}}
 				var applied *facade.Applied
 				applied, err = client.ApplyPlan(t.Context(), plan)
-				require.Len(t, applied.Created, 1, name)
 				wh = applied.Created[0]
-				assert.Empty(t, applied.Remaining.Create, name)
-				assert.Equal(t, test.want == nil, isDeleted, name)
-				assert.Equal(t, test.want == nil, applied.Remaining.Empty(), name)
+				assert.Empty(t, applied.Remaining.Create)
+				assert.Equal(t, test.want == nil, applied.Remaining.Empty())
 			} else {
-				var created bool
-				wh, created, err = client.EnsureWebhook(t.Context(), p)
-				assert.Equal(t, call != "found", created, name)
+				var isCreated bool
+				wh, isCreated, err = client.EnsureWebhook(t.Context(), p)
+				assert.Equal(t, name != "found", isCreated, name)
 			}
 			require.ErrorIs(t, err, test.want, name)
 			if err != nil {
 				assert.Equal(t, "GetWebhook", asError(t, err).Op, name)
 			}
-			require.NotNil(t, wh, name)
-			assert.Equal(t, webhookID, wh.ID, name)
-			assert.Equal(t, p, newParams(wh.URL, wh.Events...), name)
-			assert.Equal(t, test.secret, wh.SignatureSecret.Reveal(), name)
+			got := *wh
+			assert.Equal(t, test.secret, got.SignatureSecret.Reveal(), name)
+			assert.True(t, want.CreatedAt.Equal(got.CreatedAt), name)
+			got.SignatureSecret, got.CreatedAt = facade.Secret{}, want.CreatedAt
+			assert.Equal(t, want, got, name)
 		}
 	}
 }
@@ -334,9 +227,8 @@ func TestClient_omittedSecret(t *testing.T) {
 // create another webhook.
 func TestClient_createdOtherwise(t *testing.T) {
 	t.Parallel()
-	want := newParams(hook, eventA, eventB)
 	const (
-		url    = `"url":"` + hook + `"`
+		url    = `"url":"https://hooks.example.com/a"`
 		events = `"events":["video.encoding.quality.completed","video.source.recorded"]`
 	)
 	for fields, isValid := range map[string]bool{
@@ -345,106 +237,43 @@ func TestClient_createdOtherwise(t *testing.T) {
 		events: true,
 		url:    true,
 		`"createdAt":"2024-08-08T14:12:18+00:00"`:                                 true,
-		`"url":"` + hook + `/",` + events:                                         false,
-		`"url":"` + hook + `/"`:                                                   false,
+		`"url":"https://hooks.example.com/a/",` + events:                          false,
+		`"url":"https://hooks.example.com/a/"`:                                    false,
 		url + `,"events":["video.encoding.quality.completed"]`:                    false,
 		`"events":["video.encoding.quality.completed","video.caption.generated"]`: false,
 		`"url":"https://user:zq!password@hooks.example.com/a",` + events:          false,
+		`"url":"http:/user:zq!password@h"`:                                        false,
 	} {
+		want := parse("a:AB")
 		check := func(wh *facade.Webhook, err error) {
 			t.Helper()
 			assert.Equal(t, webhookID, wh.ID, fields)
-			assert.Equal(t, isValid, normalize(want) == normalize(newParams(wh.URL, wh.Events...)), fields)
 			if isValid {
 				require.NoError(t, err, fields)
-				assert.NotSame(t, &want.Events[0], &wh.Events[0], fields)
-				assert.NotEmpty(t, wh.SignatureSecret.Reveal(), fields)
+				assert.Equal(t, "a:AB", formatWebhooks([]facade.Webhook{*wh}), fields)
+				assert.NotSame(t, &want[0].Events[0], &wh.Events[0], fields)
+				assert.False(t, wh.SignatureSecret.IsZero(), fields)
 				return
 			}
-			require.ErrorIs(t, err, facade.ErrUnexpectedResponse, fields)
-			require.NotErrorIs(t, err, facade.ErrUnconfirmed, fields)
-			require.ErrorContains(t, err, hook+" [video.encoding.quality.completed video.source.recorded]")
+			assert.Equal(t, []error{facade.ErrUnexpectedResponse}, sentinelsOf(err), fields)
+			require.ErrorContains(t, err, "not as https://hooks.example.com/a [video.encoding.quality.completed video.source.recorded]")
 			require.NotContains(t, err.Error(), "password")
 			e := asError(t, err)
 			assert.Equal(t, []any{"CreateWebhook", 0, 0}, []any{e.Op, e.StatusCode, e.Attempts})
 		}
-		mux := http.NewServeMux()
-		mux.HandleFunc("GET /webhooks", respond(200, listJSON(1, 100, 0)))
-		mux.HandleFunc("POST /webhooks", respond(201, `{"webhookId":"`+webhookID+`",`+fields+`}`))
-		mux.HandleFunc("GET /webhooks/"+webhookID, respond(200, webhookJSON(0)))
-		client := newClient(t, mux.ServeHTTP)
-		wh, created, err := client.EnsureWebhook(t.Context(), want)
-		assert.True(t, created, fields)
+		empty, created := respond(200, listJSON(1, 100, 0)), respond(201, `{"webhookId":"`+webhookID+`",`+fields+`}`)
+		client := newClient(t, newScript(empty, created, respond(200, webhookJSON(0))).ServeHTTP)
+		wh, isCreated, err := client.EnsureWebhook(t.Context(), want[0])
+		assert.True(t, isCreated, fields)
 		check(wh, err)
-		plan := &facade.Plan{Create: paramsList{want}}
 		if !isValid {
-			plan.Create = append(plan.Create, validParams) // remains
+			want = append(want, validParams) // remains
 		}
-		applied, err := client.ApplyPlan(t.Context(), plan)
+		client = newClient(t, newScript(created, respond(200, webhookJSON(0))).ServeHTTP)
+		applied, err := client.ApplyPlan(t.Context(), &facade.Plan{Create: want})
 		require.Len(t, applied.Created, 1, fields)
 		assert.Equal(t, applied.Created, applied.Remaining.Keep, fields)
-		assert.Equal(t, plan.Create[1:], applied.Remaining.Create, fields)
+		assert.Equal(t, want[1:], applied.Remaining.Create, fields)
 		check(applied.Created[0], err)
 	}
-}
-
-// normalize returns equal text for equal subscriptions.
-func normalize(p facade.CreateWebhookParams) string {
-	events := slices.Clone(p.Events)
-	slices.Sort(events)
-	return fmt.Sprint(p.URL, slices.Compact(events))
-}
-
-// Some responses omit the fraction of a second. The oldest webhook stays the same.
-func TestEnsureWebhook_fractionsOfASecond(t *testing.T) {
-	t.Parallel()
-	const date = "2024-08-08T14:12:18+00:00"
-	list := strings.ReplaceAll(listJSON(1, 100, 2), "/apivideo/1", "/apivideo/0")
-	for _, test := range []struct {
-		first, second string
-		index         int
-	}{
-		{date, date, 0},
-		{"2024-08-08T14:12:18.9+00:00", date, 0},
-		{date, "2024-08-08T14:12:18.5+00:00", 0},
-		{"2024-08-08T14:12:18.9+00:00", "2024-08-08T14:12:18.5+00:00", 0},
-		{"2024-08-08T14:12:18.1+00:00", "2024-08-08T14:12:17.9+00:00", 1},
-		{date, "2024-08-08T16:12:17+02:00", 1},
-	} {
-		parts := strings.SplitN(list, date, 3)
-		body := parts[0] + test.first + parts[1] + test.second + parts[2]
-		wh, _, err := newClient(t, respond(200, body)).EnsureWebhook(t.Context(), newParams("https://hooks.example.com/apivideo/0", eventA, eventB))
-		require.NoError(t, err)
-		assert.Equal(t, fmt.Sprintf("webhook_%022d", test.index), wh.ID, test)
-	}
-}
-
-// A webhook without a URL or events cannot be compared.
-func TestClient_listWithoutURLOrEvents(t *testing.T) {
-	t.Parallel()
-	list := listJSON(1, 100, 2)
-	for name, list := range map[string]string{
-		"no URL":       strings.Replace(list, `"url":"https://hooks.example.com/apivideo/1",`, "", 1),
-		"empty URL":    strings.Replace(list, "https://hooks.example.com/apivideo/1", "", 1),
-		"no events":    strings.Replace(list, `"events":["video.encoding.quality.completed","video.source.recorded"],`, "", 1),
-		"empty events": strings.Replace(list, `"video.encoding.quality.completed","video.source.recorded"`, "", 1),
-		"null events":  strings.Replace(list, `["video.encoding.quality.completed","video.source.recorded"]`, "null", 1),
-		"empty event":  strings.Replace(list, `"video.encoding.quality.completed"`, `""`, 1),
-		"ID only":      strings.Replace(list, webhookJSON(1), `{"webhookId":"webhook_0000000000000000000001"}`, 1),
-	} {
-		server := newScript(respond(200, list))
-		client := newClient(t, server.ServeHTTP)
-		_, _, ensureErr := client.EnsureWebhook(t.Context(), validParams)
-		_, planErr := client.PlanWebhooks(t.Context(), paramsList{validParams}, facade.PlanOptions{})
-		for _, err := range []error{ensureErr, planErr} {
-			require.ErrorIs(t, err, facade.ErrUnexpectedResponse, name)
-			require.ErrorContains(t, err, `"webhook_000000000000000000000`, name)
-			e := asError(t, err)
-			assert.Equal(t, []any{"ListWebhooks", 0, 0}, []any{e.Op, e.StatusCode, e.Attempts}, name)
-		}
-		assert.Equal(t, 2, server.requests(), name)
-	}
-	plan, err := newClient(t, respond(403, "{}")).PlanWebhooks(t.Context(), nil, facade.PlanOptions{})
-	require.ErrorIs(t, err, facade.ErrForbidden)
-	assert.Nil(t, plan)
 }

@@ -1,29 +1,20 @@
 package facade_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apivideo-community/webhooks-go/facade"
 )
-
-var allSentinels = []error{
-	facade.ErrBadRequest, facade.ErrUnauthorized, facade.ErrForbidden, facade.ErrNotFound, facade.ErrTooManyRequests,
-	facade.ErrServer, facade.ErrWebhookLimitReached, facade.ErrInvalidArgument, facade.ErrUnexpectedResponse, facade.ErrUnconfirmed,
-}
 
 // getError returns the error of a get.
 func getError(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *facade.Error {
@@ -33,186 +24,145 @@ func getError(t *testing.T, handler http.HandlerFunc, opts ...facade.Option) *fa
 	return asError(t, err)
 }
 
+// sentinelsOf returns the errors of the package that err matches.
+func sentinelsOf(err error) []error {
+	var all []error
+	for _, sentinel := range []error{
+		facade.ErrBadRequest, facade.ErrUnauthorized, facade.ErrForbidden, facade.ErrNotFound, facade.ErrTooManyRequests,
+		facade.ErrServer, facade.ErrWebhookLimitReached, facade.ErrInvalidArgument, facade.ErrUnexpectedResponse,
+		facade.ErrUnconfirmed,
+	} {
+		if errors.Is(err, sentinel) {
+			all = append(all, sentinel)
+		}
+	}
+	return all
+}
+
 func TestError_sentinels(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		status    int
-		want      error // nil: none
-		ambiguous bool
-	}{
-		{400, facade.ErrBadRequest, false},
-		{401, facade.ErrUnauthorized, false},
-		{403, facade.ErrForbidden, false},
-		{404, facade.ErrNotFound, false},
-		{405, nil, false},
-		{408, nil, true},
-		{409, nil, false},
-		{422, nil, false},
-		{425, nil, false},
-		{429, facade.ErrTooManyRequests, false},
-		{499, nil, false},
-		{500, facade.ErrServer, true},
-		{502, facade.ErrServer, true},
-		{503, facade.ErrServer, true},
-		{504, facade.ErrServer, true},
-		{599, facade.ErrServer, true},
-		{600, nil, true},
+	sentinels := map[int][]error{
+		400: {facade.ErrBadRequest}, 401: {facade.ErrUnauthorized}, 403: {facade.ErrForbidden}, 404: {facade.ErrNotFound},
+		429: {facade.ErrTooManyRequests}, 500: {facade.ErrServer}, 502: {facade.ErrServer}, 503: {facade.ErrServer},
+		504: {facade.ErrServer}, 599: {facade.ErrServer},
 	}
-	for _, test := range tests {
+	for _, status := range []int{400, 401, 403, 404, 405, 408, 409, 422, 425, 429, 499, 500, 502, 503, 504, 599, 600} {
+		isAmbiguous := status == 408 || status >= 500
 		for _, body := range []string{`{"title":"No."}`, "<html>", ""} {
-			server := newScript(respond(test.status, body))
+			server := newScript(respond(status, body))
 			client := newClient(t, server.ServeHTTP, facade.WithRetry(facade.RetryPolicy{MaxAttempts: 2, MinDelay: 1, MaxDelay: 1}))
 			for _, op := range operations {
 				before := server.requests()
 				err := op.call(t.Context(), client)
-				e := asError(t, err)
-				name := fmt.Sprint(test.status, body, op.name)
-				assert.Equal(t, test.status, e.StatusCode, name)
-				assert.Equal(t, op.op, e.Op, name)
-				attempts := 1
-				if test.status == 429 || test.ambiguous && op.name != "create" {
+				want, attempts := sentinels[status], 1
+				switch {
+				case isAmbiguous && op.name == "create":
+					want = append(slices.Clip(want), facade.ErrUnconfirmed)
+				case isAmbiguous || status == 429:
 					attempts = 2
 				}
-				assert.Equal(t, attempts, e.Attempts, name)
-				assert.Equal(t, attempts, server.requests()-before, name)
-				var want, got []error
-				if test.want != nil {
-					want = append(want, test.want)
-				}
-				if op.name == "create" && test.ambiguous {
-					want = append(want, facade.ErrUnconfirmed)
-				}
-				for _, sentinel := range allSentinels {
-					if errors.Is(err, sentinel) {
-						got = append(got, sentinel)
-					}
-				}
-				assert.Equal(t, want, got, name)
+				name, e := fmt.Sprint(status, body, op.name), asError(t, err)
+				assert.Equal(t, want, sentinelsOf(err), name)
+				assert.Equal(t, op.op, e.Op, name)
+				assert.Equal(t, []int{status, attempts, attempts}, []int{e.StatusCode, e.Attempts, server.requests() - before}, name)
 			}
 		}
 	}
 }
 
-func TestError_webhookLimit(t *testing.T) {
+func TestError_webhookLimitReached(t *testing.T) {
 	t.Parallel()
 	for typ, want := range map[string]bool{
-		"https://docs.api.video/reference/webhook-limit-reached":      true,
-		"https://docs.api.video/docs/webhook-limit-reached":           true,
-		"http://example.com/webhook-limit-reached/":                   true,
-		"webhook-limit-reached":                                       true,
-		"https://docs.api.video/reference/attribute-required":         false,
-		"https://docs.api.video/reference/no-webhook-limit-reached":   false,
-		"https://docs.api.video/reference/webhook-limit-reached-soon": false,
-		"https://docs.api.video/webhook-limit-reached/other":          false,
+		"https://docs.api.video/reference/webhook-limit-reached":    true,
+		"http://example.com/webhook-limit-reached/":                 true,
+		"webhook-limit-reached":                                     true,
+		"https://docs.api.video/reference/no-webhook-limit-reached": false,
+		"https://docs.api.video/webhook-limit-reached/other":        false,
 		"": false,
 	} {
 		e := getError(t, respond(400, fmt.Sprintf(`{"type":%q}`, typ)))
 		assert.Equal(t, want, errors.Is(e, facade.ErrWebhookLimitReached), typ)
-		e = getError(t, respond(403, fmt.Sprintf(`{"type":%q}`, typ)))
-		assert.NotErrorIs(t, e, facade.ErrWebhookLimitReached)
+		e.StatusCode = 403
+		require.NotErrorIs(t, e, facade.ErrWebhookLimitReached, typ)
 	}
 }
 
+// A field of another type is zero. The content type is ignored, because a proxy may
+// change the header.
 func TestError_body(t *testing.T) {
 	t.Parallel()
-	const (
-		jsonType = "application/json"
-		html     = "text/html; charset=utf-8"
-		full     = `{"type":"https://docs.api.video/reference/attribute-required","title":"This attribute is required.","name":"url","status":400,"detail":"More.",` +
-			`"problems":[{"type":"https://docs.api.video/reference/attribute-required","title":"This attribute is required.","name":"url"},` +
-			`{"type":"https://docs.api.video/reference/invalid-attribute","title":"This attribute must be an array.","name":"events"}]}`
-	)
-	decoded := facade.Error{
-		Type: "https://docs.api.video/reference/attribute-required", Title: "This attribute is required.", Name: "url", Detail: "More.",
-		Problems: []facade.Problem{
-			{Name: "url", Title: "This attribute is required.", Type: "https://docs.api.video/reference/attribute-required"},
-			{Name: "events", Title: "This attribute must be an array.", Type: "https://docs.api.video/reference/invalid-attribute"},
+	const required, invalid = "https://docs.api.video/reference/attribute-required", "https://docs.api.video/reference/invalid-attribute"
+	const full = `{"type":"` + required + `","title":"Required.","name":"url","status":400,"detail":"More.","problems":[` +
+		`{"type":"` + required + `","title":"Required.","name":"url"},{"type":"` + invalid + `","title":"No array.","name":"events"}]}`
+	noTitle := facade.Error{Title: "No."}
+	tests := map[string]facade.Error{
+		full: {Type: required, Title: "Required.", Name: "url", Detail: "More.", Problems: []facade.Problem{
+			{Name: "url", Title: "Required.", Type: required}, {Name: "events", Title: "No array.", Type: invalid},
+		}},
+		`{"title":"No.","problems":[{"name":"events","events":"text of another field"}]}`: {
+			Title: "No.", Problems: []facade.Problem{{Name: "events", Title: "text of another field"}},
 		},
-	}
-	tests := []struct {
-		name, contentType, body string
-		want                    facade.Error
-	}{
-		{"all fields", jsonType, full, decoded},
-		{"problem+json", "application/problem+json", full, decoded},
-		{"JSON as HTML", html, full, decoded},
-		{"invalid content type", ";;", full, decoded},
-		{
-			"text in the field events", jsonType, `{"title":"No.","problems":[{"name":"events","events":"This attribute must be an array."}]}`,
-			facade.Error{Title: "No.", Problems: []facade.Problem{{Name: "events", Title: "This attribute must be an array."}}},
+		`{"title":"No.","problems":[{"title":{},"name":"url"},{"title":"Required.","name":"events"}]}`: {
+			Title: "No.", Problems: []facade.Problem{{Name: "url"}, {Name: "events", Title: "Required."}},
 		},
-		{"null fields", jsonType, `{"type":null,"title":"No.","name":null,"status":null,"detail":null,"problems":null}`, facade.Error{Title: "No."}},
-		{"status as text", jsonType, `{"status":"400","title":"No.","detail":"More."}`, facade.Error{Title: "No.", Detail: "More."}},
-		{"name as array", jsonType, `{"name":["url"],"title":"No.","detail":"More."}`, facade.Error{Title: "No.", Detail: "More."}},
-		{"type as number", jsonType, `{"type":7,"title":"No.","name":"url"}`, facade.Error{Title: "No.", Name: "url"}},
-		{"problems as object", jsonType, `{"problems":{"url":"required"},"title":"No.","name":"url"}`, facade.Error{Title: "No.", Name: "url"}},
-		{
-			"title of a problem as object", jsonType, `{"title":"No.","problems":[{"title":{},"name":"url"},{"title":"Required.","name":"events"}]}`,
-			facade.Error{Title: "No.", Problems: []facade.Problem{{Name: "url"}, {Name: "events", Title: "Required."}}},
-		},
-		{"several wrong types", jsonType, `{"type":1,"status":[],"name":{},"problems":0,"detail":true,"title":"No."}`, facade.Error{Title: "No."}},
-		{"unknown field", jsonType, `{"title":"No.","trace":{"id":[1]}}`, facade.Error{Title: "No."}},
-		{"null", jsonType, `null`, facade.Error{}},
-		{"array", jsonType, `[{"title":"No."}]`, facade.Error{}},
-		{"string", jsonType, `"No."`, facade.Error{}},
-		{"incomplete JSON", jsonType, full[:100], facade.Error{}},
-		{"empty", jsonType, "", facade.Error{}},
-		{"HTML", html, "<html><title>Bad</title></html>", facade.Error{}},
-		{"HTML as JSON", jsonType, "<html></html>", facade.Error{}},
+		`{"type":null,"title":"No.","name":null,"status":null,"detail":null,"problems":null}`: noTitle,
+		`{"type":1,"status":[],"name":{},"problems":0,"detail":true,"title":"No."}`:           noTitle,
+		`{"status":"400","title":"No.","trace":{"id":[1]}}`:                                   noTitle,
+		`null`:              {},
+		`[{"title":"No."}]`: {},
+		`"No."`:             {},
+		full[:100]:          {},
+		"":                  {},
+		"<html></html>":     {},
 	}
-	for _, test := range tests {
-		e := getError(t, respondWith(400, test.body, "Content-Type", test.contentType, "X-Trace", "abc"))
-		require.ErrorIs(t, e, facade.ErrBadRequest, test.name)
-		assert.Equal(t, test.body, string(e.Body), test.name)
-		assert.Equal(t, "abc", e.Header.Get("X-Trace"), test.name)
-		assert.Equal(t, test.want, facade.Error{Type: e.Type, Title: e.Title, Name: e.Name, Detail: e.Detail, Problems: e.Problems}, test.name)
-		require.NoError(t, errors.Unwrap(e), test.name)
-	}
-}
-
-// The buffer of a body is reused for later responses.
-func TestError_bodyIsACopy(t *testing.T) {
-	t.Parallel()
-	client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-		respond(404, fmt.Sprintf(`{"title":%q}`, r.URL.Path))(w, r)
-	})
-	var all []*facade.Error
-	for i := range 10 {
-		_, err := client.GetWebhook(t.Context(), strconv.Itoa(i))
-		all = append(all, asError(t, err))
-	}
-	for i, e := range all {
-		assert.Equal(t, fmt.Sprintf(`{"title":"/webhooks/%d"}`, i), string(e.Body))
+	for _, contentType := range []string{"application/json", "text/html; charset=utf-8", ";;"} {
+		got := make(map[string]*facade.Error)
+		for body := range tests {
+			got[body] = getError(t, respondWith(400, body, "Content-Type", contentType, "X-Trace", "abc"))
+		}
+		for body, e := range got { // later responses have not changed the body
+			assert.Equal(t, body, string(e.Body))
+			assert.Equal(t, "abc", e.Header.Get("X-Trace"), body)
+			want := tests[body]
+			assert.Equal(t, want, facade.Error{Type: e.Type, Title: e.Title, Name: e.Name, Detail: e.Detail, Problems: e.Problems})
+			assert.Equal(t, []error{facade.ErrBadRequest}, sentinelsOf(e), body)
+			assert.NoError(t, errors.Unwrap(e), body)
+		}
 	}
 }
 
 func TestError_Error(t *testing.T) {
 	t.Parallel()
-	const problems = `{"title":"This attribute is required.","name":"url","problems":[` +
-		`{"title":"This attribute is required.","name":"url"},{"title":"This attribute must be an array.","name":"events"}]}`
+	const problems = `{"title":"No.","name":"url","problems":[{"title":"Required.","name":"url"},{"title":"No array.","name":"events"}]}`
 	long := strings.Repeat("é", 5000)
+	clipped := long[:400] + "…"
 	for _, test := range []struct {
-		status     int
-		body, want string
+		handler http.HandlerFunc
+		want    string
 	}{
-		{404, `{"title":"The requested resource was not found.","name":"webhookId"}`, "404 The requested resource was not found. (webhookId)"},
-		{403, `{"title":"Suspended account","name":null}`, "403 Suspended account"},
-		{400, problems, "400 This attribute is required.; url: This attribute is required.; events: This attribute must be an array."},
-		{400, `{"title":"No.","problems":[{"title":"Bad.","name":null}]}`, "400 No.; Bad."},
-		{400, `{"title":"No.","problems":[{"name":"url"}]}`, "400 No.; url"},
-		{400, `{"problems":[` + strings.Repeat(`{"name":"url"},`, 2000) + `{}]}`, "400 Bad Request" + strings.Repeat("; url", 10) + "; and 1991 more"},
-		{400, `{"title":"No.","name":"url","detail":"More."}`, "400 No. (url): More."},
-		{404, `{}`, "404 Not Found"},
-		{502, `<html>`, "502 Bad Gateway"},
-		{599, ``, "599"},
-		{400, `{"title":"No\r\nsuch\tthing","name":"u\nrl","detail":"a\u2028b\u0085c"}`, "400 No  such thing (u rl): a b c"},
-		{400, `{"title":"\u001b[31mred\u0007\u0000\u007f","problems":[{"name":"\u001b[2J","title":"\u009b1m"}]}`, "400  [31mred   ;  [2J:  1m"},
-		{400, `{"title":"a\u202eb\u200bc"}`, "400 a b c"},
-		{400, `{"title":"` + long + `","name":"` + long + `","detail":"` + long + `"}`, "400 " + long[:400] + "… (" + long[:400] + "…): " + long[:400] + "…"},
-		{400, `{"title":"` + long[:400] + `"}`, "400 " + long[:400]},
-		{400, "{\"title\":\"a\xffb\"}", "400 a\ufffdb"},
+		{respond(404, `{"title":"Not here.","name":"webhookId"}`), "404 Not here. (webhookId)"},
+		{respond(403, `{"title":"Suspended account","name":null}`), "403 Suspended account"},
+		{respond(400, problems), "400 No.; url: Required.; events: No array."},
+		{respond(400, `{"title":"No.","problems":[{"title":"Bad.","name":null},{"name":"url"}]}`), "400 No.; Bad.; url"},
+		{
+			respond(400, `{"problems":[`+strings.Repeat(`{"name":"url"},`, 2000)+`{}]}`),
+			"400 Bad Request" + strings.Repeat("; url", 10) + "; and 1991 more",
+		},
+		{respond(400, `{"problems":[`+strings.Repeat(`{"name":"url"},`, 9)+`{}]}`), "400 Bad Request" + strings.Repeat("; url", 9) + "; "},
+		{respond(400, `{"title":"No.","name":"url","detail":"More."}`), "400 No. (url): More."},
+		{respond(404, `{}`), "404 Not Found"},
+		{respond(499, ``), "499"},
+		{respond(400, `{"title":"No\r\nsuch\tthing","name":"u\nrl","detail":"a\u2028b\u0085c"}`), "400 No  such thing (u rl): a b c"},
+		{respond(400, `{"title":"\u001b[31mred\u007f","problems":[{"name":"\u001b[2J","title":"\u009b1m"}]}`), "400  [31mred ;  [2J:  1m"},
+		{respond(400, `{"title":"a\u202eb\u200bc`+"\xff"+`d"}`), "400 a b c\ufffdd"},
+		{respond(400, fmt.Sprintf(`{"title":%q,"name":%[1]q,"detail":%[1]q}`, long)), "400 " + clipped + " (" + clipped + "): " + clipped},
+		{respond(400, `{"title":"`+long[:400]+`"}`), "400 " + long[:400]},
+		{respond(401, `{"title":"No."}`), "401 No. (host localhost; production and sandbox have different API keys)"},
+		{tooMany(serviceHeader, "42"), "429 Too many requests. (retry after 42s)"},
+		{respondWith(503, `{}`, retryAfter, "3600"), "503 Service Unavailable (retry after 1h0m0s)"},
+		{respond(502, `<html>`), "502 Bad Gateway (4 attempts)"},
 	} {
-		e := getError(t, respond(test.status, test.body))
+		e := getError(t, test.handler, fastRetries)
 		require.EqualError(t, e, "apivideo: GetWebhook: "+test.want)
 		checkErrorText(t, e)
 	}
@@ -227,88 +177,65 @@ func TestError_Error(t *testing.T) {
 
 func TestError_transport(t *testing.T) {
 	t.Parallel()
+	get := func(lost error) error {
+		return getWebhook(t.Context(), newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, lost })))
+	}
 	lost := errors.New("lost \x1b[31m")
-	_, err := newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, lost })).GetWebhook(t.Context(), "w")
-	e := asError(t, err)
+	err := get(lost)
+	require.EqualError(t, err, `apivideo: GetWebhook: Get "https://ws.api.video/webhooks/`+webhookID+`": lost  [31m`)
 	require.ErrorIs(t, err, lost)
 	var cause *url.Error
 	require.ErrorAs(t, errors.Unwrap(err), &cause)
-	for _, sentinel := range allSentinels {
-		require.NotErrorIs(t, err, sentinel)
-	}
-	require.EqualError(t, err, `apivideo: GetWebhook: Get "https://ws.api.video/webhooks/w": lost  [31m`)
-	assert.Zero(t, e.StatusCode)
-	assert.Equal(t, 1, e.Attempts)
+	assert.Empty(t, sentinelsOf(err))
+	e := asError(t, err)
+	assert.Equal(t, []int{0, 1}, []int{e.StatusCode, e.Attempts})
 	assert.Nil(t, e.Header)
 	assert.Nil(t, e.Body)
-	require.ErrorIs(t, getError(t, truncated(200)), io.ErrUnexpectedEOF)
-	long := errors.New(strings.Repeat("x", 10_000))
-	checkErrorText(t, getWebhook(t.Context(), newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, long }))))
-	client := newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-		if r.Method == http.MethodDelete {
-			return &http.Response{StatusCode: http.StatusNoContent}, nil // without a Body
-		}
-		return nil, nil //nolint:nilnil // the fault of the transport
-	}))
-	require.ErrorContains(t, getWebhook(t.Context(), client), "no response and no error")
-	require.NoError(t, client.DeleteWebhook(t.Context(), "w"))
-}
-
-func TestError_hints(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name    string
-		handler http.HandlerFunc
-		opt     facade.Option
-		want    string
-	}{
-		{"401", respond(401, `{"title":"The API key is invalid."}`), withoutRetries, "401 The API key is invalid. (host localhost; production and sandbox have different API keys)"},
-		{"429", tooMany(serviceHeader, "42"), withoutRetries, "429 Too many requests. (retry after 42s)"},
-		{"429 beyond MaxDelay", tooMany(retryAfter, "3600"), defaultRetries, "429 Too many requests. (retry after 1h0m0s)"},
-		{"503 beyond MaxDelay", respondWith(503, `{}`, retryAfter, "3600"), defaultRetries, "503 Service Unavailable (retry after 1h0m0s)"},
-		{"500 four times", respond(500, `{}`), defaultRetries, "500 Internal Server Error (4 attempts)"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				require.EqualError(t, getError(t, test.handler, test.opt), "apivideo: GetWebhook: "+test.want)
-			})
-		})
-	}
+	checkErrorText(t, get(errors.New(strings.Repeat("x", 10_000))))
+	require.ErrorContains(t, get(nil), "no response and no error")
+	truncated := getError(t, respondWith(200, "{", "Content-Length", "9"))
+	require.ErrorIs(t, truncated, io.ErrUnexpectedEOF)
+	assert.Equal(t, []error{facade.ErrUnexpectedResponse}, sentinelsOf(truncated))
+	noBody := roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNoContent}, nil
+	})
+	require.NoError(t, newClientWith(t, noBody).DeleteWebhook(t.Context(), "w"), "a response without a Body")
 }
 
 func TestError_LogValue(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name    string
+	for _, test := range []struct {
 		handler http.HandlerFunc
 		want    string
 	}{
 		{
-			"429", respondWith(429, `{"type":"https://docs.api.video/reference/too-many-requests","title":"Too many requests."}`, serviceHeader, "42"),
-			`{"op":"GetWebhook","status":429,"attempts":1,"msg":"apivideo: GetWebhook: 429 Too many requests. (retry after 42s)","type":"too-many-requests","retry_after":"42s"}`,
+			respondWith(429, `{"type":"https://docs.api.video/reference/too-many-requests","title":"Slow."}`, serviceHeader, "42"),
+			`"status":429,"msg":"apivideo: GetWebhook: 429 Slow. (retry after 42s)","type":"too-many-requests","retry_after":"42s"`,
 		},
 		{
-			"type with controls", respond(400, `{"type":"https://docs.api.video/\u001b[31m\n","title":"No."}`),
-			`{"op":"GetWebhook","status":400,"attempts":1,"msg":"apivideo: GetWebhook: 400 No.","type":" [31m "}`,
+			respond(400, `{"type":"https://docs.api.video/\u001b[31m\n","title":"No."}`),
+			`"status":400,"msg":"apivideo: GetWebhook: 400 No.","type":" [31m "`,
 		},
-		{
-			"503 with the header of 429", respondWith(503, "<html>", serviceHeader, "42"),
-			`{"op":"GetWebhook","status":503,"attempts":1,"msg":"apivideo: GetWebhook: 503 Service Unavailable"}`,
-		},
-		{
-			"400 with Retry-After", respondWith(400, "<html>", retryAfter, "42"),
-			`{"op":"GetWebhook","status":400,"attempts":1,"msg":"apivideo: GetWebhook: 400 Bad Request"}`,
-		},
+		{respondWith(503, "", serviceHeader, "42"), `"status":503,"msg":"apivideo: GetWebhook: 503 Service Unavailable"`},
+	} {
+		assert.JSONEq(t, `{"op":"GetWebhook","attempts":1,`+test.want+`}`, logJSON(t, getError(t, test.handler)))
 	}
-	for _, test := range tests {
-		var buf bytes.Buffer
-		slog.New(slog.NewJSONHandler(&buf, nil)).Info("failed", slog.Any("err", getError(t, test.handler)))
-		var line struct {
-			Err json.RawMessage `json:"err"`
+}
+
+// A credential at the place where a text is truncated is redacted as a whole.
+func TestError_credentialAtTruncation(t *testing.T) {
+	t.Parallel()
+	const maxErrorBody = 64 << 10
+	for n := range len(testKey) + 1 { // bytes of the key before the limit
+		padding := strings.Repeat("x", 200-n)
+		for name, handler := range map[string]http.HandlerFunc{
+			"Location": respondWith(302, "", "Location", "https://h/"+padding[len("https://h/"):]+testKey),
+			"body":     respond(404, strings.Repeat("x", maxErrorBody-n)+testKey+"x"),
+			"type":     respondWith(200, "<html>", "Content-Type", padding+testKey),
+		} {
+			e := getError(t, handler)
+			assert.NotContains(t, e.Error()+string(e.Body), testKey[:8], "%s, %d", name, n)
+			assert.LessOrEqual(t, len(e.Body), maxErrorBody)
 		}
-		require.NoError(t, json.Unmarshal(buf.Bytes(), &line), test.name)
-		assert.JSONEq(t, test.want, string(line.Err), test.name)
 	}
 }

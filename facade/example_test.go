@@ -2,19 +2,13 @@ package facade_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -28,16 +22,30 @@ var params = facade.CreateWebhookParams{
 	Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
 }
 
-func ExampleNewClient() {
-	client, err := facade.NewClient(os.Getenv("APIVIDEO_API_KEY"))
-	if errors.Is(err, facade.ErrInvalidArgument) {
-		fmt.Println("no key, no client")
-	}
-	_ = client
-	// Output: no key, no client
+// printer is a transport that prints a request instead of sending it.
+type printer struct{}
+
+func (printer) RoundTrip(r *http.Request) (*http.Response, error) {
+	fmt.Println(r.Method, r.URL, r.Header.Get("AV-Origin-App"))
+	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody}, nil
 }
 
-func ExampleNewClient_options() {
+var withPrinter = facade.WithHTTPClient(&http.Client{Transport: printer{}})
+
+// newLogger returns a logger without the attributes that differ from run to run.
+func newLogger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "duration" || a.Key == "wait" {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+func ExampleNewClient() {
 	apiKey := "a key of the sandbox, without the spaces"
 	client, err := facade.NewClient(apiKey,
 		facade.WithSandbox(),
@@ -49,19 +57,8 @@ func ExampleNewClient_options() {
 	// Output: true apivideo: NewClient: invalid argument: the API key must be printable ASCII without white space and colons
 }
 
-// printer is a transport that prints a request instead of sending it.
-type printer struct{}
-
-func (printer) RoundTrip(r *http.Request) (*http.Response, error) {
-	fmt.Println(r.Method, r.URL, r.Header.Get("AV-Origin-App"))
-	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody}, nil
-}
-
 func ExampleWithSandbox() {
-	client, err := facade.NewClient("a-key-of-the-sandbox",
-		facade.WithSandbox(),
-		facade.WithHTTPClient(&http.Client{Transport: printer{}}),
-	)
+	client, err := facade.NewClient("a-key-of-the-sandbox", facade.WithSandbox(), withPrinter)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,10 +71,7 @@ func ExampleWithBaseURL() {
 	_, err := facade.NewClient("some-key", facade.WithBaseURL("http://gateway.example.com/video"))
 	fmt.Println(err)
 
-	client, err := facade.NewClient("some-key",
-		facade.WithBaseURL("https://gateway.example.com/video"),
-		facade.WithHTTPClient(&http.Client{Transport: printer{}}),
-	)
+	client, err := facade.NewClient("some-key", facade.WithBaseURL("https://gateway.example.com/video"), withPrinter)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -95,21 +89,17 @@ func ExampleWithPlainHTTP() {
 }
 
 func ExampleWithUnknownEvents() {
-	ctx := context.Background()
 	misspelled := facade.CreateWebhookParams{URL: "https://hooks.example.com/", Events: []facade.EventType{"video.encoding.completed"}}
-
-	client, err := facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: printer{}}))
-	if err != nil {
-		log.Fatal(err)
+	for _, opts := range [][]facade.Option{{withPrinter}, {withPrinter, facade.WithUnknownEvents()}} {
+		client, err := facade.NewClient("some-key", opts...)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, err = client.CreateWebhook(context.Background(), misspelled)
+		if errors.Is(err, facade.ErrInvalidArgument) {
+			fmt.Println(err)
+		}
 	}
-	_, err = client.CreateWebhook(ctx, misspelled)
-	fmt.Println(err)
-
-	client, err = facade.NewClient("some-key", facade.WithHTTPClient(&http.Client{Transport: printer{}}), facade.WithUnknownEvents())
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, _ = client.CreateWebhook(ctx, misspelled)
 	// Output:
 	// apivideo: CreateWebhook: invalid argument: unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)
 	// POST https://ws.api.video/webhooks
@@ -129,10 +119,7 @@ func ExampleEventTypes() {
 }
 
 func ExampleWithApplication() {
-	client, err := facade.NewClient("some-key",
-		facade.WithApplication("shop", "1.4"),
-		facade.WithHTTPClient(&http.Client{Transport: printer{}}),
-	)
+	client, err := facade.NewClient("some-key", facade.WithApplication("shop", "1.4"), withPrinter)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -154,7 +141,7 @@ func ExampleWithTimeout() {
 	// Output: <nil> 2
 }
 
-// An interactive program ends early.
+// An interactive program ends early. A delay beyond MaxDelay is an error.
 func ExampleWithRetry() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -168,28 +155,12 @@ func ExampleWithRetry() {
 	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
 	fmt.Println(err, len(server.Requests()))
 
-	// A delay beyond MaxDelay is an error.
 	server.Inject(facadetest.Fault{Status: http.StatusTooManyRequests, Header: map[string]string{"X-RateLimit-Retry-After": "3"}})
 	_, err = client.ListWebhooks(context.Background(), facade.ListOptions{})
-	var e *facade.Error
-	if errors.As(err, &e) {
-		fmt.Println(e.Attempts, e.RetryAfter)
-	}
+	fmt.Println(err)
 	// Output:
 	// <nil> 3
-	// 1 3s
-}
-
-// Each request is sent a single time.
-func ExampleWithRetry_off() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client(facade.WithRetry(facade.RetryPolicy{MaxAttempts: 1}))
-
-	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
-	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
-	fmt.Println(errors.Is(err, facade.ErrServer), len(server.Requests()))
-	// Output: true 1
+	// apivideo: ListWebhooks: 429 Too many requests. (retry after 3s)
 }
 
 // The key is exchanged once, and the tokens serve all requests that follow.
@@ -212,22 +183,10 @@ func ExampleWithTokenExchange() {
 	// GET /webhooks true
 }
 
-// withoutTime removes the attributes that differ from run to run.
-func withoutTime(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey || a.Key == "duration" || a.Key == "wait" {
-		return slog.Attr{}
-	}
-	return a
-}
-
 func ExampleWithLogger() {
 	server := facadetest.NewServer()
 	defer server.Close()
-	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
-		Level:       slog.LevelDebug, // includes each call
-		ReplaceAttr: withoutTime,
-	}))
-	client := server.Client(facade.WithLogger(logger))
+	client := server.Client(facade.WithLogger(newLogger()))
 
 	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
 	_, _ = client.ListWebhooks(context.Background(), facade.ListOptions{Page: 1})
@@ -236,6 +195,16 @@ func ExampleWithLogger() {
 	// level=DEBUG msg="apivideo: request" method=GET path=/webhooks status=200 query="currentPage=1" attempts=2
 }
 
+// traced replaces otelhttp.NewTransport(transport) in this example. Each attempt has a span.
+type traced struct{ http.RoundTripper }
+
+func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	fmt.Println("span:", r.Method, r.URL.Path)
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// Set Proxy and TLSClientConfig of the transport for a proxy and its certificates. A
+// wrapper such as otelhttp adds OpenTelemetry.
 func ExampleWithHTTPClient() {
 	server := facadetest.NewServer()
 	defer server.Close()
@@ -243,82 +212,47 @@ func ExampleWithHTTPClient() {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()
 	transport.MaxConnsPerHost = 4
-	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: transport, Timeout: 5 * time.Second}))
+	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: traced{transport}, Timeout: 5 * time.Second}))
 
 	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
 	fmt.Println(err)
-	// Output: <nil>
-}
-
-// traced replaces otelhttp.NewTransport(http.DefaultTransport) in this example. Each
-// attempt has a span, and the request has the ID of the span.
-type traced struct{ next http.RoundTripper }
-
-func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	resp, err := t.next.RoundTrip(r)
-	if err == nil {
-		fmt.Println("span:", r.Method, r.URL.Path, resp.StatusCode)
-	}
-	return resp, err
-}
-
-// OpenTelemetry is a transport. Use otelhttp.NewTransport instead of traced. The
-// context of a method is the context of each request, so spans have parents.
-func ExampleWithHTTPClient_openTelemetry() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: traced{http.DefaultTransport}}))
-
-	server.Inject(facadetest.Fault{Status: http.StatusServiceUnavailable})
-	if _, err := client.ListWebhooks(context.Background(), facade.ListOptions{}); err != nil {
-		log.Fatal(err)
-	}
-	for _, r := range server.Requests() {
-		fmt.Println(r.Header.Get("Traceparent"))
-	}
 	// Output:
-	// span: GET /webhooks 503
-	// span: GET /webhooks 200
-	// 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
-	// 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
-}
-
-// The certificate of a proxy is signed by a private authority. Without Proxy the
-// environment selects the proxy, as in http.DefaultTransport.
-func ExampleWithHTTPClient_proxyAndCertificates() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	proxy := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Println("the proxy is asked to", r.Method, r.URL.Path)
-		server.ServeHTTP(w, r)
-	}))
-	defer proxy.Close()
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}) // in a file, usually
-
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		log.Fatal(err)
-	}
-	if !roots.AppendCertsFromPEM(authority) {
-		log.Fatal("no certificate")
-	}
-	proxyURL, err := url.Parse(proxy.URL)
-	if err != nil {
-		log.Fatal(err)
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	defer transport.CloseIdleConnections()
-	transport.Proxy = http.ProxyURL(proxyURL)
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
-	client := server.Client(facade.WithHTTPClient(&http.Client{Transport: transport}))
-
-	_, err = client.ListWebhooks(context.Background(), facade.ListOptions{})
-	fmt.Println(err)
-	// Output:
-	// the proxy is asked to GET /webhooks
+	// span: GET /webhooks
 	// <nil>
+}
+
+func ExampleClient() {
+	server := facadetest.NewServer()
+	defer server.Close()
+	client := server.Client()
+	ctx := context.Background()
+	created, err := client.CreateWebhook(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	wh, err := client.GetWebhook(ctx, created.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(wh.URL, wh.Events)
+	page, err := client.ListWebhooks(ctx, facade.ListOptions{Page: 1, PageSize: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("page %d of %d: %d of %d webhooks\n", page.Number, page.TotalPages, len(page.Webhooks), page.TotalItems)
+	fmt.Println(client.DeleteWebhook(ctx, wh.ID))
+	_, err = client.GetWebhook(ctx, wh.ID)
+	fmt.Println(errors.Is(err, facade.ErrNotFound))
+	if rl, ok := client.RateLimit(); ok {
+		fmt.Println(rl.Remaining, "of", rl.Limit)
+	}
+	// Output:
+	// https://hooks.example.com/apivideo [video.encoding.quality.completed]
+	// page 1 of 1: 1 of 1 webhooks
+	// <nil>
+	// true
+	// 97 of 100
 }
 
 func ExampleClient_CreateWebhook() {
@@ -341,103 +275,11 @@ func ExampleClient_CreateWebhook() {
 		fmt.Println(wh.URL, wh.SignatureSecret) // the secret prints as [REDACTED]
 		return store(wh.ID, wh.SignatureSecret.Reveal())
 	}
-	if err := create(context.Background()); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(create(context.Background()))
 	// Output:
 	// https://hooks.example.com/apivideo [REDACTED]
 	// stored 30 characters
-}
-
-// The service created the webhook, and the response was lost.
-func ExampleClient_CreateWebhook_unconfirmed() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-
-	create := func(ctx context.Context, p facade.CreateWebhookParams) (*facade.Webhook, error) {
-		wh, err := client.CreateWebhook(ctx, p)
-		if !errors.Is(err, facade.ErrUnconfirmed) {
-			return wh, err
-		}
-		for wh, listErr := range client.Webhooks(ctx, facade.ListOptions{}) {
-			if listErr != nil {
-				return nil, errors.Join(err, listErr)
-			}
-			if wh.URL == p.URL { // the URL belongs to this program
-				return wh, nil
-			}
-		}
-		return nil, err // the webhook does not exist so far
-	}
-
-	server.Inject(facadetest.Fault{Process: true, Reset: facadetest.ResetAfterRead})
-	wh, err := create(context.Background(), params)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(wh.URL, len(server.Webhooks()))
-	// Output: https://hooks.example.com/apivideo 1
-}
-
-func ExampleClient_GetWebhook() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-	ctx := context.Background()
-	created, err := client.CreateWebhook(ctx, params)
-	if err != nil {
-		log.Fatal(err)
-	}
-
-	wh, err := client.GetWebhook(ctx, created.ID)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(wh.URL, wh.Events)
-
-	_, err = client.GetWebhook(ctx, "..") // would be another route
-	fmt.Println(err)
-	// Output:
-	// https://hooks.example.com/apivideo [video.encoding.quality.completed]
-	// apivideo: GetWebhook: invalid argument: the webhook ID ".." is invalid
-}
-
-func ExampleClient_ListWebhooks() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-	ctx := context.Background()
-	for range 3 {
-		if _, err := client.CreateWebhook(ctx, params); err != nil {
-			log.Fatal(err)
-		}
-	}
-
-	page, err := client.ListWebhooks(ctx, facade.ListOptions{Page: 2, PageSize: 2})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Printf("page %d of %d: %d of %d webhooks\n", page.Number, page.TotalPages, len(page.Webhooks), page.TotalItems)
-	// Output: page 2 of 2: 1 of 3 webhooks
-}
-
-func ExampleClient_RateLimit() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-
-	_, known := client.RateLimit()
-	fmt.Println(known)
-	if _, err := client.ListWebhooks(context.Background(), facade.ListOptions{}); err != nil {
-		log.Fatal(err)
-	}
-	if rl, ok := client.RateLimit(); ok {
-		fmt.Println(rl.Remaining, "of", rl.Limit)
-	}
-	// Output:
-	// false
-	// 99 of 100
+	// <nil>
 }
 
 func ExampleClient_Webhooks() {
@@ -457,10 +299,10 @@ func ExampleClient_Webhooks() {
 		}
 		return nil
 	}
-	if err := list(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-	// Output: https://hooks.example.com/apivideo [video.encoding.quality.completed]
+	fmt.Println(list(context.Background()))
+	// Output:
+	// https://hooks.example.com/apivideo [video.encoding.quality.completed]
+	// <nil>
 }
 
 func ExampleCollect() {
@@ -476,106 +318,30 @@ func ExampleCollect() {
 	// Output: 0 <nil>
 }
 
-func ExampleClient_DeleteWebhook() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-
-	remove := func(ctx context.Context, id string) error {
-		wh, err := client.GetWebhook(ctx, id)
-		if errors.Is(err, facade.ErrNotFound) {
-			return nil // gone already
-		}
-		if err != nil {
-			return err
-		}
-		return client.DeleteWebhook(ctx, wh.ID)
-	}
-	wh, err := client.CreateWebhook(context.Background(), params)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(remove(context.Background(), wh.ID), remove(context.Background(), wh.ID))
-	fmt.Println(len(server.Webhooks()), "left")
-	// Output:
-	// <nil> <nil>
-	// 0 left
-}
-
+// A program that starts twice.
 func ExampleClient_EnsureWebhook() {
 	server := facadetest.NewServer()
 	defer server.Close()
 	client := server.Client()
+	ctx := context.Background()
 
-	subscribe := func(ctx context.Context) error {
+	for range 2 {
 		wh, created, err := client.EnsureWebhook(ctx, facade.CreateWebhookParams{
 			URL:    "https://hooks.example.com/apivideo",
 			Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted},
 		})
 		if err != nil {
-			return err
-		}
-		fmt.Println(created, wh.URL, wh.SignatureSecret)
-		return nil
-	}
-	for range 2 { // a program that starts twice
-		if err := subscribe(context.Background()); err != nil {
 			log.Fatal(err)
 		}
+		fmt.Println(created, wh.URL, wh.SignatureSecret)
 	}
 	// Output:
 	// true https://hooks.example.com/apivideo [REDACTED]
 	// false https://hooks.example.com/apivideo [REDACTED]
 }
 
-// anyID matches the ID of a webhook, which is random.
-var anyID = regexp.MustCompile("webhook_[0-9A-Za-z]{22}")
-
-func ExampleClient_PlanWebhooks() {
-	ctx := context.Background()
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-	for _, url := range []string{"https://hooks.example.com/encoded", "https://hooks.example.com/live", "https://example.org"} {
-		if _, err := client.CreateWebhook(ctx, facade.CreateWebhookParams{URL: url, Events: params.Events}); err != nil {
-			log.Fatal(err)
-		}
-	}
-
-	plan, err := client.PlanWebhooks(ctx, []facade.CreateWebhookParams{
-		{URL: "https://hooks.example.com/encoded", Events: []facade.EventType{facade.EventVideoEncodingQualityCompleted}},
-		{URL: "https://hooks.example.com/live", Events: []facade.EventType{facade.EventLiveStreamBroadcastStarted}},
-	}, facade.PlanOptions{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Print(anyID.ReplaceAllString(plan.String(), "webhook_…"))
-	// Output:
-	// = https://hooks.example.com/encoded [video.encoding.quality.completed] (webhook_…)
-	// - https://hooks.example.com/live [video.encoding.quality.completed] (webhook_…)
-	// + https://hooks.example.com/live [live-stream.broadcast.started]
-	// 1 to create, 1 to delete, 1 to keep
-}
-
-// A program can also make or inspect a plan.
-func ExamplePlan() {
-	plan := &facade.Plan{
-		Keep:   []*facade.Webhook{{ID: "webhook_1", URL: "https://hooks.example.com/live", Events: []facade.EventType{"live-stream.broadcast.started"}}},
-		Delete: []*facade.Webhook{{ID: "webhook_2", URL: "https://hooks.example.com/old", Events: params.Events}},
-	}
-	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
-	if !plan.Empty() {
-		logger.Info("pending", slog.Any("plan", plan.LogValue()))
-		fmt.Print(plan.String())
-	}
-	// Output:
-	// level=INFO msg=pending plan.create=[] plan.delete="[https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)]" plan.keep=1
-	// = https://hooks.example.com/live [live-stream.broadcast.started] (webhook_1)
-	// - https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)
-	// 0 to create, 1 to delete, 1 to keep
-}
-
-func ExampleClient_ApplyPlan() {
+// PlanWebhooks and ApplyPlan reach a desired state.
+func ExampleClient_desiredState() {
 	server := facadetest.NewServer()
 	defer server.Close()
 	client := server.Client()
@@ -590,17 +356,29 @@ func ExampleClient_ApplyPlan() {
 		fmt.Println(len(done.Created), "created,", len(done.Deleted), "deleted")
 		return err
 	}
-	desired := []facade.CreateWebhookParams{{
-		URL:    "https://hooks.example.com/live",
-		Events: []facade.EventType{facade.EventLiveStreamBroadcastStarted, facade.EventLiveStreamBroadcastEnded},
-	}}
-	if err := deploy(context.Background(), desired); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(deploy(context.Background(), []facade.CreateWebhookParams{params}))
 	// Output:
-	// + https://hooks.example.com/live [live-stream.broadcast.started live-stream.broadcast.ended]
+	// + https://hooks.example.com/apivideo [video.encoding.quality.completed]
 	// 1 to create, 0 to delete, 0 to keep
 	// 1 created, 0 deleted
+	// <nil>
+}
+
+// A program can also make or inspect a plan.
+func ExamplePlan() {
+	plan := &facade.Plan{
+		Keep:   []*facade.Webhook{{ID: "webhook_1", URL: "https://hooks.example.com/new", Events: params.Events}},
+		Delete: []*facade.Webhook{{ID: "webhook_2", URL: "https://hooks.example.com/old", Events: params.Events}},
+	}
+	if !plan.Empty() {
+		newLogger().Info("pending", slog.Any("plan", plan.LogValue()))
+		fmt.Print(plan.String())
+	}
+	// Output:
+	// level=INFO msg=pending plan.create=[] plan.delete="[https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)]" plan.keep=1
+	// = https://hooks.example.com/new [video.encoding.quality.completed] (webhook_1)
+	// - https://hooks.example.com/old [video.encoding.quality.completed] (webhook_2)
+	// 0 to create, 1 to delete, 1 to keep
 }
 
 func ExampleError() {
@@ -632,46 +410,26 @@ func ExampleError() {
 	// apivideo: ListWebhooks: 403 Suspended account
 }
 
-// An Error in a log is a group, without the other text of the service.
+// An Error in a log is a group.
 func ExampleError_LogValue() {
-	server := facadetest.NewServer()
-	defer server.Close()
-	client := server.Client()
-	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
-
-	server.Inject(facadetest.Fault{Status: http.StatusForbidden})
-	_, err := client.ListWebhooks(context.Background(), facade.ListOptions{})
-	logger.Error("no list", slog.Any("err", err))
+	err := &facade.Error{Op: "ListWebhooks", StatusCode: http.StatusForbidden, Title: "Suspended account", Attempts: 1}
+	newLogger().Error("no list", slog.Any("err", err))
 	// Output:
-	// level=ERROR msg="no list" err.op=ListWebhooks err.status=403 err.attempts=1 err.msg="apivideo: ListWebhooks: 403 Suspended account" err.type=authorization-suspended-account
+	// level=ERROR msg="no list" err.op=ListWebhooks err.status=403 err.attempts=1 err.msg="apivideo: ListWebhooks: 403 Suspended account"
 }
 
+// Reveal returns the text to store. The placeholder is not accepted as a secret.
 func ExampleSecret() {
 	secret := facade.NewSecret("sig_sec_0000000000000000000000")
 	fmt.Printf("%v %+v %x\n", secret, struct{ Secret facade.Secret }{secret}, secret)
 	text, err := json.Marshal(secret)
 	fmt.Println(string(text), err)
 	fmt.Println(secret.IsZero(), secret.Equal(secret), len(secret.Reveal()))
+	fmt.Println(secret.UnmarshalText([]byte("[REDACTED]")))
 	// Output:
 	// [REDACTED] {Secret:[REDACTED]} [REDACTED]
 	// "[REDACTED]" <nil>
 	// false true 30
-}
-
-// Configuration may contain a secret. Reveal returns the text to store.
-func ExampleSecret_UnmarshalText() {
-	var config struct {
-		Secret facade.Secret `json:"secret"`
-	}
-	if err := json.Unmarshal([]byte(`{"secret":"sig_sec_0000000000000000000000"}`), &config); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(config.Secret.Equal(facade.NewSecret("sig_sec_0000000000000000000000")), len(config.Secret.Reveal()))
-
-	err := json.Unmarshal([]byte(`{"secret":"[REDACTED]"}`), &config)
-	fmt.Println(err)
-	// Output:
-	// true 30
 	// apivideo: [REDACTED] is the placeholder of a secret; store the result of Secret.Reveal
 }
 
@@ -700,10 +458,10 @@ func ExampleClient_Raw() {
 		fmt.Println(resp.JSON200.Pagination.ItemsTotal, "webhooks") // the body has signature secrets
 		return nil
 	}
-	if err := list(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-	// Output: 0 webhooks
+	fmt.Println(list(context.Background()))
+	// Output:
+	// 0 webhooks
+	// <nil>
 }
 
 // The test of a program with a failing server.

@@ -23,31 +23,35 @@ func newFuzzClient(t *testing.T, status int, header http.Header, body string) *f
 	return newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) { return newResponse(status, body, header), nil }))
 }
 
+// checkUnexpected checks the error of an invalid response, if there is one.
+func checkUnexpected(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		checkErrorText(t, err)
+		require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+		assert.NotContains(t, err.Error(), testKey)
+	}
+}
+
 func FuzzAccessToken(f *testing.F) {
 	for _, body := range []string{
-		`{"token_type":"Bearer","expires_in":3600,"access_token":"a","refresh_token":"r"}`,
-		`{"token_type":"bearer","expires_in":"1800","access_token":"a"}`,
-		`{"token_type":"Bearer","expires_in":1e999,"access_token":"a"}`,
+		`{"token_type":"bearer","expires_in":"1800","access_token":"a","refresh_token":"r"}`,
 		`{"token_type":"Bearer","expires_in":{},"access_token":"a\r\nX: y"}`,
 		`{"Token_Type":"Bearer","ACCESS_TOKEN":"a","access_token":"b","accessToken":"c"}`,
-		`{"token_type":"mac","access_token":"a"}`, `{"token_type":"Bearer","access_token":"` + testKey + `"}`,
-		`{"title":"` + testKey + `"}`, `<html>` + testKey, ``, `null`, `[]`, "\xff",
+		`{"token_type":"Bearer","access_token":"` + testKey + `"}`, `{"title":"` + testKey + `"}`, `<html>` + testKey,
 	} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var sent []string
 		err := getWebhook(t.Context(), newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-			if isTokenRequest(r) {
+			if strings.HasPrefix(r.URL.Path, "/auth/") {
 				return newResponse(http.StatusOK, string(body), nil), nil
 			}
 			sent = append(sent, r.Header["Authorization"]...)
 			return newResponse(http.StatusOK, webhookJSON(1), nil), nil
 		}), facade.WithTokenExchange()))
-		if err != nil {
-			checkErrorText(t, err)
-			require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
-			assert.NotContains(t, err.Error(), testKey)
+		if checkUnexpected(t, err); err != nil {
 			assert.Empty(t, sent)
 			return
 		}
@@ -60,12 +64,9 @@ func FuzzAccessToken(f *testing.F) {
 }
 
 func FuzzErrorBody(f *testing.F) {
-	f.Add(400, `{"type":"https://docs.api.video/reference/attribute-required","title":"This attribute is required.","name":"url","status":400,"problems":[{"title":"No.","name":"url"},{"events":"No.","name":"events"}]}`)
-	f.Add(401, `{"title":"The API key is invalid.","name":null}`)
+	f.Add(400, `{"type":"https://docs.api.video/a","title":"No.","name":"url","status":400,"problems":[{"title":"No."},{"events":"No."}]}`)
 	f.Add(500, `<html>Bad gateway</html>`)
-	f.Add(502, ``)
 	f.Add(429, `{"status":"429","problems":{"a":1},"name":[1]}`)
-	f.Add(418, "\xff\x00{")
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		if status < 400 || status > 599 {
 			return
@@ -82,49 +83,31 @@ func FuzzErrorBody(f *testing.F) {
 }
 
 func FuzzWebhook(f *testing.F) {
-	f.Add(webhookJSON(1))
 	f.Add(`{"webhookId":"w","createdAt":"2021-01-29T16:46:25.217+01:00","events":["video.new"],"url":null}`)
-	f.Add(`{"webhookId":""}`)
-	f.Add(`null`)
 	f.Add(`{"webhookId":"w"}{}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		wh, err := newFuzzClient(t, http.StatusOK, nil, body).GetWebhook(t.Context(), "w")
-		if err == nil {
-			assert.NotEmpty(t, wh.ID)
-			return
-		}
-		assert.Nil(t, wh)
-		checkErrorText(t, err)
-		require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
+		checkUnexpected(t, err)
+		assert.Equal(t, err == nil, wh != nil && wh.ID != "")
 	})
 }
 
 func FuzzListPage(f *testing.F) {
-	f.Add(listJSON(1, 100, 2))
 	f.Add(listJSON(1, 1, 2))
-	f.Add(`{"data":[],"pagination":{"currentPage":1,"pageSize":25,"pagesTotal":0,"itemsTotal":0,"links":{}}}`)
-	f.Add(`{"data":[null],"pagination":{"currentPage":1,"pageSize":1,"pagesTotal":9223372036854775807,"itemsTotal":9223372036854775807}}`)
-	f.Add(`{"data":[{"webhookId":"w"}],"pagination":{"currentPage":-1,"pageSize":-1,"pagesTotal":-1,"itemsTotal":-1}}`)
+	f.Add(pageJSON("", 1, 25, 0, `0,"links":{}`))
+	f.Add(pageJSON("null", 1, 1, 1<<62, 1<<62))
+	f.Add(pageJSON(`{"webhookId":"w"}`, -1, -1, -1, -1))
 	f.Fuzz(func(t *testing.T, body string) {
-		yielded := make(map[string]int)
-		for wh, err := range newFuzzClient(t, http.StatusOK, nil, body).Webhooks(t.Context(), facade.ListOptions{}) {
-			if err != nil {
-				checkErrorText(t, err)
-				require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
-				continue
-			}
-			assert.NotEmpty(t, wh.ID)
-			yielded[wh.ID]++
-		}
-		assertYielded(t, nil, yielded)
+		ids, err := iterate(t, newFuzzClient(t, http.StatusOK, nil, body), facade.ListOptions{})
+		checkUnexpected(t, err)
+		assert.NotContains(t, ids, "")
 	})
 }
 
 func FuzzRateLimitHeaders(f *testing.F) {
 	f.Add("100", "97", "42", "")
-	f.Add("", "", "12.5", "120")
 	f.Add("-1", "1e9", "99999999999999999999", "Fri, 29 Jan 2021 15:46:25 GMT")
-	f.Add("١٠٠", "+5", " 7", "Sat, 01 Jan 9999 00:00:00 GMT")
+	f.Add("١٠٠", "+5", " 7.5", "Sat, 01 Jan 9999 00:00:00 GMT")
 	f.Fuzz(func(t *testing.T, limit, remaining, own, standard string) {
 		header := http.Header{
 			"X-Ratelimit-Limit": {limit}, "X-Ratelimit-Remaining": {remaining}, "X-Ratelimit-Retry-After": {own}, "Retry-After": {standard},
@@ -133,11 +116,9 @@ func FuzzRateLimitHeaders(f *testing.F) {
 		err := getWebhook(t.Context(), client)
 		require.ErrorIs(t, err, facade.ErrTooManyRequests)
 		assert.GreaterOrEqual(t, asError(t, err).RetryAfter, time.Duration(0))
-		if rl, ok := client.RateLimit(); ok {
-			assert.GreaterOrEqual(t, rl.Limit, 0)
-			assert.GreaterOrEqual(t, rl.Remaining, 0)
-			assert.Equal(t, rl.Limit, asError(t, err).RateLimit.Limit)
-		}
+		rl, _ := client.RateLimit()
+		assert.GreaterOrEqual(t, min(rl.Limit, rl.Remaining), 0)
+		assert.Equal(t, rl.Limit, asError(t, err).RateLimit.Limit)
 		require.NoError(t, getWebhook(t.Context(), newFuzzClient(t, http.StatusOK, header, webhookJSON(1))))
 	})
 }
@@ -145,17 +126,18 @@ func FuzzRateLimitHeaders(f *testing.F) {
 func FuzzBaseURL(f *testing.F) {
 	for _, u := range []string{
 		"https://ws.api.video", "http://localhost:8080/api/", "http://127.0.0.1", "http://[::1]:1", "http://example.com",
-		"https://user:password@example.com", "https://example.com?", "https://example.com#", "https://:443", "HTTPS://EXAMPLE.COM/%2e%2e/",
+		"https://user:password@example.com", "https://example.com?", "https://:443", "HTTPS://EXAMPLE.COM/%2e%2e/",
 	} {
 		f.Add(u)
 	}
 	f.Fuzz(func(t *testing.T, base string) {
 		var sent *url.URL
-		transport := roundTripper(func(r *http.Request) (*http.Response, error) {
-			sent = r.URL
-			return newResponse(http.StatusOK, webhookJSON(1), nil), nil
-		})
-		client, err := facade.NewClient(testKey, facade.WithBaseURL(base), facade.WithHTTPClient(&http.Client{Transport: transport}))
+		client, err := facade.NewClient(testKey, facade.WithBaseURL(base), facade.WithHTTPClient(&http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				sent = r.URL
+				return newResponse(http.StatusOK, webhookJSON(1), nil), nil
+			}),
+		}))
 		if err != nil {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument)
 			return
@@ -164,39 +146,39 @@ func FuzzBaseURL(f *testing.F) {
 		assert.True(t, strings.HasSuffix(sent.Path, "/webhooks/"+webhookID), sent.Path)
 		assert.Nil(t, sent.User)
 		assert.Empty(t, sent.RawQuery)
-		if sent.Scheme != "https" {
-			ip := net.ParseIP(sent.Hostname())
-			assert.True(t, strings.EqualFold(sent.Hostname(), "localhost") || ip.IsLoopback(), sent.Host)
-		}
+		isLoopback := strings.EqualFold(sent.Hostname(), "localhost") || net.ParseIP(sent.Hostname()).IsLoopback()
+		assert.True(t, sent.Scheme == "https" || isLoopback, sent.Host)
 	})
 }
 
 // An ID never changes the route.
 func FuzzWebhookID(f *testing.F) {
 	for _, id := range []string{
-		webhookID, "", ".", "..", "...", "../x", "/", "a/b", "/..", "a/../b", `\..`, "?", "a?b=c", "#", "%", "%2e%2e", "%2F", ";", "a b", "+", "&", ":", "é", "\x00", "\n", "\xff", "a\tb",
+		webhookID, "", ".", "..", "...", "../x", "/", "a/../b", `\..`, "a?b=c", "#",
+		"%", "%2e%2e", "%2F", ";", "a b", "+", "é", "\x00", "\n", "\xff",
 	} {
 		f.Add(id)
 	}
 	f.Fuzz(func(t *testing.T, id string) {
-		for _, call := range []func(*facade.Client) error{
-			func(c *facade.Client) error { return c.DeleteWebhook(t.Context(), id) },
-			func(c *facade.Client) error { _, err := c.GetWebhook(t.Context(), id); return err },
-		} {
-			var path string
-			err := call(newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-				path = r.URL.EscapedPath()
-				assert.Empty(t, r.URL.RawQuery)
-				return nil, io.ErrUnexpectedEOF
-			})))
-			isInvalid := id == "" || id == "." || id == ".."
-			assert.Equal(t, isInvalid, errors.Is(err, facade.ErrInvalidArgument))
-			if isInvalid {
-				assert.Empty(t, path)
-				continue
-			}
-			segment, ok := strings.CutPrefix(path, "/webhooks/")
-			require.True(t, ok, path)
+		var sent []*url.URL
+		client := newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.URL)
+			return nil, io.ErrUnexpectedEOF
+		}))
+		_, err := client.GetWebhook(t.Context(), id)
+		if id == "" || id == "." || id == ".." {
+			require.ErrorIs(t, err, facade.ErrInvalidArgument)
+			require.ErrorIs(t, client.DeleteWebhook(t.Context(), id), facade.ErrInvalidArgument)
+			assert.Empty(t, sent)
+			return
+		}
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.ErrorIs(t, client.DeleteWebhook(t.Context(), id), io.ErrUnexpectedEOF)
+		require.Len(t, sent, 2)
+		for _, u := range sent {
+			assert.Empty(t, u.RawQuery)
+			segment, ok := strings.CutPrefix(u.EscapedPath(), "/webhooks/")
+			require.True(t, ok, u)
 			assert.NotContains(t, segment, "/")
 			got, err := url.PathUnescape(segment)
 			require.NoError(t, err)

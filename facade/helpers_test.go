@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -339,13 +340,179 @@ func checkErrorText(t *testing.T, err error) {
 	assert.Less(t, utf8.RuneCountInString(text), 8000)
 }
 
+// logJSON returns v as a JSON handler of log/slog prints v.
+func logJSON(t *testing.T, v any) string {
+	t.Helper()
+	var buf bytes.Buffer
+	slog.New(slog.NewJSONHandler(&buf, nil)).Info("m", slog.Any("v", v))
+	var line struct {
+		V json.RawMessage `json:"v"`
+	}
+	require.NoError(t, json.Unmarshal(buf.Bytes(), &line))
+	return string(line.V)
+}
+
+// The URLs in the notation of parse begin with hooks. The letters A, B and C are events.
+const (
+	hooks = "https://hooks.example.com/"
+
+	eventA = facade.EventVideoEncodingQualityCompleted
+	eventB = facade.EventVideoSourceRecorded
+	eventC = facade.EventVideoCaptionGenerated
+)
+
+var eventLetters = map[rune]facade.EventType{'A': eventA, 'B': eventB, 'C': eventC}
+
+type paramsList = []facade.CreateWebhookParams
+
+func newCreation(url string, events ...facade.EventType) facade.CreateWebhookParams {
+	return facade.CreateWebhookParams{URL: url, Events: events}
+}
+
+// parse returns the parameters of webhooks. "a:AB b:C" has the URL a with the events A and
+// B, and the URL b with the event C.
+func parse(text string) paramsList {
+	var all paramsList
+	for field := range strings.FieldsSeq(text) {
+		path, letters, _ := strings.Cut(field, ":")
+		p := newCreation(hooks + path)
+		for _, letter := range letters {
+			p.Events = append(p.Events, eventLetters[letter])
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// format is the inverse of parse. Webhooks and events are sorted.
+func format(all paramsList) string {
+	var fields []string
+	for _, p := range all {
+		events := strings.Map(func(letter rune) rune {
+			if slices.Contains(p.Events, eventLetters[letter]) {
+				return letter
+			}
+			return -1
+		}, "ABC")
+		fields = append(fields, strings.TrimPrefix(p.URL, hooks)+":"+events)
+	}
+	slices.Sort(fields)
+	return strings.Join(fields, " ")
+}
+
+func formatWebhooks(webhooks []facade.Webhook) string {
+	var all paramsList
+	for _, wh := range webhooks {
+		all = append(all, newCreation(wh.URL, wh.Events...))
+	}
+	return format(all)
+}
+
+// An account is a fake server without limits that has webhooks, and a client.
+type account struct {
+	*facadetest.Server
+	client *facade.Client
+	held   []*facade.Webhook // at first, oldest first
+	ids    []string          // of held
+}
+
+// newAccount returns an account with webhooks. Each webhook is a second younger than the
+// previous webhook, unless an option sets another clock.
+func newAccount(t *testing.T, held paramsList, opts ...facadetest.Option) *account {
+	t.Helper()
+	opts = append([]facadetest.Option{
+		facadetest.WithRateLimit(0, 0), facadetest.WithWebhookLimit(0), facadetest.WithClock(newClock(time.Second)),
+	}, opts...)
+	a := &account{Server: facadetest.NewServer(opts...)}
+	t.Cleanup(a.Close)
+	a.client = a.clientWith(counted(t, inMemory(a)))
+	for _, p := range held {
+		wh, err := a.client.CreateWebhook(t.Context(), p)
+		require.NoError(t, err)
+		a.held = append(a.held, wh)
+	}
+	a.ids = idsOf(a.held)
+	return a
+}
+
+// newClock returns a clock that moves by step, or back, with each call.
+func newClock(step time.Duration) func() time.Time {
+	var ticks atomic.Int64
+	return func() time.Time { return time.Unix(1_000_000_000, 0).Add(time.Duration(ticks.Add(1)) * step) }
+}
+
+func (a *account) clientWith(rt http.RoundTripper, opts ...facade.Option) *facade.Client {
+	return a.Client(append(opts, facade.WithHTTPClient(&http.Client{Transport: rt}))...)
+}
+
+// calls returns the requests since the account was filled.
+func (a *account) calls() []string {
+	var all []string
+	for _, r := range a.Requests()[len(a.held):] {
+		all = append(all, r.Method+" "+r.Path)
+	}
+	return all
+}
+
+const (
+	listRequest   = "GET /webhooks"
+	createRequest = "POST /webhooks"
+)
+
+func isCreate(r *http.Request) bool { return r.Method == http.MethodPost }
+
+// String returns the webhooks in the notation of parse.
+func (a *account) String() string { return formatWebhooks(a.Webhooks()) }
+
+// notifies returns the desired notifications, each an event for a URL, that the webhooks
+// of the account have.
+func (a *account) notifies(desired paramsList) map[string]bool {
+	all := make(map[string]bool)
+	webhooks := a.Webhooks()
+	for _, p := range desired {
+		for _, event := range p.Events {
+			isHeld := func(wh facade.Webhook) bool { return wh.URL == p.URL && slices.Contains(wh.Events, event) }
+			if slices.ContainsFunc(webhooks, isHeld) {
+				all[p.URL+" "+string(event)] = true
+			}
+		}
+	}
+	return all
+}
+
+func containsAll(all, some map[string]bool) bool {
+	for key := range some {
+		if !all[key] {
+			return false
+		}
+	}
+	return true
+}
+
+func idsOf(webhooks []*facade.Webhook) []string {
+	ids := make([]string, len(webhooks))
+	for i, wh := range webhooks {
+		ids[i] = wh.ID
+	}
+	return ids
+}
+
+// at returns the elements with the indexes.
+func at[T any](all []T, indexes []int) []T {
+	var some []T
+	for _, i := range indexes {
+		some = append(some, all[i])
+	}
+	return some
+}
+
 // newPipeTransport returns a transport for a synctest bubble. Its connections to a
 // server with handler are pipes.
 func newPipeTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	t.Helper()
-	conns, done := make(chan net.Conn), make(chan struct{})
+	conns := make(chan net.Conn)
 	server := &http.Server{Handler: handler}
-	go func() { _ = server.Serve(&pipeListener{conns: conns, done: done}) }()
+	go func() { _ = server.Serve(pipeListener{conns: conns}) }()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		client, server := net.Pipe()
 		select {
@@ -357,33 +524,26 @@ func newPipeTransport(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	}}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		close(done)
+		close(conns)
 		_ = server.Close()
 	})
 	return transport
 }
 
+// A pipeListener accepts the connections of a channel until the channel is closed.
 type pipeListener struct {
-	conns chan net.Conn
-	done  chan struct{}
+	net.Listener // nil
+	conns        chan net.Conn
 }
 
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
+func (l pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l.conns; ok {
 		return c, nil
-	case <-l.done:
-		return nil, errors.New("listener closed")
 	}
+	return nil, net.ErrClosed
 }
 
-func (l *pipeListener) Close() error   { return nil }
-func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
-
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }
+func (pipeListener) Close() error { return nil }
 
 // A syncBuffer is a buffer for several goroutines.
 type syncBuffer struct {
@@ -411,7 +571,8 @@ func webhookJSON(n int) string {
 
 // pageJSON returns a page of a list.
 func pageJSON(webhooks string, number, size, pages, items any) string {
-	return fmt.Sprintf(`{"data":[%s],"pagination":{"currentPage":%v,"pageSize":%v,"pagesTotal":%v,"itemsTotal":%v}}`, webhooks, number, size, pages, items)
+	const format = `{"data":[%s],"pagination":{"currentPage":%v,"pageSize":%v,"pagesTotal":%v,"itemsTotal":%v}}`
+	return fmt.Sprintf(format, webhooks, number, size, pages, items)
 }
 
 // listJSON returns a page of a list that has total webhooks.

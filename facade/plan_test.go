@@ -1,11 +1,7 @@
 package facade_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,328 +14,233 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade/facadetest"
 )
 
-// ownsAll selects every webhook of the account.
-var ownsAll = facade.PlanOptions{Owns: func(*facade.Webhook) bool { return true }}
+func ownsAll(*facade.Webhook) bool        { return true }
+func ownsNone(*facade.Webhook) bool       { return false }
+func ownsRetired(wh *facade.Webhook) bool { return strings.HasPrefix(wh.URL, hooks+"retired/") }
+
+// reconcileTests are accounts and desired webhooks, in the notation of parse.
+var reconcileTests = []struct {
+	name, held, desired  string
+	owns                 func(*facade.Webhook) bool
+	keep, create, remove []int // indexes of held, desired and held
+}{
+	{"nothing", "", "", nil, nil, nil, nil},
+	{"none desired", "a:A", "", nil, nil, nil, nil},
+	{"none desired, all owned", "a:A", "", ownsAll, nil, nil, []int{0}},
+	{"none held", "", "a:A", nil, nil, []int{0}, nil},
+	{"equal", "a:A", "a:A", nil, []int{0}, nil, nil},
+	{"events in another order", "a:AB", "a:BAB", nil, []int{0}, nil, nil},
+	{"repeated events", "a:BAB", "a:AB", nil, []int{0}, nil, nil},
+	{"one event more", "a:A", "a:AB", nil, nil, []int{0}, []int{0}},
+	{"one event fewer", "a:AB", "a:A", nil, nil, []int{0}, []int{0}},
+	{"events in two webhooks", "a:A a:B", "a:AB", nil, nil, []int{0}, []int{0, 1}},
+	{"duplicates", "a:AB a:BA a:AB", "a:AB", nil, []int{0}, nil, []int{1, 2}},
+	{"among others", "a:C b:AB a:AB", "a:AB", nil, []int{2}, nil, []int{0}},
+	{"URL with a slash", "a/:A", "a:A", nil, nil, []int{0}, nil},
+	{"URL in upper case", "A:A", "a:A", nil, nil, []int{0}, nil},
+	{"escaped URL", "%61:A", "a:A", nil, nil, []int{0}, nil},
+	{"desired twice", "", "a:AB a:BAA", nil, nil, []int{0}, nil},
+	{"URL with different events", "a:C a:B", "a:A a:B", nil, []int{1}, []int{0}, []int{0}},
+	{"URL with overlapping events", "a:AB", "a:A a:AB", nil, []int{0}, []int{0}, nil},
+	{"other URLs, some owned", "retired/1:A b:A a:A", "a:A", ownsRetired, []int{2}, nil, []int{0}},
+	{"other URLs, all owned", "a:A b:A", "a:A", ownsAll, []int{0}, nil, []int{1}},
+	{"desired URL, none owned", "a:B b:A", "a:A", ownsNone, nil, []int{0}, []int{0}},
+	{"order of the desired webhooks", "4:A 2:A 1:B", "1:A 2:A 3:A 4:A", nil, []int{1, 0}, []int{0, 2}, []int{2}},
+}
 
 func TestPlanWebhooks(t *testing.T) {
 	t.Parallel()
-	ownsRetired := facade.PlanOptions{Owns: func(wh *facade.Webhook) bool { return strings.HasPrefix(wh.URL, hook+"/retired") }}
-	ownsNone := facade.PlanOptions{Owns: func(*facade.Webhook) bool { return false }}
-	a, ab := newParams(hook, eventA), newParams(hook, eventA, eventB)
-	other := newParams(hook+"/other", eventA)
-	tests := []struct {
-		name                 string
-		held, desired        paramsList
-		opts                 facade.PlanOptions
-		keep, create, remove []int // indexes of held, desired and held
-	}{
-		{name: "none held, none desired"},
-		{name: "none desired", held: paramsList{a}},
-		{name: "none desired, all owned", held: paramsList{a}, opts: ownsAll, remove: []int{0}},
-		{name: "none held", desired: paramsList{a}, create: []int{0}},
-		{name: "equal", held: paramsList{a}, desired: paramsList{a}, keep: []int{0}},
-		{name: "events in another order", held: paramsList{ab}, desired: paramsList{newParams(hook, eventB, eventA, eventB)}, keep: []int{0}},
-		{name: "one event more", held: paramsList{a}, desired: paramsList{ab}, create: []int{0}, remove: []int{0}},
-		{name: "one event fewer", held: paramsList{ab}, desired: paramsList{a}, create: []int{0}, remove: []int{0}},
-		{name: "duplicates", held: paramsList{ab, newParams(hook, eventB, eventA), ab}, desired: paramsList{ab}, keep: []int{0}, remove: []int{1, 2}},
-		{name: "URL with a slash", held: paramsList{newParams(hook+"/", eventA)}, desired: paramsList{a}, create: []int{0}},
-		{name: "desired twice", desired: paramsList{ab, newParams(hook, eventB, eventA, eventA)}, create: []int{0}},
-		{
-			name: "URL with different events",
-			held: paramsList{newParams(hook, eventC), newParams(hook, eventB)}, desired: paramsList{a, newParams(hook, eventB)},
-			keep: []int{1}, create: []int{0}, remove: []int{0},
-		},
-		{name: "URL with overlapping events", held: paramsList{ab}, desired: paramsList{a, ab}, keep: []int{0}, create: []int{0}},
-		{
-			name: "other URLs, some owned", held: paramsList{newParams(hook+"/retired/1", eventA), other, a}, desired: paramsList{a},
-			opts: ownsRetired, keep: []int{2}, remove: []int{0},
-		},
-		{name: "other URLs, all owned", held: paramsList{a, other}, desired: paramsList{a}, opts: ownsAll, keep: []int{0}, remove: []int{1}},
-		{
-			name: "desired URL, none owned", held: paramsList{newParams(hook, eventB), other}, desired: paramsList{a},
-			opts: ownsNone, create: []int{0}, remove: []int{0},
-		},
-		{
-			name:    "order of the desired webhooks",
-			held:    paramsList{newParams(hook+"/4", eventA), newParams(hook+"/2", eventA), newParams(hook+"/1", eventB)},
-			desired: paramsList{newParams(hook+"/1", eventA), newParams(hook+"/2", eventA), newParams(hook+"/3", eventA), newParams(hook+"/4", eventA)},
-			keep:    []int{1, 0}, create: []int{0, 2}, remove: []int{2},
-		},
-	}
-	for _, test := range tests {
+	for _, test := range reconcileTests {
 		for order, opts := range sortOrders {
-			t.Run(test.name+"/"+order, func(t *testing.T) {
-				t.Parallel()
-				account := newAccount(t, test.held, opts...)
-				plan, err := account.client.PlanWebhooks(t.Context(), test.desired, test.opts)
-				require.NoError(t, err)
-				var create paramsList
-				for _, i := range test.create {
-					create = append(create, test.desired[i])
-				}
-				assert.Equal(t, &facade.Plan{Keep: account.heldAt(test.keep...), Create: create, Delete: account.heldAt(test.remove...)}, plan)
-				assert.Equal(t, len(test.create)+len(test.remove) == 0, plan.Empty())
-				assert.Equal(t, []string{listRequest}, account.requests())
-				assert.Equal(t, account.held, account.server.Webhooks())
-				applied, err := account.client.ApplyPlan(t.Context(), plan)
-				require.NoError(t, err)
-				assert.True(t, applied.Remaining.Empty())
-				assert.Len(t, account.requests(), 1+len(test.create)+len(test.remove))
-				plan, err = account.client.PlanWebhooks(t.Context(), test.desired, test.opts)
-				require.NoError(t, err)
-				assert.True(t, plan.Empty(), plan)
-				assert.Len(t, plan.Keep, len(test.keep)+len(test.create))
-			})
+			name, desired := test.name+", "+order, parse(test.desired)
+			account := newAccount(t, parse(test.held), opts...)
+			plan, err := account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{Owns: test.owns})
+			require.NoError(t, err)
+			want := facade.Plan{Keep: at(account.held, test.keep), Create: at(desired, test.create), Delete: at(account.held, test.remove)}
+			assert.Equal(t, &want, plan, name)
+			assert.Equal(t, test.create == nil && test.remove == nil, plan.Empty(), name)
+			assert.Equal(t, []string{listRequest}, account.calls(), name)
 		}
 	}
 }
 
 func TestPlanWebhooks_arguments(t *testing.T) {
 	t.Parallel()
-	account := newAccount(t, paramsList{newParams(hook, eventA), newParams(hook, eventB), newParams(hook+"/1", eventA), newParams(hook+"/2", eventA)})
+	account := newAccount(t, parse("a:A a:B b:A c:A"))
 	var asked []*facade.Webhook
-	desired := paramsList{newParams(hook, eventC)}
+	desired := parse("a:C")
 	plan, err := account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{Owns: func(wh *facade.Webhook) bool {
 		asked = append(asked, wh)
 		return false
 	}})
 	require.NoError(t, err)
-	assert.Equal(t, account.heldAt(2, 3), asked, "Owns is called for other URLs only")
-	desired[0].Events[0], desired[0].URL = eventB, hook+"/other"
-	assert.Equal(t, paramsList{newParams(hook, eventC)}, plan.Create, "the plan has copies")
+	assert.Equal(t, account.held[2:], asked, "Owns is called for other URLs only")
+	desired[0].Events[0], desired[0].URL = eventB, hooks+"other"
+	assert.Equal(t, parse("a:C"), plan.Create, "the plan has copies")
 }
 
 // newPlan returns a plan with secrets, passwords and control characters.
 func newPlan() *facade.Plan {
-	secret := facade.NewSecret(markedSecret)
+	webhook := func(id, path string, events ...facade.EventType) *facade.Webhook {
+		return &facade.Webhook{ID: id, URL: hooks + path, Events: events, SignatureSecret: facade.NewSecret(markedSecret)}
+	}
+	malformed := webhook("webhook_4", "", "old")
+	malformed.URL = "https://user:zq!password%@hooks.example.com/d"
 	return &facade.Plan{
-		Keep: []*facade.Webhook{{ID: "webhook_1", URL: hook, Events: []facade.EventType{eventA}, SignatureSecret: secret}},
+		Keep: []*facade.Webhook{webhook("webhook_1", "b", "kept"), nil, webhook("webhook_2", "a", "kept")},
 		Create: paramsList{
-			newParams("https://user:zq!password@hooks.example.com/b?c=d#e", eventB, eventA),
-			newParams("https://hooks.example.com/\u202eb/\u00e9", "video.\x1b[31minvented"),
+			newCreation("https://user:zq!password@hooks.example.com/b?c=d#e", eventB, eventA),
+			newCreation(hooks+"\u202eb/\u00e9", "video.\x1b[31minvented"),
+			newCreation(hooks+"a", "new 2"),
+			newCreation(hooks+"a", "new 1"),
 		},
 		Delete: []*facade.Webhook{
-			{ID: "webhook_\r2", URL: "https://hooks.example.com/c\x1b[2J\nx", Events: []facade.EventType{eventA, eventC}, SignatureSecret: secret},
-			{ID: "webhook_3", URL: "https://user:zq!password%@hooks.example.com/d", Events: []facade.EventType{eventA}, SignatureSecret: secret},
+			webhook("webhook_\r3", "c\x1b[2J\nx", "old", eventA), malformed,
+			webhook("webhook_5", "a-", "old"), webhook("webhook_6", "a", "old"), nil,
 		},
 	}
 }
 
 func TestPlan_String(t *testing.T) {
 	t.Parallel()
-	const want = `= https://hooks.example.com/a [video.encoding.quality.completed] (webhook_1)
-- https://hooks.example.com/c [2J x [video.encoding.quality.completed video.caption.generated] (webhook_ 2)
+	const want = `- <nil>
+= <nil>
+- https://hooks.example.com/a [old] (webhook_6)
++ https://hooks.example.com/a [new 2]
++ https://hooks.example.com/a [new 1]
+= https://hooks.example.com/a [kept] (webhook_2)
+- https://hooks.example.com/a- [old] (webhook_5)
+= https://hooks.example.com/b [kept] (webhook_1)
+- https://hooks.example.com/c [2J x [old video.encoding.quality.completed] (webhook_ 3)
 + https://hooks.example.com/ b/é [video. [31minvented]
-- …@hooks.example.com/d [video.encoding.quality.completed] (webhook_3)
+- …@hooks.example.com/d [old] (webhook_4)
 + https://user:xxxxx@hooks.example.com/b?c=d#e [video.source.recorded video.encoding.quality.completed]
-2 to create, 2 to delete, 1 to keep
+4 to create, 5 to delete, 3 to keep
 `
 	plan := newPlan()
 	assert.Equal(t, want, fmt.Sprint(plan))
 	assert.Equal(t, want, fmt.Sprint(facade.Applied{Remaining: *plan}.Remaining))
 	assert.Equal(t, "0 to create, 0 to delete, 0 to keep\n", new(facade.Plan).String())
-	assert.True(t, new(facade.Plan).Empty())
 	assert.True(t, facade.Plan{Keep: plan.Keep}.Empty())
 	assert.False(t, facade.Plan{Create: plan.Create}.Empty())
 	assert.False(t, facade.Plan{Delete: plan.Delete}.Empty())
-	webhook := func(id, url string, event facade.EventType) *facade.Webhook {
-		return &facade.Webhook{ID: id, URL: url, Events: []facade.EventType{event}}
-	}
-	plan = &facade.Plan{
-		Keep:   []*facade.Webhook{webhook("webhook_1", hook+"/b", "kept"), webhook("webhook_2", hook, "kept")},
-		Create: paramsList{newParams(hook+"/b", "new"), newParams(hook, "new 2"), newParams(hook, "new 1")},
-		Delete: []*facade.Webhook{webhook("webhook_3", hook+"-", "old"), webhook("webhook_4", hook, "old"), webhook("webhook_5", hook+"/b", "old")},
-	}
-	assert.Equal(t, `- https://hooks.example.com/a [old] (webhook_4)
-+ https://hooks.example.com/a [new 2]
-+ https://hooks.example.com/a [new 1]
-= https://hooks.example.com/a [kept] (webhook_2)
-- https://hooks.example.com/a- [old] (webhook_3)
-- https://hooks.example.com/a/b [old] (webhook_5)
-+ https://hooks.example.com/a/b [new]
-= https://hooks.example.com/a/b [kept] (webhook_1)
-3 to create, 3 to delete, 2 to keep
-`, plan.String())
-}
-
-func TestPlan_passwordOfMalformedURL(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	for _, url := range []string{
-		"http:/user:zq!password@h/x", "http:///user:zq!password@h", "/user:zq!password@h", "user:zq!password@h", "http:user:zq!password@h", "http://user:zq!password@h:x/",
-	} {
-		p := facade.CreateWebhookParams{URL: url, Events: validParams.Events}
-		wh := &facade.Webhook{ID: "webhook_1", URL: url, Events: validParams.Events}
-		plan := &facade.Plan{Keep: []*facade.Webhook{wh}, Create: paramsList{p, p}, Delete: []*facade.Webhook{wh}}
-		client := newClient(t, succeed)
-		_, err := client.ApplyPlan(ctx, plan)
-		require.ErrorIs(t, err, facade.ErrInvalidArgument)
-		_, planErr := client.PlanWebhooks(ctx, []facade.CreateWebhookParams{p}, facade.PlanOptions{})
-		require.ErrorIs(t, planErr, facade.ErrInvalidArgument)
-		_, _, ensureErr := client.EnsureWebhook(ctx, p)
-		require.ErrorIs(t, ensureErr, facade.ErrInvalidArgument)
-		for _, text := range []string{plan.String(), plan.LogValue().String(), err.Error(), planErr.Error(), ensureErr.Error()} {
-			assert.Contains(t, text, "…@h")
-			assert.NotContains(t, text, "password")
-		}
-	}
-	// The service stored another URL than that of the request.
-	stored := `{"webhookId":"webhook_1","events":["video.encoding.quality.completed"],"url":"http:/user:zq!password@h"}`
-	client := newClient(t, newScript(respond(200, listJSON(1, 100, 0)), respond(201, stored)).ServeHTTP)
-	_, _, err := client.EnsureWebhook(ctx, validParams)
-	require.ErrorIs(t, err, facade.ErrUnexpectedResponse)
-	require.ErrorContains(t, err, "…@h")
-	assert.NotContains(t, err.Error(), "password")
-}
-
-func TestPlan_nilWebhook(t *testing.T) {
-	t.Parallel()
-	plan := facade.Plan{
-		Keep:   []*facade.Webhook{nil},
-		Create: paramsList{{}, {URL: "http:user:zq!password@host"}},
-		Delete: []*facade.Webhook{nil, {ID: "webhook_1"}},
-	}
-	text := plan.String()
-	assert.Contains(t, text, "2 to create, 2 to delete, 1 to keep")
-	assert.Contains(t, text, "<nil>")
-	assert.NotContains(t, text, "zq!password")
-	assert.NotContains(t, plan.LogValue().String(), "zq!password")
 }
 
 func TestPlan_LogValue(t *testing.T) {
 	t.Parallel()
 	plan := newPlan()
 	for _, v := range []any{plan, *plan} {
-		var buf bytes.Buffer
-		slog.New(slog.NewJSONHandler(&buf, nil)).Info("m", slog.Any("plan", v))
-		var line struct {
-			Plan json.RawMessage `json:"plan"`
-		}
-		require.NoError(t, json.Unmarshal(buf.Bytes(), &line))
 		assert.JSONEq(t, `{
 			"create": [
 				"https://user:xxxxx@hooks.example.com/b?c=d#e [video.source.recorded video.encoding.quality.completed]",
-				"https://hooks.example.com/ b/é [video. [31minvented]"
+				"https://hooks.example.com/ b/é [video. [31minvented]",
+				"https://hooks.example.com/a [new 2]",
+				"https://hooks.example.com/a [new 1]"
 			],
 			"delete": [
-				"https://hooks.example.com/c [2J x [video.encoding.quality.completed video.caption.generated] (webhook_ 2)",
-				"…@hooks.example.com/d [video.encoding.quality.completed] (webhook_3)"
+				"https://hooks.example.com/c [2J x [old video.encoding.quality.completed] (webhook_ 3)",
+				"…@hooks.example.com/d [old] (webhook_4)",
+				"https://hooks.example.com/a- [old] (webhook_5)",
+				"https://hooks.example.com/a [old] (webhook_6)",
+				"<nil>"
 			],
-			"keep": 1
-		}`, string(line.Plan))
+			"keep": 3
+		}`, logJSON(t, v))
 	}
 }
 
 func TestApplyPlan_invalidPlan(t *testing.T) {
 	t.Parallel()
-	wh := &facade.Webhook{ID: "webhook_1", URL: hook, Events: []facade.EventType{eventA}}
-	for name, plan := range map[string]*facade.Plan{
-		"nil":               nil,
-		"nil to keep":       {Keep: []*facade.Webhook{wh, nil}},
-		"nil to delete":     {Delete: []*facade.Webhook{wh, nil}},
-		"no ID to delete":   {Delete: []*facade.Webhook{wh, {URL: hook}}},
-		"ID .":              {Delete: []*facade.Webhook{wh, {ID: "."}}},
-		"ID ..":             {Delete: []*facade.Webhook{wh, {ID: ".."}}},
-		"kept and deleted":  {Keep: []*facade.Webhook{{ID: "webhook_2"}, wh}, Delete: []*facade.Webhook{{ID: "webhook_3"}, {ID: "webhook_1"}}},
-		"deleted twice":     {Delete: []*facade.Webhook{wh, {ID: "webhook_2"}, {ID: "webhook_1"}}},
-		"created twice":     {Create: paramsList{newParams(hook, eventA, eventB), validParams, newParams(hook, eventB, eventA)}},
-		"invalid to create": {Create: paramsList{validParams, newParams(hook)}},
+	wh, other := &facade.Webhook{ID: "webhook_1"}, &facade.Webhook{ID: "webhook_2"}
+	redacted := newCreation("https://user:password@h/", eventA)
+	for want, plan := range map[string]*facade.Plan{
+		"the plan is nil":                             nil,
+		"a webhook of the plan is nil":                {Keep: []*facade.Webhook{wh, nil}},
+		"ApplyPlan: invalid argument: a webhook of":   {Delete: []*facade.Webhook{wh, nil}},
+		"the webhook ID is empty":                     {Delete: []*facade.Webhook{wh, {URL: hooks}}},
+		`the webhook ID "." is invalid`:               {Delete: []*facade.Webhook{wh, {ID: "."}}},
+		`the webhook ID ".." is invalid`:              {Delete: []*facade.Webhook{wh, {ID: ".."}}},
+		`deletes webhook "webhook_1", and keeps`:      {Keep: []*facade.Webhook{other, wh}, Delete: []*facade.Webhook{{ID: "webhook_1"}}},
+		`keeps or deletes it a second time`:           {Delete: []*facade.Webhook{wh, other, {ID: "webhook_1"}}},
+		"the plan creates https://user:xxxxx@h/ [vid": {Create: paramsList{redacted, validParams, redacted}},
+		"creates https://hooks.example.com/a [":       {Create: parse("a:AB b:A a:BA")},
+		"no events are given":                         {Create: parse("a:A a:")},
 	} {
 		server := newScript(succeed)
 		applied, err := newClient(t, server.ServeHTTP).ApplyPlan(t.Context(), plan)
-		require.ErrorIs(t, err, facade.ErrInvalidArgument, name)
-		require.ErrorContains(t, err, "ApplyPlan", name)
+		require.ErrorIs(t, err, facade.ErrInvalidArgument, want)
+		require.ErrorContains(t, err, "ApplyPlan")
+		require.ErrorContains(t, err, want)
 		if plan == nil {
 			plan = new(facade.Plan)
 		}
-		assert.Equal(t, &facade.Applied{Remaining: *plan}, applied, name)
-		assert.Zero(t, server.requests(), name)
+		assert.Equal(t, &facade.Applied{Remaining: *plan}, applied, want)
+		assert.Zero(t, server.requests(), want)
 	}
 }
 
 func TestApplyPlan_stopsAtFirstError(t *testing.T) {
 	t.Parallel()
-	desired := paramsList{newParams(hook+"/1", eventB), newParams(hook+"/2", eventB), newParams(hook+"/3", eventB)}
-	faults := map[string]struct {
+	for _, test := range []struct {
 		fault          facadetest.Fault
 		create, remove error
 	}{
-		"403":                  {facadetest.Fault{Status: 403}, facade.ErrForbidden, facade.ErrForbidden},
-		"400":                  {facadetest.Fault{Status: 400}, facade.ErrBadRequest, facade.ErrBadRequest},
-		"500":                  {facadetest.Fault{Status: 500, Times: 4}, facade.ErrUnconfirmed, facade.ErrServer},
-		"500 after processing": {facadetest.Fault{Status: 500, Process: true}, facade.ErrUnconfirmed, nil},
-		"lost response":        {facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: true}, facade.ErrUnconfirmed, nil},
-		"lost request":         {facadetest.Fault{Reset: facadetest.ResetBeforeRead}, facade.ErrUnconfirmed, nil},
-		"429":                  {facadetest.Fault{Status: 429}, nil, nil},
-	}
-	for name, f := range faults {
+		{facadetest.Fault{Status: 403}, facade.ErrForbidden, facade.ErrForbidden},
+		{facadetest.Fault{Status: 400}, facade.ErrBadRequest, facade.ErrBadRequest},
+		{facadetest.Fault{Status: 500, Times: 4}, facade.ErrUnconfirmed, facade.ErrServer},
+		{facadetest.Fault{Status: 500, Process: true}, facade.ErrUnconfirmed, nil},
+		{facadetest.Fault{Reset: facadetest.ResetAfterRead, Process: true}, facade.ErrUnconfirmed, nil},
+		{facadetest.Fault{Reset: facadetest.ResetBeforeRead}, facade.ErrUnconfirmed, nil},
+		{facadetest.Fault{Status: 429}, nil, nil},
+	} {
 		for step := range 6 { // three creates and three deletes
-			t.Run(fmt.Sprintf("%s/write %d", name, step+1), func(t *testing.T) {
-				t.Parallel()
-				account := newAccount(t, paramsList{newParams(hook+"/1", eventA), newParams(hook+"/2", eventA), newParams(hook+"/3", eventA)})
-				plan, err := account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{})
-				require.NoError(t, err)
-				if step > 0 {
-					account.server.Inject(facadetest.Fault{Times: step}) // for the writes before
-				}
-				account.server.Inject(f.fault)
-				applied, err := account.client.ApplyPlan(t.Context(), plan)
-				want := f.create
-				if step >= 3 {
-					want = f.remove
-				}
-				created, deleted := 3, 3
-				require.ErrorIs(t, err, want)
-				if want != nil {
-					_ = asError(t, err)
-					created, deleted = min(step, 3), max(step-3, 0)
-				}
-				require.Len(t, applied.Created, created)
-				for i, wh := range applied.Created {
-					assert.Equal(t, desired[i], newParams(wh.URL, wh.Events...))
-					assert.False(t, wh.SignatureSecret.IsZero())
-				}
-				assert.Equal(t, plan.Delete[:deleted], append([]*facade.Webhook{}, applied.Deleted...))
-				assert.Equal(t, plan.Create[created:], applied.Remaining.Create)
-				assert.Equal(t, plan.Delete[deleted:], applied.Remaining.Delete)
-				assert.Equal(t, applied.Created, applied.Remaining.Keep[len(plan.Keep):])
-				assert.Equal(t, want == nil, applied.Remaining.Empty())
-				assert.Zero(t, applied.DeletedEarly)
-				plan, err = account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{})
-				require.NoError(t, err)
-				_, err = account.client.ApplyPlan(t.Context(), plan)
-				require.NoError(t, err)
-				assert.ElementsMatch(t, desired, paramsOf(account.server.Webhooks()))
-			})
+			name, desired := fmt.Sprint(test.fault, step), parse("a:B b:B c:B")
+			account := newAccount(t, parse("a:A b:A c:A"))
+			plan, err := account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{})
+			require.NoError(t, err)
+			if step > 0 {
+				account.Inject(facadetest.Fault{Times: step}) // for the writes before
+			}
+			account.Inject(test.fault)
+			applied, err := account.client.ApplyPlan(t.Context(), plan)
+			want := test.create
+			if step >= 3 {
+				want = test.remove
+			}
+			created, deleted := 3, 3
+			if want != nil {
+				created, deleted = min(step, 3), max(step-3, 0)
+			}
+			require.ErrorIs(t, err, want, name)
+			require.Len(t, applied.Created, created, name)
+			remaining := facade.Plan{Keep: applied.Created, Create: plan.Create[created:], Delete: plan.Delete[deleted:]}
+			assert.Equal(t, remaining, applied.Remaining, name)
+			assert.Equal(t, plan.Delete[:deleted], append([]*facade.Webhook{}, applied.Deleted...), name)
+			assert.Zero(t, applied.DeletedEarly, name)
+			for i, wh := range applied.Created {
+				assert.Equal(t, desired[i].URL, wh.URL, name)
+				assert.False(t, wh.SignatureSecret.IsZero())
+			}
 		}
 	}
-}
-
-// paramsOf returns the parameters of webhooks.
-func paramsOf(webhooks []facade.Webhook) paramsList {
-	all := make(paramsList, len(webhooks))
-	for i, wh := range webhooks {
-		all[i] = newParams(wh.URL, wh.Events...)
-	}
-	return all
 }
 
 // A webhook that does not exist counts as deleted, but not after a 404 of another kind.
 func TestApplyPlan_404(t *testing.T) {
 	t.Parallel()
+	const tokenRequest = "token request"
 	plan := &facade.Plan{Delete: []*facade.Webhook{{ID: "webhook_1"}}}
 	for body, isDeleted := range map[string]bool{
-		`{"type":"https://docs.api.video/reference/resource-not-found","title":"The requested resource was not found."}`: true,
-		`{"type":"https://docs.api.video/docs/resource-not-found/"}`:                                                     true,
+		`{"type":"https://docs.api.video/docs/resource-not-found/"}`: true,
 		`{"title":"Not found"}`: true,
 		``:                      true,
-		`{"type":"https://docs.api.video/reference/unrecognized-request-url","title":"Unrecognized request URL."}`: false,
+		`{"type":"https://docs.api.video/reference/unrecognized-request-url"}`: false,
 		`{"type":"about:blank"}`: false,
-		"token request":          false,
+		tokenRequest:             false,
 	} {
 		var opts []facade.Option
-		if body == "token request" {
-			body, opts = "", []facade.Option{facade.WithTokenExchange()}
+		if body == tokenRequest {
+			opts = append(opts, facade.WithTokenExchange())
 		}
 		applied, err := newClient(t, respond(404, body), opts...).ApplyPlan(t.Context(), plan)
 		if isDeleted {
@@ -352,176 +253,87 @@ func TestApplyPlan_404(t *testing.T) {
 	}
 }
 
+// The caller may change a plan. ApplyPlan does not.
 func TestApplyPlan_changedPlan(t *testing.T) {
 	t.Parallel()
-	held := paramsList{newParams(hook, eventA), newParams(hook, eventB), newParams(hook+"/other", eventA)}
-	account := newAccount(t, held, facadetest.WithWebhookLimit(3))
-	plan, err := account.client.PlanWebhooks(t.Context(), paramsList{newParams(hook, eventC)}, facade.PlanOptions{})
+	account := newAccount(t, parse("a:A a:B b:A"), facadetest.WithWebhookLimit(3))
+	plan, err := account.client.PlanWebhooks(t.Context(), parse("a:C"), facade.PlanOptions{})
 	require.NoError(t, err)
-	plan.Keep = slices.Grow(plan.Keep, 1)
-	plan.Delete = append(plan.Delete[1:], &facade.Webhook{ID: account.held[2].ID})
-	plan.Create = append(plan.Create, newParams(hook+"/more", eventA))
-	before := facade.Plan{Keep: slices.Clone(plan.Keep), Create: slices.Clone(plan.Create), Delete: slices.Clone(plan.Delete)}
+	plan.Keep = make([]*facade.Webhook, 0, 1)
+	plan.Delete = append(plan.Delete[1:], &facade.Webhook{ID: account.ids[2]})
+	plan.Create = append(plan.Create, parse("c:A")...)
+	before := facade.Plan{Keep: plan.Keep, Create: slices.Clone(plan.Create), Delete: slices.Clone(plan.Delete)}
 	_, err = account.client.ApplyPlan(t.Context(), plan)
 	require.NoError(t, err)
-	assert.Equal(t, &before, plan, "the plan of the caller is not changed")
+	assert.Equal(t, &before, plan)
 	assert.Nil(t, plan.Keep[:1][0])
-	assert.Equal(t, paramsList{held[0], newParams(hook, eventC), newParams(hook+"/more", eventA)}, paramsOf(account.server.Webhooks()))
+	assert.Equal(t, "a:A a:C c:A", account.String())
 }
 
 // A full account. ApplyPlan deletes as few webhooks early as possible, first webhooks
 // whose events are not missed.
 func TestApplyPlan_fullAccount(t *testing.T) {
 	t.Parallel()
-	b, c, d := hook+"/b", hook+"/c", hook+"/d"
-	a := newParams(hook, eventA)
 	tests := []struct {
 		name          string
 		limit         int
-		held, desired paramsList
+		held, desired string
 		early         []int // indexes of held, in the order of the deletes
 		isMissed      bool  // an event is missed meanwhile
 		left          int   // of the desired webhooks
 	}{
-		{
-			name: "room for all", limit: 4,
-			held: paramsList{a, newParams(b, eventA)}, desired: paramsList{newParams(hook, eventB), newParams(b, eventB)},
-		},
-		{
-			name: "room for one of two", limit: 3,
-			held: paramsList{a, newParams(b, eventA)}, desired: paramsList{newParams(hook, eventB), newParams(b, eventB)},
-			early: []int{0},
-		},
-		{
-			name: "no room for three of four", limit: 4,
-			held:    paramsList{a, newParams(b, eventA), newParams(c, eventA), newParams(hook, eventA, eventC)},
-			desired: paramsList{newParams(hook, eventB), newParams(b, eventB), newParams(c, eventB)},
-			early:   []int{0, 1, 2},
-		},
-		{
-			name: "duplicate before a replaced webhook", limit: 3,
-			held: paramsList{newParams(b, eventA), a, a}, desired: paramsList{newParams(b, eventA, eventB), a},
-			early: []int{2},
-		},
-		{
-			name: "events that are not desired before a replaced webhook", limit: 2,
-			held: paramsList{a, newParams(b, eventA)}, desired: paramsList{newParams(hook, eventA, eventB), newParams(b, eventB)},
-			early: []int{1, 0}, // by then the other webhook is replaced
-		},
-		{
-			name: "two replaced webhooks with equal events", limit: 3,
-			held: paramsList{newParams(c, eventC), a, a}, desired: paramsList{newParams(c, eventC, eventB), newParams(hook, eventA, eventB)},
-			early: []int{1, 0},
-		},
-		{
-			name: "webhook that the next create replaces", limit: 3,
-			held:    paramsList{a, newParams(b, eventA), newParams(c, eventA)},
-			desired: paramsList{newParams(c, eventA, eventB), newParams(hook, eventA, eventB), newParams(b, eventA)},
-			early:   []int{2, 0}, isMissed: true,
-		},
-		{
-			name: "webhook that the next create and a later one replace", limit: 3,
-			held:    paramsList{newParams(b, eventA), a, newParams(b, eventC)},
-			desired: paramsList{newParams(hook, eventA, eventC), newParams(hook, eventA, eventB), newParams(b, eventA, eventB, eventC)},
-			early:   []int{1, 0, 2}, isMissed: true,
-		},
-		{
-			name: "fewest missed events", limit: 2,
-			held:    paramsList{newParams(b, eventA, eventC), a},
-			desired: paramsList{newParams(d, eventA), newParams(b, eventA, eventB, eventC), newParams(hook, eventA, eventB)},
-			early:   []int{1, 0}, isMissed: true, left: 1,
-		},
-		{
-			name: "events of a kept webhook before a replaced webhook", limit: 3,
-			held:    paramsList{newParams(b, eventA), a, newParams(hook, eventA, eventB)},
-			desired: paramsList{newParams(d, eventA), newParams(b, eventA, eventC), a, newParams(hook, eventA, eventC)},
-			early:   []int{2, 0}, isMissed: true, left: 1,
-		},
-		{name: "none to delete", limit: 1, held: paramsList{a}, desired: paramsList{a, newParams(hook, eventB)}, left: 1},
-		{
-			name: "more desired than the limit", limit: 2,
-			held: paramsList{newParams(hook, eventC)}, desired: paramsList{a, newParams(b, eventA), newParams(c, eventA), newParams(d, eventA)},
-			early: []int{0}, left: 2,
-		},
+		{"room for all", 4, "a:A b:A", "a:B b:B", nil, false, 0},
+		{"room for one of two", 3, "a:A b:A", "a:B b:B", []int{0}, false, 0},
+		{"no room for three of four", 4, "a:A b:A c:A a:AC", "a:B b:B c:B", []int{0, 1, 2}, false, 0},
+		{"duplicate before a replaced webhook", 3, "b:A a:A a:AA", "b:AB a:A", []int{2}, false, 0},
+		{"undesired events before a replaced webhook", 2, "a:A b:A", "a:AB b:B", []int{1, 0}, false, 0}, // a is replaced by then
+		{"two replaced webhooks with equal events", 3, "c:C a:A a:AA", "c:CB a:AB", []int{1, 0}, false, 0},
+		{"webhook that the next create replaces", 3, "a:A b:A c:A", "c:AB a:AB b:A", []int{2, 0}, true, 0},
+		{"webhook that the next create and a later one replace", 3, "b:A a:A b:C", "a:AC a:AB b:ABC", []int{1, 0, 2}, true, 0},
+		{"fewest missed events", 2, "b:AC a:A", "d:A b:ABC a:AB", []int{1, 0}, true, 1},
+		{"events of a kept webhook before a replaced webhook", 3, "b:A a:A a:AB", "d:A b:AC a:A a:AC", []int{2, 0}, true, 1},
+		{"none to delete", 1, "a:A", "a:A a:B", nil, false, 1},
+		{"more desired than the limit", 2, "a:C", "a:A b:A c:A d:A", []int{0}, false, 2},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			account := newAccount(t, test.held, facadetest.WithWebhookLimit(test.limit))
-			plan, err := account.client.PlanWebhooks(t.Context(), test.desired, facade.PlanOptions{})
-			require.NoError(t, err)
-			// The desired events that are notified at first are observed at each request.
-			watched := notified(account.server)
-			maps.DeleteFunc(watched, func(n notification, _ bool) bool { return !notifications(test.desired)[n] })
-			isMissed := false
-			client := account.clientWith(roundTripper(func(r *http.Request) (*http.Response, error) {
-				isMissed = isMissed || !containsAll(notified(account.server), watched)
-				return serve(account.server, r)
-			}))
-			applied, err := client.ApplyPlan(t.Context(), plan)
-			refused := 0
-			if test.left == 0 {
-				require.NoError(t, err)
-				assert.ElementsMatch(t, test.desired, paramsOf(account.server.Webhooks()))
-			} else {
-				require.ErrorIs(t, err, facade.ErrWebhookLimitReached)
-				refused++
-			}
-			if len(test.early) > 0 {
-				refused++ // the create that shows that the account is full
-			}
-			assert.Equal(t, len(test.early), applied.DeletedEarly)
-			assert.Equal(t, idsOf(account.heldAt(test.early...)), idsOf(applied.Deleted[:applied.DeletedEarly]))
-			assert.Len(t, applied.Remaining.Create, test.left)
-			assert.Equal(t, test.isMissed, isMissed)
-			assert.Len(t, account.requests(), 1+len(applied.Created)+len(applied.Deleted)+refused)
-		})
+		desired := parse(test.desired)
+		account := newAccount(t, parse(test.held), facadetest.WithWebhookLimit(test.limit))
+		plan, err := account.client.PlanWebhooks(t.Context(), desired, facade.PlanOptions{})
+		require.NoError(t, err)
+		watched, isMissed := account.notifies(desired), false
+		client := account.clientWith(roundTripper(func(r *http.Request) (*http.Response, error) {
+			isMissed = isMissed || !containsAll(account.notifies(desired), watched)
+			return serve(account, r)
+		}))
+		applied, err := client.ApplyPlan(t.Context(), plan)
+		refused := min(1, len(test.early)) // the create that shows that the account is full
+		if test.left > 0 {
+			require.ErrorIs(t, err, facade.ErrWebhookLimitReached, test.name)
+			refused++
+		} else {
+			require.NoError(t, err, test.name)
+			assert.Equal(t, format(desired), account.String(), test.name)
+		}
+		assert.Equal(t, len(test.early), applied.DeletedEarly, test.name)
+		assert.Equal(t, idsOf(at(account.held, test.early)), idsOf(applied.Deleted[:applied.DeletedEarly]), test.name)
+		assert.Len(t, applied.Remaining.Create, test.left, test.name)
+		assert.Equal(t, test.isMissed, isMissed, test.name)
+		assert.Len(t, account.calls(), 1+len(applied.Created)+len(applied.Deleted)+refused, test.name)
 	}
 }
 
 // A webhook that does not exist frees no place, and another webhook is deleted.
 func TestApplyPlan_fullAccountAnd404(t *testing.T) {
 	t.Parallel()
-	account := newAccount(t, paramsList{newParams(hook, eventA), newParams(hook, eventB)}, facadetest.WithWebhookLimit(2))
-	plan, err := account.client.PlanWebhooks(t.Context(), paramsList{newParams(hook, eventC)}, facade.PlanOptions{})
+	account := newAccount(t, parse("a:A a:B"), facadetest.WithWebhookLimit(2))
+	plan, err := account.client.PlanWebhooks(t.Context(), parse("a:C"), facade.PlanOptions{})
 	require.NoError(t, err)
-	require.NoError(t, account.client.DeleteWebhook(t.Context(), account.held[0].ID))
-	other, err := account.client.CreateWebhook(t.Context(), newParams(hook+"/other", eventA))
+	require.NoError(t, account.client.DeleteWebhook(t.Context(), account.ids[0]))
+	_, err = account.client.CreateWebhook(t.Context(), parse("b:A")[0])
 	require.NoError(t, err)
 	applied, err := account.client.ApplyPlan(t.Context(), plan)
 	require.NoError(t, err)
 	assert.Equal(t, 2, applied.DeletedEarly)
-	assert.Equal(t, account.heldAt(0, 1), applied.Deleted)
-	assert.Equal(t, []facade.Webhook{*other, *applied.Created[0]}, account.server.Webhooks())
-}
-
-// A notification is an event for a URL.
-type notification struct {
-	url   string
-	event facade.EventType
-}
-
-// notifications returns the notifications of webhooks.
-func notifications(webhooks paramsList) map[notification]bool {
-	all := make(map[notification]bool)
-	for _, p := range webhooks {
-		for _, event := range p.Events {
-			all[notification{p.URL, event}] = true
-		}
-	}
-	return all
-}
-
-// notified returns the notifications of the webhooks of a server.
-func notified(server *facadetest.Server) map[notification]bool {
-	return notifications(paramsOf(server.Webhooks()))
-}
-
-func containsAll(all, some map[notification]bool) bool {
-	for n := range some {
-		if !all[n] {
-			return false
-		}
-	}
-	return true
+	assert.Equal(t, account.held, applied.Deleted)
+	assert.Equal(t, "a:C b:A", account.String())
 }

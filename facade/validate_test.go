@@ -1,6 +1,9 @@
 package facade_test
 
 import (
+	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -13,78 +16,72 @@ import (
 
 func TestCreateWebhookParams_url(t *testing.T) {
 	t.Parallel()
+	const loopback, host = "has a loopback host", "has the invalid host"
+	const space, relative = "has white space, control or format characters", "is not an absolute"
 	tests := []struct{ url, want string }{
 		{"", "the URL is empty"},
 		{"/hook", `"/hook" is not an absolute http or https URL`},
-		{"hooks.example.com/a", "is not an absolute"},
-		{"ftp://hooks.example.com", "is not an absolute"},
-		{"https:hooks.example.com", "is not an absolute"},
-		{"https://", "is not an absolute"},
-		{"https://%zz", "is not an absolute"},
-		{"https://hooks.example.com/a\xff", "is not UTF-8"},
-		{"https://hooks.example.com/a ", `"https://hooks.example.com/a " has white space`},
-		{" https://hooks.example.com/a", "has white space"},
-		{"https://hooks.example.com/a b", "has white space"},
-		{"https://hooks.example.com/a\n", "has white space"},
-		{"https://hooks.example.com/\u00a0", "has white space"},
-		{"https://hooks.example.com/\x7f", "control or format characters"},
-		{"https://hooks.example.com:99999/a", "has the invalid port 99999"},
-		{"https://hooks.example.com:0/a", "has the invalid port 0"},
-		{"https://.", `has the invalid host "."`},
-		{"https://..", "has the invalid host"},
-		{"https://a..b", "has the invalid host"},
-		{"https://*", "has the invalid host"},
-		{"https://-", "has the invalid host"},
-		{"https://-a.example.com", "has the invalid host"},
-		{"https://a,b.example.com", "has the invalid host"},
-		{"http://127.1/x", `has the invalid host "127.1"`},
-		{"http://2130706433/x", "has the invalid host"},
-		{"http://0/x", "has the invalid host"},
-		{"http://0x7f000001/x", "has the invalid host"},
-		{"https://hooks.example.com:", "has an empty port"},
-		{"https://hooks\u200b.example.com/a", "format characters"},
-		{"https://hooks.example.com/\ufeff", "format characters"},
-		{"https://0.0.0.0./x", "has a loopback host"},
-		{"https://[::%25lo]/x", "has a loopback host"},
-		{"https://[::1%25lo]/x", "has a loopback host"},
+		{"hooks.example.com/a", relative},
+		{"ftp://hooks.example.com", relative},
+		{"https:hooks.example.com", relative},
+		{"https://", relative},
+		{"https://%zz", relative},
+		{"https://h/a\xff", "is not UTF-8"},
+		{"https://h/a ", `"https://h/a " has white space`},
+		{" https://h/a", space},
+		{"https://h/a\n", space},
+		{"https://h/\u00a0", space},
+		{"https://h/\x7f", space},
+		{"https://hooks\u200b.example.com/a", space},
+		{"https://h/\ufeff", space},
+		{"https://h:99999/a", "has the invalid port 99999"},
+		{"https://h:0/a", "has the invalid port 0"},
+		{"https://h:", "has an empty port"},
 		{"https://:443/a", "has no host"},
+		{"https://.", `has the invalid host "."`},
+		{"https://..", host},
+		{"https://a..b", host},
+		{"https://*", host},
+		{"https://-", host},
+		{"https://-a.example.com", host},
+		{"https://a,b.example.com", host},
+		{"http://127.1/x", `has the invalid host "127.1"`},
+		{"http://2130706433/x", host},
+		{"http://0x7f000001/x", host},
+		{"http://0X7F000001/x", host},
 		{"http://localhost:8080/x", `"http://localhost:8080/x" has a loopback host`},
-		{"http://LocalHost./x", "has a loopback host"},
-		{"http://app.localhost/x", "has a loopback host"},
-		{"http://127.1.2.3/x", "has a loopback host"},
-		{"http://[::1]:8080/x", "has a loopback host"},
-		{"http://[::1%25lo]/x", "has a loopback host"},
-		{"http://0.0.0.0/x", "has a loopback host"},
+		{"http://LocalHost./x", loopback},
+		{"http://app.localhost/x", loopback},
+		{"http://127.1.2.3/x", loopback},
+		{"http://[::1]:8080/x", loopback},
+		{"http://[::1%25lo]/x", loopback},
+		{"https://[::%25lo]/x", loopback},
+		{"http://0.0.0.0/x", loopback},
+		{"https://0.0.0.0./x", loopback},
 		{"https://user:hunter2@localhost/x", `"https://user:xxxxx@localhost/x"`},
 		{"http:/user:hunter2@h/x", `the URL "…@h/x" is not an absolute`},
 		{"http:///user:hunter2@h", `the URL "…@h" is not an absolute`},
-		{"/user:hunter2@h", `the URL "…@h" is not an absolute`},
+		{"/user:hunter2@h?a=b@c", `the URL "…@c" is not an absolute`},
 		{"user:hunter2@h", `the URL "…@h" is not an absolute`},
 		{"http:user:hunter2@h", `the URL "…@h" is not an absolute`},
-		{"/user:hunter2@h?a=b@c", `the URL "…@c" is not an absolute`},
 		{"https://user:hunter2@h:port/x", `the URL "…@h:port/x" is not an absolute`},
 		{" https://user:hunter2@h", `the URL "…@h" has white space`},
 
-		{"https://hooks.example.com", ""},
+		{"HTTPS://hooks.example.com", ""},
 		{"http://hooks.example.com:8080/a%20b?c=d&e=%2F#f", ""},
-		{"https://hooks.example.com./a", ""},
+		{"https://hooks.example.com./@user", ""},
 		{"https://user:hunter2@hooks.example.com/a", ""},
 		{"https://bücher.example/ä", ""},
+		{"https://हिन्दी.example", ""},
 		{"https://192.0.2.1/a", ""},
 		{"https://[2001:db8::1]/a", ""},
-		{"HTTPS://hooks.example.com", ""},
 		{"https://localhost.example.com", ""},
-		{"https://hook_s.example.com", ""},
-		{"https://hooks.example.com/@user", ""},
-		{"https://xn--bcher-kva.example", ""},
-		{"https://1.example", ""},
-		{"https://हिन्दी.example", ""},
+		{"https://hook_s-AaZz.com.Az09a", ""},
 	}
 	for _, environment := range []facade.Option{facade.WithBaseURL("https://WS.api.video."), facade.WithSandbox()} {
 		for _, test := range tests {
 			server := newScript(succeed)
-			client := newClientWith(t, inMemory(server), environment)
-			_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: test.url, Events: validParams.Events})
+			_, err := newClientWith(t, inMemory(server), environment).CreateWebhook(t.Context(), newCreation(test.url, eventA))
 			if test.want == "" {
 				require.NoError(t, err, test.url)
 				continue
@@ -96,101 +93,84 @@ func TestCreateWebhookParams_url(t *testing.T) {
 		}
 	}
 	client := newClientWith(t, inMemory(newScript(succeed)), facade.WithBaseURL("https://gateway.example.com"))
-	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: "http://localhost:8080/x", Events: validParams.Events})
+	_, err := client.CreateWebhook(t.Context(), newCreation("http://localhost:8080/x", eventA))
 	require.NoError(t, err, "another server may reach it")
+}
+
+// errorsOf returns the errors of the methods with the parameters of a webhook.
+func errorsOf(t *testing.T, client *facade.Client, p facade.CreateWebhookParams) map[string]error {
+	t.Helper()
+	_, createErr := client.CreateWebhook(t.Context(), p)
+	_, _, ensureErr := client.EnsureWebhook(t.Context(), p)
+	plan, planErr := client.PlanWebhooks(t.Context(), paramsList{validParams, p}, facade.PlanOptions{})
+	assert.Nil(t, plan)
+	_, applyErr := client.ApplyPlan(t.Context(), &facade.Plan{Create: paramsList{validParams, p}})
+	return map[string]error{
+		"CreateWebhook": createErr, "EnsureWebhook": ensureErr, "ApplyPlan": applyErr,
+		"PlanWebhooks: invalid argument: desired webhook 2 of 2": planErr,
+	}
 }
 
 func TestClient_invalidParams(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	const source = facade.EventVideoSourceRecorded
-	tests := []struct {
-		url    string
-		events []facade.EventType
+	for _, test := range []struct {
+		params facade.CreateWebhookParams
 		want   string
 	}{
-		{"", []facade.EventType{source}, "the URL is empty"},
-		{"/a", []facade.EventType{source}, "is not an absolute"},
-		{validParams.URL, nil, "no events are given"},
-		{validParams.URL, []facade.EventType{source, ""}, "an event is empty"},
-		{validParams.URL, []facade.EventType{"\xff"}, "is not UTF-8"},
-		{
-			validParams.URL,
-			[]facade.EventType{source, "video.encoding.completed"},
-			`unknown event "video.encoding.completed"; did you mean "video.encoding.quality.completed"? (WithUnknownEvents allows unknown events)`,
-		},
-		{validParams.URL, []facade.EventType{"VIDEO.SUMMARY.GENERATED"}, `did you mean "video.summary.generated"?`},
-		{validParams.URL, []facade.EventType{" video.caption.generated"}, `unknown event " video.caption.generated"; did you mean "video.caption.generated"?`},
-		{validParams.URL, []facade.EventType{"livestream.broadcast.end"}, `did you mean "live-stream.broadcast.ended"?`},
-		{validParams.URL, []facade.EventType{"video.sumary.generated"}, `did you mean "video.summary.generated"?`},
-		{validParams.URL, []facade.EventType{facade.EventType(strings.Repeat("x", 10_000))}, `x"; did you mean`},
-	}
-	for _, test := range tests {
-		p := facade.CreateWebhookParams{URL: test.url, Events: test.events}
-		calls := map[string]func(*facade.Client) error{
-			"CreateWebhook": func(c *facade.Client) error { _, err := c.CreateWebhook(ctx, p); return err },
-			"EnsureWebhook": func(c *facade.Client) error { _, _, err := c.EnsureWebhook(ctx, p); return err },
-			"PlanWebhooks": func(c *facade.Client) error {
-				plan, err := c.PlanWebhooks(ctx, []facade.CreateWebhookParams{validParams, p}, facade.PlanOptions{})
-				assert.Nil(t, plan)
-				require.ErrorContains(t, err, "desired webhook 2 of 2")
-				return err
-			},
-			"ApplyPlan": func(c *facade.Client) error {
-				_, err := c.ApplyPlan(ctx, &facade.Plan{Create: []facade.CreateWebhookParams{validParams, p}})
-				return err
-			},
-		}
-		if e := test.events; test.url == validParams.URL && len(e) > 0 && e[len(e)-1] != "" {
-			calls["ListWebhooks"] = func(c *facade.Client) error {
-				_, err := c.ListWebhooks(ctx, facade.ListOptions{Event: e[len(e)-1]})
-				return err
-			}
-		}
-		for name, call := range calls {
-			server := newScript(succeed)
-			err := call(newClientWith(t, inMemory(server)))
+		{newCreation("", eventA), "the URL is empty"},
+		{newCreation("https://h/"), "no events are given"},
+		{newCreation("https://h/", eventA, ""), "an event is empty"},
+		{newCreation("https://h/", "\xff"), "is not UTF-8"},
+		{newCreation("https://h/", eventA, "video.encoding.complete"), `"video.encoding.quality.completed"? (WithUnknownEvents allows`},
+		{newCreation("https://h/", "VIDEO.SUMMARY.GENERATED"), `did you mean "video.summary.generated"?`},
+		{newCreation("https://h/", " video.caption.generated"), `unknown event " video.caption.generated"; did you mean "vi`},
+		{newCreation("https://h/", "livestream.broadcast.end"), `did you mean "live-stream.broadcast.ended"?`},
+		{newCreation("https://h/", "video.sumary.generated"), `did you mean "video.summary.generated"?`},
+		{newCreation("https://h/", facade.EventType(strings.Repeat("x", 10_000))), `x"; did you mean`},
+	} {
+		server := newScript(succeed)
+		client := newClientWith(t, inMemory(server))
+		for name, err := range errorsOf(t, client, test.params) {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument, name)
 			require.ErrorContains(t, err, "apivideo: "+name)
 			require.ErrorContains(t, err, test.want)
-			assert.Zero(t, server.requests(), name)
 		}
+		if e := test.params.Events; len(e) > 0 && e[len(e)-1] != eventA && e[len(e)-1] != "" {
+			_, err := client.ListWebhooks(t.Context(), facade.ListOptions{Event: e[len(e)-1]})
+			require.ErrorIs(t, err, facade.ErrInvalidArgument)
+			require.ErrorContains(t, err, test.want)
+		}
+		assert.Zero(t, server.requests())
 	}
 }
 
 // The text of an error has a limited length, and no part of a credential at the limit.
 func TestClient_invalidArgument_long(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	event := validParams.Events[0]
 	for n := 380; n < 500; n += 3 { // the limit is within the key, for each of the texts
 		long := strings.Repeat("x", n) + testKey + strings.Repeat("y", 10_000)
-		p := []facade.CreateWebhookParams{
-			{URL: "https://hooks.example.com/ " + long, Events: validParams.Events},
-			{URL: "https://hooks.example.com:" + strings.Repeat("9", 10_000), Events: validParams.Events},
-			{URL: "https://" + strings.Repeat("a", 10_000) + ",", Events: validParams.Events},
-			{URL: validParams.URL, Events: []facade.EventType{facade.EventType(long)}},
-			{URL: validParams.URL, Events: []facade.EventType{facade.EventType(long + "\xff")}},
-		}
-		var errs []error
 		client := newClient(t, succeed)
-		for _, params := range p {
-			_, err := client.CreateWebhook(ctx, params)
-			errs = append(errs, err)
-			_, err = client.PlanWebhooks(ctx, []facade.CreateWebhookParams{params}, facade.PlanOptions{})
+		var errs []error
+		for _, p := range []facade.CreateWebhookParams{
+			newCreation("https://h/ "+long, eventA),
+			newCreation("https://h:"+strings.Repeat("9", 10_000), eventA),
+			newCreation("https://"+strings.Repeat("a", 10_000)+",", eventA),
+			newCreation("https://h/", facade.EventType(long)),
+			newCreation("https://h/", facade.EventType(long+"\xff")),
+		} {
+			errs = slices.AppendSeq(errs, maps.Values(errorsOf(t, client, p)))
+		}
+		_, err := client.ListWebhooks(t.Context(), facade.ListOptions{Event: facade.EventType(long)})
+		valid := newCreation("https://h/"+long, eventA)
+		_, planErr := client.ApplyPlan(t.Context(), &facade.Plan{Create: paramsList{valid, valid}})
+		errs = append(errs, err, planErr)
+		for _, opt := range []facade.Option{
+			facade.WithBaseURL("ftp://" + long), facade.WithBaseURL("http://" + long),
+			facade.WithBaseURL("https://h:" + strings.Repeat("9", 10_000)), facade.WithApplication(long, "1"),
+		} {
+			_, err = facade.NewClient(testKey, opt)
 			errs = append(errs, err)
 		}
-		_, err := client.ListWebhooks(ctx, facade.ListOptions{Event: facade.EventType(long)})
-		errs = append(errs, err)
-		valid := facade.CreateWebhookParams{URL: validParams.URL + "/" + long, Events: []facade.EventType{event}}
-		_, err = client.ApplyPlan(ctx, &facade.Plan{Create: []facade.CreateWebhookParams{valid, valid}})
-		errs = append(errs, err)
-		for _, base := range []string{"ftp://" + long, "http://" + long, "https://h:9" + strings.Repeat("9", 10_000)} {
-			_, err = facade.NewClient(testKey, facade.WithBaseURL(base))
-			errs = append(errs, err)
-		}
-		_, err = facade.NewClient(testKey, facade.WithApplication(long, "1"))
-		errs = append(errs, err)
 		for _, err := range errs {
 			require.ErrorIs(t, err, facade.ErrInvalidArgument)
 			assert.LessOrEqual(t, utf8.RuneCountInString(err.Error()), 1000)
@@ -202,12 +182,10 @@ func TestClient_invalidArgument_long(t *testing.T) {
 func TestWithUnknownEvents(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, succeed, facade.WithUnknownEvents())
-	_, err := client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{"video.invented"}})
+	_, err := client.ListWebhooks(t.Context(), facade.ListOptions{Event: "video.invented"})
 	require.NoError(t, err)
-	_, err = client.ListWebhooks(t.Context(), facade.ListOptions{Event: "video.invented"})
-	require.NoError(t, err)
-	for _, invalid := range []facade.EventType{"", "\xff"} {
-		_, err = client.CreateWebhook(t.Context(), facade.CreateWebhookParams{URL: validParams.URL, Events: []facade.EventType{invalid}})
-		require.ErrorIs(t, err, facade.ErrInvalidArgument)
+	for event, isValid := range map[facade.EventType]bool{"video.invented": true, "": false, "\xff": false} {
+		_, err := client.CreateWebhook(t.Context(), newCreation("https://h/", event))
+		assert.Equal(t, !isValid, errors.Is(err, facade.ErrInvalidArgument))
 	}
 }
