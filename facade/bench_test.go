@@ -48,6 +48,30 @@ func BenchmarkIterate1000(b *testing.B) {
 	b.ReportMetric(live, "live-B/webhook")
 }
 
+// BenchmarkWarmGet gets a webhook with the API key or with a cached token, without a network.
+func BenchmarkWarmGet(b *testing.B) {
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/auth/api-key" {
+			return newResponse(http.StatusOK, `{"token_type":"Bearer","expires_in":3600,"access_token":"a","refresh_token":"r"}`, nil), nil
+		}
+		return newResponse(http.StatusOK, webhookJSON(0), nil), nil
+	})
+	for name, opts := range map[string][]facade.Option{"auth=basic": nil, "auth=bearer": {facade.WithTokenExchange()}} {
+		b.Run(name, func(b *testing.B) {
+			client, err := facade.NewClient(testKey, append(opts, facade.WithHTTPClient(&http.Client{Transport: transport}))...)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := client.GetWebhook(b.Context(), "webhook_0"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // liveBytes returns the size of the reachable heap.
 func liveBytes(b *testing.B) int64 {
 	b.Helper()
