@@ -136,11 +136,11 @@ func TestCreateWebhook_fallback(t *testing.T) {
 			"socket":                   written,
 			"socket detached":          detached(written),
 			"no net/http": roundTripper(func(r *http.Request) (*http.Response, error) {
-				server.requests.Add(1)
-				if w := server.perform(r); r.Method != http.MethodPost {
-					return w.Result(), nil
+				resp, err := serve(server, r)
+				if r.Method == http.MethodPost {
+					return nil, io.ErrUnexpectedEOF
 				}
-				return nil, io.ErrUnexpectedEOF
+				return resp, err
 			}),
 		} {
 			checkFallback(t, name, server, lost)
@@ -169,43 +169,41 @@ func TestCreateWebhook_idempotencyKey(t *testing.T) {
 	})
 }
 
-// The response belongs to another connection than the failure.
-func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		server := newScript(unavailable)
-		rt := fallback(newRefusedTransport(t, nil, math.MaxInt), inMemory(server))
-		require.ErrorIs(t, createWebhook(t.Context(), newClientWith(t, rt, fastRetries)), facade.ErrUnconfirmed)
-		assert.Equal(t, 1, server.requests())
-	})
-}
-
-// A refused connection does not make a call ambiguous. An ambiguous call stays ambiguous.
-func TestClient_retriesRefusedConnection(t *testing.T) {
+// After an ambiguous attempt a create is ErrUnconfirmed, and the 404 of a delete is a
+// success. A refused connection and a 429 are not ambiguous.
+func TestClient_ambiguousAttempts(t *testing.T) {
 	t.Parallel()
 	direct := func(rt http.RoundTripper) http.RoundTripper { return rt }
+	twice := func(rt http.RoundTripper) http.RoundTripper { return fallback(rt, rt) }
+	del, limit, missing := operations[2].call, tooMany(serviceHeader, "0"), respond(404, "{}")
 	for name, test := range map[string]struct {
-		op      func(context.Context, *facade.Client) error
-		wrap    func(http.RoundTripper) http.RoundTripper
-		refused int
-		handler http.HandlerFunc
-		want    error
+		call     func(context.Context, *facade.Client) error
+		wrap     func(http.RoundTripper) http.RoundTripper
+		refused  int // connections before the first request
+		handlers []http.HandlerFunc
+		want     error
 	}{
-		"create":                     {createWebhook, direct, 2, succeed, nil},
-		"create, wrapped transport":  {createWebhook, withHeader("Traceparent", "1"), 2, succeed, nil},
-		"create, detached transport": {createWebhook, detached, 2, succeed, nil},
-		"create, lost response":      {createWebhook, direct, 1, abort, facade.ErrUnconfirmed},
-		"delete, no webhook":         {operations[2].call, direct, 1, respond(404, "{}"), facade.ErrNotFound},
+		"create":                     {createWebhook, direct, 2, []http.HandlerFunc{succeed}, nil},
+		"create, wrapped transport":  {createWebhook, withHeader("Traceparent", "1"), 2, []http.HandlerFunc{succeed}, nil},
+		"create, detached transport": {createWebhook, detached, 2, []http.HandlerFunc{succeed}, nil},
+		"create, lost response":      {createWebhook, direct, 1, []http.HandlerFunc{abort}, facade.ErrUnconfirmed},
+		"create, 503 the second way": {createWebhook, twice, 1, []http.HandlerFunc{unavailable}, facade.ErrUnconfirmed},
+		"delete, no webhook":         {del, direct, 0, []http.HandlerFunc{missing}, facade.ErrNotFound},
+		"delete, refused":            {del, direct, 1, []http.HandlerFunc{missing}, facade.ErrNotFound},
+		"delete, 429":                {del, direct, 0, []http.HandlerFunc{limit, missing}, facade.ErrNotFound},
+		"delete, lost response":      {del, direct, 0, []http.HandlerFunc{abort, missing}, nil},
+		"delete, 503":                {del, direct, 0, []http.HandlerFunc{unavailable, missing}, nil},
+		"delete, lost, then 429":     {del, direct, 0, []http.HandlerFunc{abort, limit, missing}, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			server := newScript(test.handler)
-			transport := test.wrap(newRefusedTransport(t, server.ServeHTTP, test.refused))
-			err := test.op(t.Context(), newDirectClient(t, transport, withLocalhost))
+			server := newScript(test.handlers...)
+			transport := newRefusedTransport(t, server.ServeHTTP, test.refused)
+			dials := countDials(transport)
+			transport.DisableKeepAlives = true
+			err := test.call(t.Context(), newDirectClient(t, test.wrap(transport), withLocalhost))
 			require.ErrorIs(t, err, test.want, name)
-			if err != nil {
-				assert.Equal(t, test.refused+1, asError(t, err).Attempts, name)
-			}
-			assert.Equal(t, 1, server.requests(), name)
+			assert.Equal(t, len(test.handlers), server.requests(), name)
+			assert.EqualValues(t, test.refused+len(test.handlers), dials.Load(), name)
 		})
 	}
 }
@@ -214,57 +212,49 @@ func TestClient_retriesRefusedConnection(t *testing.T) {
 // to look for a webhook before a create.
 func TestRaw_nestedCall(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		before, after int  // number of nested calls
-		isRefused     bool // the nested calls do not connect
-		isLost        bool // the response to the create
-	}{
-		{3, 0, false, false},
-		{0, 3, false, false},
-		{1, 0, true, false},
-		{0, 1, true, false},
-		{3, 3, false, true},
-		{1, 0, true, true},
-		{0, 1, true, true},
-	} {
-		for _, wrap := range []func(http.RoundTripper) http.RoundTripper{detached, withQuery} {
-			synctest.Test(t, func(t *testing.T) {
-				server := new(webhookCounter)
-				handler := server.ServeHTTP
-				if test.isLost {
-					handler = server.losingCreates
+	for bits := range 16 {
+		isBefore, isRefused, isLost, isDetached := bits&1 > 0, bits&2 > 0, bits&4 > 0, bits&8 > 0
+		synctest.Test(t, func(t *testing.T) {
+			server := new(webhookCounter)
+			handler := server.ServeHTTP
+			if isLost { // the response to the create
+				handler = server.losingCreates
+			}
+			transport := newPipeTransport(t, handler)
+			transport.DisableKeepAlives = true
+			var outer, nested http.RoundTripper = transport, transport
+			if isRefused {
+				nested = newRefusedTransport(t, nil, math.MaxInt)
+			}
+			if isDetached {
+				outer = detached(transport)
+			}
+			var client *facade.Client
+			client = newDirectClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method != http.MethodPost {
+					return nested.RoundTrip(r)
 				}
-				transport := newPipeTransport(t, handler)
-				transport.DisableKeepAlives = true
-				nested := transport
-				if test.isRefused {
-					nested = newRefusedTransport(t, nil, math.MaxInt)
-				}
-				var client *facade.Client
-				call := func(r *http.Request, times int) {
-					for range times {
-						_, err := client.Raw().GetWebhookWithResponse(r.Context(), "w")
-						assert.Equal(t, test.isRefused, errors.Is(err, syscall.ECONNREFUSED), err)
+				nestedCalls := func() {
+					for range 3 {
+						err := rawOperations[1].call(r.Context(), client)
+						assert.Equal(t, isRefused, errors.Is(err, syscall.ECONNREFUSED), err)
 					}
 				}
-				client = newDirectClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-					if r.Method != http.MethodPost {
-						return nested.RoundTrip(r)
-					}
-					call(r, test.before)
-					resp, err := wrap(transport).RoundTrip(r)
-					call(r, test.after)
-					return resp, err
-				}), withLocalhost)
-				err := createWebhook(t.Context(), client)
-				assert.Equal(t, test.isLost, errors.Is(err, facade.ErrUnconfirmed), err)
-				assert.Equal(t, test.isLost, err != nil)
-				if err != nil {
-					assert.Equal(t, 1, asError(t, err).Attempts)
+				if isBefore {
+					nestedCalls()
+				} else {
+					defer nestedCalls()
 				}
-				assert.Equal(t, 1, server.webhooks(validParams.URL), test)
-			})
-		}
+				return outer.RoundTrip(r)
+			}), withLocalhost)
+			err := createWebhook(t.Context(), client)
+			assert.Equal(t, 1, server.webhooks(validParams.URL))
+			assert.Equal(t, isLost, errors.Is(err, facade.ErrUnconfirmed), err)
+			assert.Equal(t, isLost, err != nil, err)
+			if err != nil {
+				assert.Equal(t, 1, asError(t, err).Attempts)
+			}
+		})
 	}
 }
 

@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -30,16 +28,13 @@ import (
 
 // testCertificate returns a certificate for servers whose clients use uncheckedTLS.
 var testCertificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
+	public, private, _ := ed25519.GenerateKey(nil)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
 	if err != nil {
 		panic(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 })
 
 func uncheckedTLS() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
@@ -54,38 +49,23 @@ type webhookCounter struct {
 	deleted bool
 }
 
-// perform does the work of a request and returns the response.
-func (s *webhookCounter) perform(r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
+func (s *webhookCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch r.Method {
-	case http.MethodPost:
-		var model gen.WebhookCreation
-		if err := json.NewDecoder(r.Body).Decode(&model); err != nil {
-			panic(err)
-		}
+	if r.Method == http.MethodDelete && s.deleted {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	s.deleted = s.deleted || r.Method == http.MethodDelete
+	var model gen.WebhookCreation
+	if r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&model) == nil {
 		if s.created == nil {
 			s.created = make(map[string]int)
 		}
 		s.created[model.URL]++
-	case http.MethodDelete:
-		if s.deleted {
-			w.WriteHeader(http.StatusNotFound)
-			return w
-		}
-		s.deleted = true
 	}
 	succeed(w, r)
-	return w
-}
-
-// ServeHTTP serves HTTP/1.
-func (s *webhookCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.requests.Add(1)
-	response := s.perform(r)
-	w.WriteHeader(response.Code)
-	_, _ = response.Body.WriteTo(w)
 }
 
 // losingCreates is a handler that closes the connection after the work of a create.
@@ -109,19 +89,18 @@ func (s *webhookCounter) webhooks(url string) int {
 // a connection at any point.
 type frameServer struct {
 	webhookCounter
-	fault      func(*frameRequest) *frameFault // returns nil if the request has no fault
-	maxStreams uint32                          // on a connection; zero means no limit
-	http1      int64                           // number of first connections with HTTP/1.1, for one request
+	fault      func(nth int) *frameFault // of the nth request on a connection, from 1; nil means none
+	maxStreams uint32                    // on a connection; zero means no limit
+	http1      int64                     // number of first connections with HTTP/1.1, for one request
+	streams    atomic.Int64              // requests over HTTP/2
 	conns      atomic.Int64
 }
 
 // A frameRequest is a request on one stream.
 type frameRequest struct {
-	stream       uint32
-	nth          int // on the connection, from 1
-	method, path string
-	body         bytes.Buffer
-	fault        *frameFault
+	*http.Request
+	body  bytes.Buffer
+	fault *frameFault
 }
 
 // A frameConn is a connection that a frameServer accepted. One goroutine reads frames
@@ -132,6 +111,10 @@ type frameConn struct {
 	out  bytes.Buffer
 	raw  net.Conn
 	conn *tls.Conn
+
+	// Of the request that the writer serves:
+	stream   uint32
+	response *httptest.ResponseRecorder
 }
 
 // newFrameTransport returns a transport for s. It needs a synctest bubble.
@@ -185,9 +168,7 @@ func (s *frameServer) serve(raw net.Conn) {
 		}
 		return
 	}
-	if _, err := in.Discard(len(http2.ClientPreface)); err != nil {
-		return
-	}
+	_, _ = in.Discard(len(http2.ClientPreface))
 	c := &frameConn{raw: raw, conn: conn}
 	c.Framer = http2.NewFramer(&c.out, in)
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -206,8 +187,8 @@ func (s *frameServer) serve(raw net.Conn) {
 
 // read reads frames until the connection is closed.
 func (s *frameServer) read(c *frameConn, writes chan<- func()) {
-	settings := []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: cmp.Or(s.maxStreams, 1000)}}
-	writes <- func() { _ = c.WriteSettings(settings...) }
+	limit := http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: cmp.Or(s.maxStreams, 1000)}
+	writes <- func() { _, _ = c.WriteSettings(limit), c.WriteSettingsAck() }
 	requests := make(map[uint32]*frameRequest) // without those that are not performed
 	for nth := 1; ; {
 		frame, err := c.ReadFrame()
@@ -215,51 +196,51 @@ func (s *frameServer) read(c *frameConn, writes chan<- func()) {
 			return
 		}
 		stream := frame.Header().StreamID
+		r := requests[stream]
 		switch f := frame.(type) {
 		case *http2.MetaHeadersFrame:
-			s.requests.Add(1)
-			r := &frameRequest{stream: stream, nth: nth, method: f.PseudoValue("method"), path: f.PseudoValue("path")}
+			s.streams.Add(1)
+			r = &frameRequest{fault: s.fault(nth)}
+			r.Request = httptest.NewRequestWithContext(context.Background(), f.PseudoValue("method"), f.PseudoValue("path"), &r.body)
 			nth++
-			r.fault = s.fault(r)
-			if r.fault == nil || r.fault.processed {
-				requests[stream] = r
-			} else {
-				writes <- func() { r.fault.frames(c, stream, nil) }
+			if r.fault != nil && !r.fault.processed {
+				writes <- func() {
+					c.stream = stream
+					r.fault.frames(c)
+				}
+				continue
 			}
+			requests[stream] = r
 		case *http2.DataFrame:
-			if r := requests[stream]; r != nil {
+			if r != nil {
 				r.body.Write(f.Data())
 			}
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				writes <- func() { _ = c.WriteSettingsAck() }
+		}
+		if r != nil && frame.Header().Flags.Has(http2.FlagDataEndStream) {
+			response, frames := httptest.NewRecorder(), (*frameConn).respond
+			s.ServeHTTP(response, r.Request)
+			if r.fault != nil {
+				frames = r.fault.frames
+			}
+			writes <- func() {
+				c.stream, c.response = stream, response
+				frames(c)
 			}
 		}
-		r := requests[stream]
-		if r == nil || !frame.Header().Flags.Has(http2.FlagDataEndStream) {
-			continue
-		}
-		request := httptest.NewRequestWithContext(context.Background(), r.method, r.path, &r.body)
-		response := s.perform(request)
-		frames := (*frameConn).respond
-		if r.fault != nil {
-			frames = r.fault.frames
-		}
-		writes <- func() { frames(c, stream, response) }
 	}
 }
 
 // respond writes a complete response.
-func (c *frameConn) respond(stream uint32, response *httptest.ResponseRecorder) {
-	c.headers(stream, response)
-	_ = c.WriteData(stream, true, response.Body.Bytes())
+func (c *frameConn) respond() {
+	c.headers()
+	_ = c.WriteData(c.stream, true, c.response.Body.Bytes())
 }
 
-func (c *frameConn) headers(stream uint32, response *httptest.ResponseRecorder) {
+func (c *frameConn) headers() {
 	var block bytes.Buffer
-	status := hpack.HeaderField{Name: ":status", Value: strconv.Itoa(response.Code), Sensitive: true}
+	status := hpack.HeaderField{Name: ":status", Value: strconv.Itoa(c.response.Code), Sensitive: true}
 	_ = hpack.NewEncoder(&block).WriteField(status)
-	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true})
+	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: c.stream, BlockFragment: block.Bytes(), EndHeaders: true})
 }
 
 func (c *frameConn) flush() {

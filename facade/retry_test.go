@@ -126,38 +126,6 @@ func TestWithRetry_attempts(t *testing.T) {
 	}
 }
 
-func TestDeleteWebhook_404AfterAmbiguousAttempt(t *testing.T) {
-	t.Parallel()
-	lost := facadetest.Fault{Process: true, Reset: facadetest.ResetAfterRead}
-	limited := facadetest.Fault{Status: 429, Header: map[string]string{serviceHeader: "0"}}
-	for _, test := range []struct {
-		name     string
-		exists   bool
-		requests int
-		want     error
-		faults   []facadetest.Fault
-	}{
-		{"lost response", true, 2, nil, []facadetest.Fault{lost}},
-		{"502 of a gateway", true, 2, nil, []facadetest.Fault{{Process: true, Status: 502}}},
-		{"lost response, then 429", true, 3, nil, []facadetest.Fault{lost, limited}},
-		{"lost request", true, 2, nil, []facadetest.Fault{{Reset: facadetest.ResetAfterRead}}},
-		{"no fault", false, 1, facade.ErrNotFound, nil},
-		{"429", false, 2, facade.ErrNotFound, []facadetest.Fault{limited}},
-	} {
-		server, client := newFake(t)
-		wh, err := client.CreateWebhook(t.Context(), validParams)
-		require.NoError(t, err)
-		if !test.exists {
-			require.NoError(t, client.DeleteWebhook(t.Context(), wh.ID))
-		}
-		before := len(server.Requests())
-		server.Inject(test.faults...)
-		require.ErrorIs(t, client.DeleteWebhook(t.Context(), wh.ID), test.want, test.name)
-		assert.Empty(t, server.Webhooks(), test.name)
-		assert.Len(t, server.Requests(), before+test.requests, test.name)
-	}
-}
-
 // A brokenConn is a connection that can fail to write.
 type brokenConn struct {
 	net.Conn

@@ -136,7 +136,7 @@ func TestPolicyDelay(t *testing.T) {
 		{"the longest delays", Policy{MinDelay: longest, MaxDelay: longest}, 2, Attempt{}, 0, longest, true},
 		{"the shortest delays", Policy{MinDelay: 1, MaxDelay: 1}, 2, Attempt{}, 0, 1, true},
 	} {
-		lowest, highest := longest, -longest
+		lowest, highest := time.Duration(longest), -time.Duration(longest)
 		for range 1000 {
 			d, ok := test.policy.delay(&test.attempt, test.n, math.MaxInt64)
 			assert.Equal(t, test.ok, ok, test.name)
@@ -150,23 +150,20 @@ func TestPolicyDelay(t *testing.T) {
 			assert.Greater(t, highest, test.high-spread/10, test.name)
 		}
 	}
-}
-
-// Jitter does not exceed the deadline if the requested delay does not.
-func TestPolicyDelay_remainingTime(t *testing.T) {
-	t.Parallel()
-	policy := Policy{MinDelay: time.Second, MaxDelay: time.Minute}
+	// Jitter does not exceed the deadline if the requested delay does not.
 	a := asking(429, 59*time.Second)
-	highest := time.Duration(0)
-	for range 1000 {
-		d, _ := policy.delay(&a, 1, time.Minute)
-		assert.GreaterOrEqual(t, d, a.RetryAfter)
-		highest = max(highest, d)
-	}
-	assert.Less(t, highest, time.Minute)
-	assert.Greater(t, highest, a.RetryAfter+100*time.Millisecond)
-	for _, remaining := range []time.Duration{-time.Second, 0, 59 * time.Second} {
-		d, _ := policy.delay(&a, 1, remaining)
-		assert.Equal(t, a.RetryAfter, d, "beyond the deadline")
+	for remaining, high := range map[time.Duration]time.Duration{
+		-time.Second:     a.RetryAfter,
+		59 * time.Second: a.RetryAfter,
+		time.Minute:      a.RetryAfter + 500*time.Millisecond - 1,
+	} {
+		highest := time.Duration(0)
+		for range 1000 {
+			d, _ := policy.delay(&a, 1, remaining)
+			assert.GreaterOrEqual(t, d, a.RetryAfter, remaining)
+			highest = max(highest, d)
+		}
+		assert.InDelta(t, high, highest, float64(50*time.Millisecond), remaining)
+		assert.LessOrEqual(t, highest, high, remaining)
 	}
 }

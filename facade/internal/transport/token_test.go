@@ -175,7 +175,17 @@ func TestTokenCache_Reject(t *testing.T) {
 		requireToken(t, 2, c)
 		assert.False(t, c.Reject("Bearer access2", true))
 		requireToken(t, 3, c)
-		assert.Equal(t, []string{"", "refresh1", ""}, f.requests, "after the final rejection without the refresh token")
+		want := []string{"", "refresh1", ""} // after the final rejection without the refresh token
+		assert.Equal(t, want, f.requests)
+
+		f.delay = time.Second
+		<-time.After(59 * time.Minute)
+		requireToken(t, 3, c) // begins a renewal
+		c.Reject("Bearer access3", false)
+		got, err := c.Credential(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "Bearer access4", got, "of the renewal")
+		assert.Len(t, f.requests, 4)
 	})
 }
 
