@@ -11,10 +11,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -155,26 +156,26 @@ func faults() []fault {
 	}
 }
 
-// faultOptions returns options with retries and a debug log.
-func faultOptions(log io.Writer) []facade.Option {
-	return []facade.Option{
-		facade.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-		facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: 1, MaxDelay: time.Second}),
-	}
-}
-
-// checkFaultTexts checks the error text, and that neither the error nor the log has a
-// credential.
-func checkFaultTexts(t *testing.T, err error, logged *syncBuffer) {
+// checkFault makes a call with retries. It checks the number of attempts and the texts of
+// the error and of the debug log.
+func checkFault(t *testing.T, op operation, rt http.RoundTripper, attempts int, opts ...facade.Option) error {
 	t.Helper()
+	var logged syncBuffer
+	client := newDirectClient(t, rt, append([]facade.Option{
+		facade.WithLogger(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: 1, MaxDelay: time.Second}),
+	}, opts...)...)
+	err := op.call(t.Context(), client)
 	if err != nil {
 		checkErrorText(t, err)
+		assert.Equal(t, attempts, asError(t, err).Attempts)
 	}
 	text := fmt.Sprintln(err) + logged.String()
 	assert.Contains(t, text, "apivideo: request")
 	for _, secret := range []string{testKey, strings.TrimPrefix(basicKey, "Basic "), "sig_sec_"} {
 		assert.NotContains(t, text, secret)
 	}
+	return err
 }
 
 // Each fault occurs once, and always.
@@ -188,118 +189,95 @@ func TestClient_faults(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("HTTP %d/%s/%s", major, f.name, op.name), func(t *testing.T) {
 					t.Parallel()
-					testFault(t, major, f, op)
+					attempts, isDone := 1, f.success && op.name == "delete"
+					if f.retry && !isDone && (op.name != "create" || f.safe) {
+						attempts = faultAttempts
+					}
+					for _, times := range []int64{1, faultAttempts} {
+						var requests atomic.Int64
+						url, transport := newServer(t, major, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							assert.Equal(t, major, r.ProtoMajor)
+							if requests.Add(1) <= times {
+								f.respond(w, r)
+								return
+							}
+							succeed(w, r)
+						}))
+						err := checkFault(t, op, counted(t, transport), attempts, facade.WithBaseURL(url))
+						if isDone || attempts > 1 && times == 1 {
+							require.NoError(t, err)
+							assert.EqualValues(t, min(attempts, 2), requests.Load())
+							continue
+						}
+						require.Error(t, err)
+						assert.EqualValues(t, attempts, requests.Load())
+						if !errors.Is(f.want, errAny) {
+							require.ErrorIs(t, err, f.want)
+						}
+						isAmbiguous := op.name == "create" && !f.safe && !f.certain
+						assert.Equal(t, isAmbiguous, errors.Is(err, facade.ErrUnconfirmed), err)
+					}
 				})
 			}
 		}
 	}
 }
 
-func testFault(t *testing.T, major int, f fault, op operation) {
-	t.Helper()
-	call := func(times int64) (int, error) {
-		var requests atomic.Int64
-		var logged syncBuffer
-		url, transport := newServer(t, major, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			assert.Equal(t, major, r.ProtoMajor)
-			if requests.Add(1) <= times {
-				f.respond(w, r)
-				return
-			}
-			succeed(w, r)
-		}))
-		client := newClientWith(t, transport, append(faultOptions(&logged), facade.WithBaseURL(url))...)
-		start := time.Now()
-		err := op.call(t.Context(), client)
-		assert.Less(t, time.Since(start), 30*time.Second)
-		checkFaultTexts(t, err, &logged)
-		return int(requests.Load()), err
-	}
-	attempts := 1
-	if f.retry && (op.name != "create" || f.safe) {
-		attempts = faultAttempts
-	}
-	requests, err := call(faultAttempts)
-	if f.success && op.name == "delete" {
-		require.NoError(t, err)
-		assert.Equal(t, 1, requests)
-		return
-	}
-	require.Error(t, err)
-	assert.Equal(t, attempts, requests)
-	assert.Equal(t, attempts, asError(t, err).Attempts)
-	if !errors.Is(f.want, errAny) {
-		require.ErrorIs(t, err, f.want)
-	}
-	assert.Equal(t, op.name == "create" && !f.safe && !f.certain, errors.Is(err, facade.ErrUnconfirmed), err)
-	if attempts > 1 {
-		requests, err = call(1)
-		require.NoError(t, err)
-		assert.Equal(t, 2, requests)
-	}
-}
-
 // A request that is not written is retried, and no create is ErrUnconfirmed.
 func TestClient_connectionFaults(t *testing.T) {
 	t.Parallel()
-	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = discardLog
-	secure.StartTLS()
-	t.Cleanup(secure.Close)
-	resetting := httptest.NewUnstartedServer(http.NotFoundHandler())
-	resetting.Config.ConnState = func(conn net.Conn, state http.ConnState) {
-		if state == http.StateActive { // after the first bytes of a request
-			_ = conn.(*net.TCPConn).SetLinger(0)
-			_ = conn.Close()
-		}
-	}
-	resetting.Start()
-	t.Cleanup(resetting.Close)
-	plainURL, _ := newServer(t, 1, http.NotFoundHandler())
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	unknownHost := &net.DNSError{Err: "no such host", Name: "api.invalid", IsNotFound: true}
-	trusting := secure.Client().Transport.(*http.Transport).TLSClientConfig
-	overTLS := func(url string) string { return strings.Replace(url, "http://", "https://", 1) }
+	const service = "https://ws.api.video"
+	read := func(conn net.Conn) { _, _ = conn.Read(make([]byte, 64<<10)) }
 	for _, f := range []struct {
-		name, url, want string
-		tls             *tls.Config
-		dialError       error
+		name, base, want string
+		serve            func(net.Conn) // serves the connection; nil means that there is none
 	}{
-		{"connection refused", closed.URL, "refused", nil, nil},
-		{"name not resolved", "https://api.invalid", "no such host", nil, unknownHost},
-		{"server without TLS", overTLS(plainURL), "HTTP response to HTTPS client", nil, nil},
-		{"reset within the handshake", overTLS(resetting.URL), overTLS(resetting.URL), nil, nil},
-		{"unknown authority", secure.URL, "unknown authority", nil, nil},
-		{"another host", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), "not localhost", trusting, nil},
-		{"reset within the request", resetting.URL, resetting.URL, nil, nil},
+		{"connection refused", service, "connection refused", nil},
+		{"server without TLS", service, "HTTP response to HTTPS client", func(conn net.Conn) {
+			read(conn)
+			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		}},
+		{"closed within the handshake", service, "EOF", read},
+		{"unknown authority", service, "unknown authority", serveTLS},
+		{"another host", "https://other.example", "not other.example", serveTLS},
+		{"closed within the request", "http://localhost", "EOF", read},
 	} {
-		for _, op := range []operation{
-			distinctOperations[0], distinctOperations[1], distinctOperations[2], {name: "create with a token", call: createWebhook},
-		} {
+		for _, op := range append(distinctOperations, operation{name: "create with a token", call: createWebhook}) {
 			t.Run(f.name+"/"+op.name, func(t *testing.T) {
 				t.Parallel()
-				var logged syncBuffer
-				transport := &http.Transport{TLSClientConfig: f.tls, DialContext: new(net.Dialer).DialContext}
-				if f.dialError != nil {
-					transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, f.dialError }
-				}
-				dials := countDials(transport)
-				opts := append(faultOptions(&logged), facade.WithBaseURL(f.url))
-				if op.name == "create with a token" {
-					opts = append(opts, facade.WithTokenExchange())
-				}
-				err := op.call(t.Context(), newDirectClient(t, transport, opts...))
-				require.ErrorContains(t, err, f.want)
-				attempts, isUnconfirmed := faultAttempts, op.name == "create" && f.name == "reset within the request"
-				if isUnconfirmed {
-					attempts = 1
-				}
-				assert.Equal(t, isUnconfirmed, errors.Is(err, facade.ErrUnconfirmed))
-				assert.EqualValues(t, attempts, dials.Load())
-				assert.Equal(t, attempts, asError(t, err).Attempts)
-				checkFaultTexts(t, err, &logged)
+				synctest.Test(t, func(t *testing.T) {
+					transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+						if f.serve == nil {
+							return nil, syscall.ECONNREFUSED
+						}
+						client, server := net.Pipe()
+						go func() {
+							f.serve(server)
+							_ = server.Close()
+						}()
+						return client, nil
+					}}
+					dials := countDials(transport)
+					opts := []facade.Option{facade.WithBaseURL(f.base)}
+					if op.name == "create with a token" {
+						opts = append(opts, facade.WithTokenExchange())
+					}
+					attempts, isWritten := faultAttempts, f.name == "closed within the request" && op.name == "create"
+					if isWritten {
+						attempts = 1
+					}
+					err := checkFault(t, op, transport, attempts, opts...)
+					require.ErrorContains(t, err, f.want)
+					assert.Equal(t, isWritten, errors.Is(err, facade.ErrUnconfirmed))
+					assert.EqualValues(t, attempts, dials.Load())
+				})
 			})
 		}
 	}
+}
+
+// serveTLS performs a handshake as https://ws.api.video.
+func serveTLS(conn net.Conn) {
+	config := &tls.Config{Certificates: []tls.Certificate{testCertificate()}}
+	_ = tls.Server(conn, config).HandshakeContext(context.Background())
 }

@@ -44,7 +44,6 @@ func TestClient_retryAfter(t *testing.T) {
 		isRetried bool
 	}{
 		{"429, header of the service", 429, []string{serviceHeader, "2"}, 2 * time.Second, longest, 0, true},
-		{"429, date", 429, []string{retryAfter, date(5 * time.Second)}, 5 * time.Second, longest, 0, true},
 		{"429, no delay", 429, nil, 0, longest, 0, true},
 		{"503, Retry-After", 503, []string{retryAfter, "3"}, 3 * time.Second, longest, 0, true},
 		{"503, header of the service", 503, []string{serviceHeader, "0"}, 0, longest, 0, true},
@@ -53,7 +52,6 @@ func TestClient_retryAfter(t *testing.T) {
 		{"beyond MaxDelay", 429, []string{serviceHeader, "61"}, 61 * time.Second, 0, 0, false},
 		{"before the deadline", 429, []string{retryAfter, "10"}, 10 * time.Second, longest, 11100 * time.Millisecond, true},
 		{"the deadline", 429, []string{retryAfter, "10"}, 10 * time.Second, longest, 10 * time.Second, false},
-		{"beyond the deadline", 429, []string{retryAfter, "11"}, 11 * time.Second, longest, 10 * time.Second, false},
 		{"backoff beyond the deadline", 503, nil, 0, longest, time.Second, false},
 	} {
 		for _, op := range distinctOperations {
@@ -238,36 +236,37 @@ func testNeverDoubled(t *testing.T, major int) {
 			return transport.RoundTrip(r)
 		}),
 	}))
-	results := make(map[string]error)
-	ids := make(map[string]string)
-	createAll(t, client, creates, func(url, id string, err error) { results[url], ids[url] = err, id })
+	type result struct {
+		id  string
+		err error
+	}
+	results := make(map[string]result) // by URL
+	createAll(t, client, creates, func(url, id string, err error) { results[url] = result{id, err} })
 	fake.Close() // also ends the late requests
 	held := make(map[string][]string)
 	for _, wh := range fake.Webhooks() {
 		held[wh.URL] = append(held[wh.URL], wh.ID)
 	}
-	var created, unconfirmed, unconfirmedHeld, failed int
-	for url, err := range results {
+	outcomes := make(map[string]int)
+	for url, r := range results {
+		made := held[url]
 		switch {
-		case err == nil:
-			created++
-			assert.Equal(t, []string{ids[url]}, held[url])
-		case errors.Is(err, facade.ErrUnconfirmed):
-			unconfirmed++
-			unconfirmedHeld += len(held[url])
-			assert.LessOrEqual(t, len(held[url]), 1, err)
+		case r.err == nil:
+			outcomes["created"]++
+			assert.Equal(t, []string{r.id}, made)
+		case errors.Is(r.err, facade.ErrUnconfirmed):
+			outcomes[fmt.Sprint("unconfirmed ", len(made))]++
+			assert.LessOrEqual(t, len(made), 1, r.err)
 		default:
-			failed++
-			assert.Empty(t, held[url], err)
+			outcomes["failed"]++
+			assert.Empty(t, made, r.err)
 		}
 		delete(held, url)
 	}
 	assert.Empty(t, held)
 	assert.Len(t, results, creates)
-	assert.Positive(t, failed)
-	assert.Positive(t, unconfirmedHeld)
-	assert.Greater(t, unconfirmed, unconfirmedHeld, "some created nothing")
-	assert.Greater(t, created, creates/2)
+	assert.Len(t, outcomes, 4, "some unconfirmed webhooks exist")
+	assert.Greater(t, outcomes["created"], creates/2)
 	assert.Greater(t, requests.Load(), int64(creates), "some were retried")
 	assert.Greater(t, dials.Load(), int64(9), "some were refused")
 }

@@ -89,18 +89,13 @@ func TestWithTokenExchange(t *testing.T) {
 		require.NoError(t, err)
 		return client
 	}
-	client := newClient(server.APIKey)
-	wh, err := client.CreateWebhook(t.Context(), validParams)
-	require.NoError(t, err)
-	require.NoError(t, client.DeleteWebhook(t.Context(), wh.ID))
+	require.NoError(t, createWebhook(t.Context(), newClient(server.APIKey)))
 	requests := server.Requests()
-	require.Len(t, requests, 3)
+	require.Len(t, requests, 2)
 	assert.Equal(t, "/auth/api-key", requests[0].Path)
 	assert.Empty(t, requests[0].Header.Get("Authorization"))
-	for _, r := range requests[1:] {
-		assert.Regexp(t, "^Bearer .", r.Header.Get("Authorization"))
-	}
-	err = createWebhook(t.Context(), newClient(testKey))
+	assert.Regexp(t, "^Bearer .", requests[1].Header.Get("Authorization"))
+	err := createWebhook(t.Context(), newClient(testKey))
 	require.ErrorIs(t, err, facade.ErrUnauthorized)
 	require.NotErrorIs(t, err, facade.ErrUnconfirmed)
 	assert.Equal(t, "CreateAccessToken", asError(t, err).Op)
@@ -138,47 +133,44 @@ func TestWithTokenExchange_response(t *testing.T) {
 	token := func(tokenType, access string) string {
 		return fmt.Sprintf(`{"token_type":%q,"expires_in":3600,"access_token":%q}`, tokenType, access)
 	}
+	const closed = -1
 	for _, test := range []struct {
-		name     string
-		status   int
-		body     string
 		want     error
 		attempts int
+		status   int
+		bodies   []string
 	}{
-		{"type in lower case", 200, token("bearer", "a"), nil, 1},
-		{"type in upper case", 200, token("BEARER", "a"), nil, 1},
-		{"201", 201, token("Bearer", "a"), nil, 1},
-		{"another type", 200, token("mac", "a"), facade.ErrUnexpectedResponse, 1},
-		{"no type", 200, token("", "a"), facade.ErrUnexpectedResponse, 1},
-		{"no token", 200, token("Bearer", ""), facade.ErrUnexpectedResponse, 1},
-		{"token with a line end", 200, token("Bearer", "a\r\nX: y"), facade.ErrUnexpectedResponse, 1},
-		{"HTML", 200, `<html>`, facade.ErrUnexpectedResponse, 1},
-		{"empty", 200, ``, facade.ErrUnexpectedResponse, 1},
-		{"null", 200, `null`, facade.ErrUnexpectedResponse, 1},
-		{"307", 307, ``, facade.ErrUnexpectedResponse, 1},
-		{"400", 400, `{"title":"No."}`, facade.ErrBadRequest, 1},
-		{"401", 401, `{"title":"No."}`, facade.ErrUnauthorized, 1},
-		{"429", 429, `{"title":"No."}`, facade.ErrTooManyRequests, 4},
-		{"500", 500, ``, facade.ErrServer, 4},
-		{"closed connection", -1, ``, io.EOF, 4},
+		{nil, 1, 200, []string{token("bearer", "a"), token("BEARER", "a")}},
+		{nil, 1, 201, []string{token("Bearer", "a")}},
+		{facade.ErrUnexpectedResponse, 1, 200, []string{
+			token("mac", "a"), token("", "a"), token("Bearer", ""), token("Bearer", "a\r\nX: y"), "<html>", "", "null",
+		}},
+		{facade.ErrUnexpectedResponse, 1, 307, []string{""}},
+		{facade.ErrBadRequest, 1, 400, []string{`{"title":"No."}`}},
+		{facade.ErrUnauthorized, 1, 401, []string{`{"title":"No."}`}},
+		{facade.ErrTooManyRequests, 4, 429, []string{`{"title":"No."}`}},
+		{facade.ErrServer, 4, 500, []string{""}},
+		{io.EOF, 4, closed, []string{""}},
 	} {
-		for _, op := range distinctOperations {
-			service := &tokenService{exchange: func(int) (int, string) {
-				if test.status == -1 {
-					panic(http.ErrAbortHandler)
+		for _, body := range test.bodies {
+			for _, op := range distinctOperations {
+				service := &tokenService{exchange: func(int) (int, string) {
+					if test.status == closed {
+						panic(http.ErrAbortHandler)
+					}
+					return test.status, body
+				}}
+				err := op.call(t.Context(), newClient(t, service.ServeHTTP, facade.WithTokenExchange(), fastRetries))
+				assert.Equal(t, test.attempts, service.count(), body)
+				require.ErrorIs(t, err, test.want, body)
+				if err == nil {
+					continue
 				}
-				return test.status, test.body
-			}}
-			err := op.call(t.Context(), newClient(t, service.ServeHTTP, facade.WithTokenExchange(), fastRetries))
-			assert.Equal(t, test.attempts, service.count(), test.name)
-			require.ErrorIs(t, err, test.want, test.name)
-			if test.want == nil {
-				continue
+				require.NotErrorIs(t, err, facade.ErrUnconfirmed, body)
+				assert.Equal(t, "CreateAccessToken", asError(t, err).Op, body)
+				assert.Equal(t, test.attempts, asError(t, err).Attempts, body)
+				assert.Empty(t, service.credentials, body)
 			}
-			require.NotErrorIs(t, err, facade.ErrUnconfirmed, test.name)
-			assert.Equal(t, "CreateAccessToken", asError(t, err).Op, test.name)
-			assert.Equal(t, test.attempts, asError(t, err).Attempts, test.name)
-			assert.Empty(t, service.credentials, test.name)
 		}
 	}
 }
