@@ -3,6 +3,7 @@ package facade_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -42,13 +43,11 @@ func TestWithLogger(t *testing.T) {
 		_, err := c.ListWebhooks(ctx, facade.ListOptions{Event: facade.EventVideoSourceRecorded, Page: 2, PageSize: 5})
 		return err
 	}
-	getEscaped := func(ctx context.Context, c *facade.Client) error {
-		_, err := c.GetWebhook(ctx, "a/b\n")
-		return err
-	}
-	getInvalid := func(ctx context.Context, c *facade.Client) error {
-		_, err := c.GetWebhook(ctx, "")
-		return err
+	get := func(id string) func(context.Context, *facade.Client) error {
+		return func(ctx context.Context, c *facade.Client) error {
+			_, err := c.GetWebhook(ctx, id)
+			return err
+		}
 	}
 	for _, test := range []struct {
 		handler http.HandlerFunc
@@ -58,10 +57,10 @@ func TestWithLogger(t *testing.T) {
 		{succeed, createWebhook, "method=POST path=/webhooks status=201 query=\"\""},
 		{succeed, operations[2].call, "method=DELETE path=/webhooks/" + webhookID + " status=204 query=\"\""},
 		{succeed, list, "method=GET path=/webhooks status=200 query=\"events=video.source.recorded&currentPage=2&pageSize=5\""},
-		{succeed, getEscaped, "method=GET path=/webhooks/a%2Fb%0A status=200 query=\"\""},
-		{succeed, getInvalid, ""},
+		{succeed, get("a/b\n"), "method=GET path=/webhooks/a%2Fb%0A status=200 query=\"\""},
+		{succeed, get(""), ""},
 		{unavailable, createWebhook, "method=POST path=/webhooks status=503 query=\"\""},
-		{respond(200, `<html>`), rawOperations[1].call, "method=GET path=/webhooks/w status=200 query=\"\""},
+		{respond(200, `<html>`), get("w"), "method=GET path=/webhooks/w status=200 query=\"\""},
 		{abort, createWebhook, `method=POST path=/webhooks error="Post \"http://localhost/webhooks\": EOF" query=""`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -87,31 +86,26 @@ func TestWithLogger(t *testing.T) {
 
 func TestWithLogger_retries(t *testing.T) {
 	t.Parallel()
-	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelWarn, slog.LevelError} {
+	for level, lines := range map[slog.Level]int{slog.LevelDebug: 4, slog.LevelWarn: 3, slog.LevelError: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			recorder := newLogRecorder(level)
 			server := newScript(abort, unavailable, tooMany(retryAfter, "2"), succeed)
 			client := newClient(t, server.ServeHTTP, defaultRetries, facade.WithLogger(slog.New(recorder)))
 			start := time.Now()
-			require.NoError(t, getWebhook(t.Context(), client))
-			elapsed, waits := time.Since(start), server.waits()
-			require.Len(t, waits, 3)
-			const path = "path=/webhooks/" + webhookID
+			_, err := client.GetWebhook(t.Context(), "w")
+			require.NoError(t, err)
+			w := server.waits()
+			retry := func(outcome string, n int) string {
+				return fmt.Sprintf("level=WARN msg=\"apivideo: retry\" method=GET path=/webhooks/w %s attempt=%d wait=%v\n", outcome, n, w[n-1])
+			}
 			want := []string{
-				`level=WARN msg="apivideo: retry" method=GET ` + path + ` error="Get \"http://localhost/webhooks/` + webhookID +
-					`\": EOF" attempt=1 wait=` + waits[0].String(),
-				`level=WARN msg="apivideo: retry" method=GET ` + path + ` status=503 attempt=2 wait=` + waits[1].String(),
-				`level=WARN msg="apivideo: retry" method=GET ` + path + ` status=429 attempt=3 wait=` + waits[2].String(),
-				`level=DEBUG msg="apivideo: request" method=GET ` + path + ` status=200 query="" attempts=4 duration=` + elapsed.String(),
-				"",
+				retry(`error="Get \"http://localhost/webhooks/w\": EOF"`, 1),
+				retry("status=503", 2),
+				retry("status=429", 3),
+				`level=DEBUG msg="apivideo: request" method=GET path=/webhooks/w status=200 query="" attempts=4 duration=` +
+					time.Since(start).String() + "\n",
 			}
-			switch level {
-			case slog.LevelWarn:
-				want = append(want[:3], "")
-			case slog.LevelError:
-				want = []string{""}
-			}
-			assert.Equal(t, want, strings.Split(recorder.lines.String(), "\n"))
+			assert.Equal(t, strings.Join(want[:lines], ""), recorder.lines.String())
 		})
 	}
 }

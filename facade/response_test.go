@@ -225,52 +225,50 @@ func TestWebhook_JSON(t *testing.T) {
 func TestClient_RateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		status, header := 200, http.Header(nil)
-		client := newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) {
+		const absent = "-"
+		var respondNext http.HandlerFunc
+		client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 			<-time.After(3 * time.Second) // counts for Reset
-			return newResponse(status, webhookJSON(1), header), nil
-		}))
-		// call returns the rate limits of the client and of the error. A header "-" is absent.
-		call := func(code int, limit, remaining, reset string) (facade.RateLimit, facade.RateLimit) {
-			status, header = code, make(http.Header)
+			respondNext(w, r)
+		})
+		call := func(status int, limit, remaining, reset string) (latest, ofError facade.RateLimit) {
+			headers := []string{retryAfter, "60"}
 			for name, value := range map[string]string{
-				"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, serviceHeader: reset, retryAfter: "60",
+				"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, serviceHeader: reset,
 			} {
-				if value != "-" {
-					header.Set(name, value)
+				if value != absent {
+					headers = append(headers, name, value)
 				}
 			}
-			err := getWebhook(t.Context(), client)
-			rl, ok := client.RateLimit()
-			assert.Equal(t, rl != facade.RateLimit{}, ok)
-			if code == 200 {
-				require.NoError(t, err)
-				return rl, facade.RateLimit{}
+			respondNext = respondWith(status, webhookJSON(1), headers...)
+			if err := getWebhook(t.Context(), client); status != 200 {
+				ofError = asError(t, err).RateLimit
 			}
-			return rl, asError(t, err).RateLimit
+			latest, ok := client.RateLimit()
+			assert.Equal(t, latest != facade.RateLimit{}, ok)
+			return latest, ofError
 		}
-		got, _ := call(200, "-", "-", "-")
+		got, _ := call(200, absent, absent, absent)
 		assert.Zero(t, got, "no response has it")
 		got, _ = call(200, "100", "99", "60")
 		want := facade.RateLimit{Limit: 100, Remaining: 99, Reset: time.Now().Add(time.Minute)}
 		assert.Equal(t, want, got)
 		for _, invalid := range [][2]string{
-			{"-", "-"}, {"-", "1"}, {"100", "-"}, {"", ""}, {"many", "1"}, {"100", "some"}, {"-100", "1"}, {"100", "-1"},
+			{absent, "1"}, {"100", absent}, {"", ""}, {"many", "1"}, {"100", "some"}, {"-100", "1"}, {"100", "-1"},
 			{"+100", "1"}, {"100.0", "1"}, {"100", "1.0"}, {"2147483648", "1"}, {"100, 100;w=60", "1"}, {"١٠٠", "1"},
 		} {
 			got, _ = call(200, invalid[0], invalid[1], "1")
 			assert.Equal(t, want, got, "%q: the latest known one", invalid)
 		}
-		for _, reset := range []string{"-", "", "soon", "-1"} {
+		for _, reset := range []string{absent, "", "soon", "-1"} {
 			got, _ = call(200, "100", "98", reset)
 			assert.Equal(t, facade.RateLimit{Limit: 100, Remaining: 98}, got, reset)
 		}
 		got, ofError := call(429, "40", "0", "0")
 		want = facade.RateLimit{Limit: 40, Reset: time.Now()}
-		assert.Equal(t, want, got)
-		assert.Equal(t, want, ofError)
-		for _, code := range []int{302, 404, 503} {
-			got, ofError = call(code, "40", "-", "-")
+		assert.Equal(t, []facade.RateLimit{want, want}, []facade.RateLimit{got, ofError})
+		for _, status := range []int{302, 404, 503} {
+			got, ofError := call(status, "40", absent, absent)
 			assert.Equal(t, want, got)
 			assert.Zero(t, ofError, "of its own response")
 		}

@@ -126,11 +126,10 @@ func TestRedactor_Error_long(t *testing.T) {
 	r := redact.New(key)
 	long := fmt.Errorf("begin %s: %w", strings.Repeat("x", 10_000), &keyError{"end", io.EOF})
 	got := r.Error(long)
-	assert.Equal(t, "begin "+strings.Repeat("x", limit/2-6)+"…"+strings.Repeat("x", limit/2-1-5)+": end", got.Error())
+	require.EqualError(t, got, "begin "+strings.Repeat("x", limit/2-6)+"…"+strings.Repeat("x", limit/2-1-5)+": end")
 	require.ErrorIs(t, got, long)
 	var e *keyError
 	require.ErrorAs(t, got, &e)
-	assert.Equal(t, "end", e.Error())
 	assert.Equal(t, got, r.Error(got))
 	for n := range 2 * limit {
 		text := r.Error(errors.New(strings.Repeat("x", n) + key + strings.Repeat("y", 2*limit-n))).Error()

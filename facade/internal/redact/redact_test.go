@@ -20,35 +20,21 @@ import (
 const key = "0123456789abcdef"
 
 // spellings returns the forms in which a server may return a text.
-func spellings(text string) map[string]string {
-	escape := func(format string) string {
+func spellings(text string) []string {
+	all := []string{
+		text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text), strings.Trim(strconv.Quote(text), `"`),
+		strings.ReplaceAll(text, "/", `\/`),
+	}
+	for _, escape := range []string{ // of each byte, or of the padding of base64
+		"%%%02x", "%%%02X", `\u%04x`, `\u%04X`, `\\u%04x`, `\\\\u%04x`, `\x%02x`, "&#%d;", "&#x%X;",
+	} {
 		var b strings.Builder
 		for i := range len(text) {
-			fmt.Fprintf(&b, format, text[i])
+			fmt.Fprintf(&b, escape, text[i])
 		}
-		return b.String()
+		all = append(all, b.String(), strings.ReplaceAll(text, "=", fmt.Sprintf(escape, '=')))
 	}
-	equals := func(escaped string) string { return strings.ReplaceAll(text, "=", escaped) }
-	return map[string]string{
-		"plain":                       text,
-		"query":                       url.QueryEscape(text),
-		"query in lower case":         equals("%3d"),
-		"path":                        url.PathEscape(text),
-		"escaped slashes":             strings.ReplaceAll(text, "/", `\/`),
-		"JSON escape":                 equals(`\u003d`),
-		"JSON escape in upper case":   equals(`\u003D`),
-		"quoted JSON escape":          equals(`\\u003d`),
-		"JSON escape quoted twice":    equals(`\\\\u003d`),
-		"HTML entity, hexadecimal":    equals("&#x3D;"),
-		"HTML entity, decimal":        equals("&#61;"),
-		"HTML entity, named":          equals("&equals;"),
-		"HTML":                        html.EscapeString(text),
-		"quoted by Go":                strings.Trim(strconv.Quote(text), `"`),
-		"every byte escaped in a URL": escape("%%%02x"),
-		"every byte escaped in JSON":  escape(`\u%04x`),
-		"every byte escaped in Go":    escape(`\x%02x`),
-		"every byte escaped in HTML":  escape("&#%d;"),
-	}
+	return append(all, strings.ReplaceAll(text, "=", "&equals;"))
 }
 
 func TestRedactor_String(t *testing.T) {
@@ -71,12 +57,11 @@ func TestRedactor_String(t *testing.T) {
 			"Basic without padding":            base64.RawStdEncoding.EncodeToString(withColon),
 			"Basic in the alphabet of URLs":    base64.URLEncoding.EncodeToString(withColon),
 			"base64 of the key":                base64.StdEncoding.EncodeToString(alone),
-			"base64 of the key, unpadded":      base64.RawStdEncoding.EncodeToString(alone),
 			"base64 of the key, URLs unpadded": base64.RawURLEncoding.EncodeToString(alone),
 		} {
-			for form, text := range spellings(credential) {
+			for _, text := range spellings(credential) {
 				got := r.String("before " + text + " after " + text)
-				assert.Equal(t, "before [REDACTED] after [REDACTED]", got, "%s, %s: %s", name, form, text)
+				assert.Equal(t, "before [REDACTED] after [REDACTED]", got, "%s: %s", name, text)
 			}
 		}
 		for _, n := range []int{64, 100, len(token) - 1} { // a truncated token
@@ -139,13 +124,13 @@ func TestRedactor_Header(t *testing.T) {
 func TestRedactor_Prefix(t *testing.T) {
 	t.Parallel()
 	r := redact.New(key)
-	for form, credential := range spellings(key) {
+	for _, credential := range spellings(key) {
 		for n := range 10 { // bytes of the credential before the limit
-			assert.Equal(t, "x"+"[REDACTED]"[:n], r.Prefix("x"+credential+"y", 1+n), form)
+			assert.Equal(t, "x"+"[REDACTED]"[:n], r.Prefix("x"+credential+"y", 1+n))
 		}
 		// The replacement of credentials makes a text shorter.
 		many := r.Prefix(strings.Repeat(credential, 100), 50*len(credential)+1)
-		assert.Equal(t, strings.Repeat("[REDACTED]", 51), many, form)
+		assert.Equal(t, strings.Repeat("[REDACTED]", 51), many)
 	}
 	for limit := range 5 {
 		assert.Equal(t, "abc"[:min(limit, 3)], r.Prefix("abc", limit))

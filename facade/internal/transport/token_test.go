@@ -84,64 +84,54 @@ func TestTokenCache_oneRequestForAllCallers(t *testing.T) {
 	})
 }
 
-// A token is renewed in the background, while callers get the old token.
+// A token is renewed in the background, while callers get the old token. After a failure
+// there is a pause.
 func TestTokenCache_renewal(t *testing.T) {
 	t.Parallel()
-	for life, renewAt := range map[time.Duration]time.Duration{
-		time.Hour:        59 * time.Minute,
-		10 * time.Second: 5 * time.Second,
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			f := new(fakeExchange)
-			c := newCache(f)
-			f.life = life
-			requireToken(t, 1, c)
-			f.delay = time.Second
-			<-time.After(renewAt - 1)
-			requireToken(t, 1, c)
-			assert.Len(t, f.requests, 1, "too early")
-			<-time.After(1)
-			requireToken(t, 1, c)
-			<-time.After(time.Second)
-			synctest.Wait()
-			requireToken(t, 2, c)
-			assert.Equal(t, []string{"", "refresh1"}, f.requests)
-		})
-	}
-}
-
-func TestTokenCache_failedRenewal(t *testing.T) {
-	t.Parallel()
+	const limited = http.StatusTooManyRequests
 	for _, test := range []struct {
-		attempt Attempt
-		pause   time.Duration
-		refresh string // of the next request
+		life, renewAt time.Duration
+		failure       *Attempt // of the first renewal
+		pause         time.Duration
+		requests      []string
 	}{
-		{Attempt{Status: 503}, 10 * time.Second, ""},
-		{Attempt{Status: 401}, 10 * time.Second, ""},
-		{Attempt{Status: 429, RetryAfter: 40 * time.Second}, 40 * time.Second, "refresh1"},
-		{Attempt{Status: 429, RetryAfter: time.Second}, 10 * time.Second, "refresh1"},
+		{time.Hour, 59 * time.Minute, nil, 0, []string{"", "refresh1"}},
+		{10 * time.Second, 5 * time.Second, nil, 0, []string{"", "refresh1"}},
+		{time.Hour, 59 * time.Minute, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{time.Hour, 59 * time.Minute, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{
+			time.Hour, 59 * time.Minute, &Attempt{Status: limited, RetryAfter: 40 * time.Second},
+			40 * time.Second, []string{"", "refresh1", "refresh1"},
+		},
+		{
+			time.Hour, 59 * time.Minute, &Attempt{Status: limited, RetryAfter: time.Second},
+			10 * time.Second, []string{"", "refresh1", "refresh1"},
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeExchange{fail: func(n int) (*Attempt, error) {
-				if n == 2 {
-					return &test.attempt, errors.New("failed")
+				if n == 2 && test.failure != nil {
+					return test.failure, errors.New("failed")
 				}
 				return nil, nil //nolint:nilnil // no failure
 			}}
 			c := newCache(f)
+			f.life = test.life
 			requireToken(t, 1, c)
-			<-time.After(59 * time.Minute)
-			for range 10 {
-				requireToken(t, 1, c)
-			}
-			<-time.After(test.pause - 1)
+			<-time.After(test.renewAt - 1)
 			requireToken(t, 1, c)
-			assert.Equal(t, []string{"", "refresh1"}, f.requests, "during the pause")
+			assert.Len(t, f.requests, 1, "too early")
 			<-time.After(1)
 			requireToken(t, 1, c)
-			requireToken(t, 3, c)
-			assert.Equal(t, []string{"", "refresh1", test.refresh}, f.requests)
+			if test.failure != nil {
+				<-time.After(test.pause - 1)
+				requireToken(t, 1, c)
+				assert.Len(t, f.requests, 2, "during the pause")
+				<-time.After(1)
+				requireToken(t, 1, c)
+			}
+			requireToken(t, len(test.requests), c)
+			assert.Equal(t, test.requests, f.requests)
 		})
 	}
 }
@@ -154,11 +144,9 @@ func TestTokenCache_error(t *testing.T) {
 	c := newCache(f)
 	for n := range 3 {
 		_, err := c.Credential(t.Context())
-		var e *TokenError
-		require.ErrorAs(t, err, &e)
-		assert.Same(t, last, e.Attempt)
-		require.ErrorIs(t, err, failure)
+		assert.Equal(t, &TokenError{last, failure}, err)
 		require.EqualError(t, err, "failed")
+		require.ErrorIs(t, err, failure)
 		assert.Len(t, f.requests, n+1)
 	}
 }
