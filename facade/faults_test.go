@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -99,53 +100,40 @@ func endless(status int) http.HandlerFunc {
 // gzipped returns a handler whose body claims to be compressed.
 func gzipped(body string) http.HandlerFunc { return respondWith(200, body, "Content-Encoding", "gzip") }
 
-// compressed returns size compressed zeros.
-func compressed(size int) string {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, _ = z.Write(make([]byte, size))
-	_ = z.Close()
-	return b.String()
-}
-
 func faults() []fault {
 	const (
 		ok      = "HTTP/1.1 200 OK\r\n"
 		upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n"
 	)
+	var zeros bytes.Buffer // 11 MiB, compressed
+	z := gzip.NewWriter(&zeros)
+	_, _ = z.Write(make([]byte, 11<<20))
+	_ = z.Close()
 	hints := strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 4<<10)+"\r\n\r\n", 128)
 	unexpected := facade.ErrUnexpectedResponse
+	lengths := raw(ok + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}")
+	long := raw(ok + "X: " + strings.Repeat("x", 512<<10))
+	chunk := raw(ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}")
+	short := raw(ok + "Content-Length: 3\r\n\r\n" + webhookJSON(1))
 	return []fault{
 		{name: "reset after the request", respond: reset, retry: true, want: errAny},
 		{name: "closed after the request", respond: raw(""), retry: true, want: errAny, http1: true},
 		{name: "closed within the headers", respond: raw(ok + "Content-"), retry: true, want: errAny, http1: true},
 		{name: "another protocol", respond: raw("SSH-2.0-OpenSSH_9.9\r\n"), retry: true, want: errAny, http1: true},
 		{name: "closed within the body", respond: truncated(200), success: true, retry: true, want: unexpected},
-		{
-			name: "invalid chunk", respond: raw(ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
-			success: true, retry: true, want: unexpected, http1: true,
-		},
+		{name: "invalid chunk", respond: chunk, success: true, retry: true, want: unexpected, http1: true},
 		{name: "101", respond: silent(upgrade), want: unexpected, http1: true},
-		{
-			name: "Content-Length below the body", respond: raw(ok + "Content-Length: 3\r\n\r\n" + webhookJSON(1)),
-			success: true, want: unexpected, http1: true,
-		},
-		{
-			name: "two values of Content-Length", respond: raw(ok + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}"),
-			retry: true, want: errAny, http1: true,
-		},
+		{name: "Content-Length below the body", respond: short, success: true, want: unexpected, http1: true},
+		{name: "two values of Content-Length", respond: lengths, retry: true, want: errAny, http1: true},
 		{name: "512 KiB of 1xx", respond: raw(hints), retry: true, want: errAny, http1: true},
-		{
-			name: "header of 512 KiB", respond: raw(ok + "X: " + strings.Repeat("x", 512<<10)),
-			retry: true, want: errAny, http1: true,
-		},
+		{name: "header of 512 KiB", respond: long, retry: true, want: errAny, http1: true},
 		{name: "endless 200", respond: endless(200), success: true, want: unexpected},
 		{name: "endless 404", respond: endless(404), certain: true, want: facade.ErrNotFound},
 		{name: "endless 502", respond: endless(502), retry: true, want: facade.ErrServer},
 		{name: "404 closed within the body", respond: truncated(404), certain: true, want: facade.ErrNotFound},
 		{name: "502 closed within the body", respond: truncated(502), retry: true, want: facade.ErrServer},
 		{name: "invalid gzip", respond: gzipped("garbage"), success: true, retry: true, want: unexpected},
-		{name: "gzip above the limit", respond: gzipped(compressed(11 << 20)), success: true, want: unexpected},
+		{name: "gzip above the limit", respond: gzipped(zeros.String()), success: true, want: unexpected},
 		{name: "HTML", respond: respond(200, "<html>"), success: true, want: unexpected},
 		{name: "302", respond: respondWith(302, "", "Location", "/elsewhere"), want: unexpected},
 		{name: "403", respond: respond(403, "{}"), certain: true, want: facade.ErrForbidden},
@@ -242,7 +230,7 @@ func TestClient_connectionFaults(t *testing.T) {
 		{"another host", "https://other.example", "not other.example", serveTLS},
 		{"closed within the request", "http://localhost", "EOF", read},
 	} {
-		for _, op := range append(distinctOperations, operation{name: "create with a token", call: createWebhook}) {
+		for _, op := range slices.Concat(distinctOperations, []operation{{name: "create with a token", call: createWebhook}}) {
 			t.Run(f.name+"/"+op.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

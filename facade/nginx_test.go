@@ -24,7 +24,7 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// nginxConfig is for nginx 1.22 and later. DIR is replaced. A connection ends after
+// nginxConfig is for nginx 1.22 and later. DIR and SERVICE are replaced. A connection ends after
 // 50 requests, and the server waits one second for a response.
 const nginxConfig = `
 daemon off;
@@ -40,7 +40,7 @@ http {
 	scgi_temp_path DIR/scgi;
 	keepalive_requests 50;
 	upstream service {
-		server unix:DIR/service;
+		server SERVICE;
 		keepalive 16;
 	}
 	server {
@@ -67,17 +67,12 @@ func newNginx(t *testing.T, handler http.HandlerFunc) *http.Transport {
 		nginx, err = exec.LookPath("/usr/sbin/nginx") // often not in PATH
 	}
 	require.NoError(t, err, "make test-nginx installs nginx")
-	// The path of a socket has at most 107 bytes, and t.TempDir may be longer. nginx's
-	// workers are of another user.
+	// The path of a socket has at most 107 bytes, and t.TempDir may be longer.
 	dir, err := os.MkdirTemp("", "nginx") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", filepath.Join(dir, "service"))
-	require.NoError(t, err)
-	require.NoError(t, os.Chmod(filepath.Join(dir, "service"), 0o777))
-	service := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}}
-	service.Start()
+	service := httptest.NewServer(handler)
 	t.Cleanup(service.Close)
 	certificate := testCertificate()
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
@@ -85,7 +80,7 @@ func newNginx(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	for name, content := range map[string][]byte{
 		"certificate": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}),
 		"key":         pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		"config":      []byte(strings.ReplaceAll(nginxConfig, "DIR", dir)),
+		"config":      []byte(strings.NewReplacer("DIR", dir, "SERVICE", service.Listener.Addr().String()).Replace(nginxConfig)),
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
