@@ -55,7 +55,7 @@ func TestRedactor_Error(t *testing.T) {
 	r := redact.New(key)
 	secret := errors.New("lost " + key)
 	timeout := &keyError{"timeout " + key, nil}
-	operation := &net.OpError{Op: "dial", Err: io.ErrClosedPipe}
+	deadline, operation := context.DeadlineExceeded, &net.OpError{Op: "dial", Err: io.EOF}
 	inURL := func(err error) error { return &url.Error{Op: "Get", URL: "/" + key, Err: err} }
 	for _, test := range []struct {
 		name string
@@ -68,19 +68,13 @@ func TestRedactor_Error(t *testing.T) {
 		{"wrapped timeout", fmt.Errorf("a: %w", timeout), "a: timeout [REDACTED]", []error{timeout}},
 		{"next to a sentinel", fmt.Errorf("%w: %w", io.EOF, secret), "EOF: lost [REDACTED]", []error{io.EOF, secret}},
 		{"joined", errors.Join(io.EOF, secret), "EOF\nlost [REDACTED]", []error{io.EOF, secret}},
-		{
-			"around a sentinel", fmt.Errorf("%s: %w", key, context.DeadlineExceeded),
-			"[REDACTED]: context deadline exceeded", []error{context.DeadlineExceeded},
-		},
-		{
-			"around an operation", fmt.Errorf("%s: %w", key, operation),
-			"[REDACTED]: dial: io: read/write on closed pipe", []error{io.ErrClosedPipe, operation},
-		},
-		{"around a clean timeout", fmt.Errorf("%s: %w", key, &keyError{"t", nil}), "[REDACTED]: t", nil},
+		{"around a sentinel", fmt.Errorf(key+": %w", deadline), "[REDACTED]: context deadline exceeded", []error{deadline}},
+		{"around an operation", fmt.Errorf(key+": %w", operation), "[REDACTED]: dial: EOF", []error{io.EOF, operation}},
+		{"around a clean timeout", fmt.Errorf(key+": %w", &keyError{"t", nil}), "[REDACTED]: t", nil},
 		{"hidden", &keyError{"hidden", fmt.Errorf("a: %w", secret)}, "hidden", []error{secret}},
 		{"URL", inURL(timeout), `Get "/[REDACTED]": timeout [REDACTED]`, []error{timeout}},
 		{"URL of a wrapped error", fmt.Errorf("a: %w", inURL(io.EOF)), `a: Get "/[REDACTED]": EOF`, []error{io.EOF}},
-		{"URL of a context", inURL(context.DeadlineExceeded), `Get "/[REDACTED]": context deadline exceeded`, nil},
+		{"URL of a context", inURL(deadline), `Get "/[REDACTED]": context deadline exceeded`, nil},
 		{"operation of a URL", &url.Error{Op: key, URL: "/", Err: io.EOF}, `[REDACTED] "/": EOF`, []error{io.EOF}},
 	} {
 		got := r.Error(test.err)

@@ -136,7 +136,7 @@ func TestPolicyDelay(t *testing.T) {
 		{"the longest delays", Policy{MinDelay: longest, MaxDelay: longest}, 2, Attempt{}, 0, longest, true},
 		{"the shortest delays", Policy{MinDelay: 1, MaxDelay: 1}, 2, Attempt{}, 0, 1, true},
 	} {
-		lowest, highest := time.Duration(longest), -time.Duration(longest)
+		lowest, highest := longest, -longest
 		for range 1000 {
 			d, ok := test.policy.delay(&test.attempt, test.n, math.MaxInt64)
 			assert.Equal(t, test.ok, ok, test.name)

@@ -88,25 +88,20 @@ func TestTokenCache_oneRequestForAllCallers(t *testing.T) {
 // there is a pause.
 func TestTokenCache_renewal(t *testing.T) {
 	t.Parallel()
-	const limited = http.StatusTooManyRequests
+	const hour, beforeHour = time.Hour, 59 * time.Minute
+	limited := func(d time.Duration) *Attempt { return &Attempt{Status: 429, RetryAfter: d} }
 	for _, test := range []struct {
 		life, renewAt time.Duration
 		failure       *Attempt // of the first renewal
 		pause         time.Duration
 		requests      []string
 	}{
-		{time.Hour, 59 * time.Minute, nil, 0, []string{"", "refresh1"}},
+		{hour, beforeHour, nil, 0, []string{"", "refresh1"}},
 		{10 * time.Second, 5 * time.Second, nil, 0, []string{"", "refresh1"}},
-		{time.Hour, 59 * time.Minute, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
-		{time.Hour, 59 * time.Minute, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
-		{
-			time.Hour, 59 * time.Minute, &Attempt{Status: limited, RetryAfter: 40 * time.Second},
-			40 * time.Second, []string{"", "refresh1", "refresh1"},
-		},
-		{
-			time.Hour, 59 * time.Minute, &Attempt{Status: limited, RetryAfter: time.Second},
-			10 * time.Second, []string{"", "refresh1", "refresh1"},
-		},
+		{hour, beforeHour, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{hour, beforeHour, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{hour, beforeHour, limited(40 * time.Second), 40 * time.Second, []string{"", "refresh1", "refresh1"}},
+		{hour, beforeHour, limited(time.Second), 10 * time.Second, []string{"", "refresh1", "refresh1"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeExchange{fail: func(n int) (*Attempt, error) {
