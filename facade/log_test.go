@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,9 @@ import (
 // A logRecorder writes lines without a time.
 type logRecorder struct {
 	slog.Handler
-	lines    strings.Builder
+	lines syncBuffer
+
+	mu       sync.Mutex
 	contexts []context.Context
 }
 
@@ -32,6 +35,8 @@ func newLogRecorder(level slog.Level) *logRecorder {
 }
 
 func (h *logRecorder) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.contexts = append(h.contexts, ctx)
 	r.Time = time.Time{}
 	return errors.Join(h.Handler.Handle(ctx, r), errors.New("the disk is full")) // which a call ignores
