@@ -140,24 +140,27 @@ func (c brokenConn) Write(b []byte) (int, error) {
 // Nothing was written on a dead pooled connection. The request is sent on another one.
 func TestCreateWebhook_brokenPooledConnection(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		server := new(webhookCounter)
-		transport := newPipeTransport(t, server.ServeHTTP)
-		var broken []*atomic.Bool
-		dial := transport.DialContext
-		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
-			broken = append(broken, new(atomic.Bool))
-			return brokenConn{conn, broken[len(broken)-1]}, err
-		}
-		client := newDirectClient(t, transport, withoutRetries, withLocalhost)
-		require.NoError(t, createWebhook(t.Context(), client))
-		require.Len(t, broken, 1)
-		broken[0].Store(true)
-		require.NoError(t, createWebhook(t.Context(), client))
-		assert.Len(t, broken, 2)
-		assert.Equal(t, 2, server.webhooks(validParams.URL))
-	})
+	for _, base := range []string{"http://localhost", "https://localhost"} {
+		synctest.Test(t, func(t *testing.T) {
+			server := new(webhookCounter)
+			transport := newPipeTransport(t, server.ServeHTTP)
+			var broken []*atomic.Bool
+			dial := transport.DialContext
+			transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				broken = append(broken, new(atomic.Bool))
+				return brokenConn{conn, broken[len(broken)-1]}, err
+			}
+			transport.DialTLSContext = transport.DialContext // without TLS
+			client := newDirectClient(t, transport, withoutRetries, facade.WithBaseURL(base))
+			require.NoError(t, createWebhook(t.Context(), client))
+			require.Len(t, broken, 1)
+			broken[0].Store(true)
+			require.NoError(t, createWebhook(t.Context(), client))
+			assert.Len(t, broken, 2)
+			assert.Equal(t, 2, server.webhooks(validParams.URL))
+		})
+	}
 }
 
 // The body of a response is read before a retry, to reuse the connection.
