@@ -7,14 +7,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// newClientConn returns a transport that sends each request on a separate
-// connection, which transport does not know.
+// newClientConn returns a transport that sends each request on a separate connection,
+// which transport does not know.
 func newClientConn(t *testing.T, transport *http.Transport, scheme, address string) http.RoundTripper {
 	t.Helper()
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -29,37 +26,12 @@ func newClientConn(t *testing.T, transport *http.Transport, scheme, address stri
 
 func TestCreateWebhook_clientConn(t *testing.T) {
 	t.Parallel()
-	open := func(t *testing.T, s *webhookCounter) http.RoundTripper {
-		t.Helper()
-		return newClientConn(t, newPipeTransport(t, s.losingCreates), "http", "localhost:80")
-	}
-	lostWays := []way{
-		{"lost, ClientConn", open},
-		{"lost, detached ClientConn", func(t *testing.T, s *webhookCounter) http.RoundTripper {
-			t.Helper()
-			return detached(open(t, s))
-		}},
-	}
-	for _, lost := range lostWays {
-		for _, refused := range refusedWays {
-			for _, order := range [][2]way{{refused, lost}, {lost, refused}} {
-				t.Run(order[0].name+"/"+order[1].name, func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) {
-						server := new(webhookCounter)
-						checkFallback(t, server, fallback{ways: [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)}}, true)
-					})
-				})
-			}
-		}
-		t.Run(lost.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				server := new(webhookCounter)
-				checkFallback(t, server, lost.open(t, server), true)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		server := new(webhookCounter)
+		conn := newClientConn(t, newPipeTransport(t, server.losingCreates), "http", "localhost:80")
+		checkFallback(t, "ClientConn", server, conn)
+		checkFallback(t, "ClientConn detached", server, detached(conn))
+	})
 }
 
 func TestHTTP2Faults_clientConn(t *testing.T) {
@@ -71,13 +43,13 @@ func TestHTTP2Faults_clientConn(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server := newFaultServer(f, http.MethodPost, -1)
-				conn := newClientConn(t, newFrameTransport(t, server), "https", testHost+":443")
-				client := newFrameClient(t, fallback{ways: [2]http.RoundTripper{newRefusedTransport(), conn}}, defaultRetries)
-				_, err := client.CreateWebhook(t.Context(), validParams)
-				require.ErrorIs(t, err, facade.ErrUnconfirmed)
-				assert.Equal(t, 1, server.webhooks(validParams.URL))
-				assert.EqualValues(t, 1, server.requests.Load())
+				wrap := func(rt http.RoundTripper) http.RoundTripper {
+					transport, ok := rt.(*http.Transport)
+					require.True(t, ok)
+					conn := newClientConn(t, transport, "https", "ws.api.video:443")
+					return fallback(newRefusedTransport(t, nil, 1000), conn)
+				}
+				checkFrameFault(t, f, frameCall{op: distinctOperations[0], always: true, indirect: true, wrap: wrap})
 			})
 		})
 	}

@@ -6,9 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -19,209 +20,190 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// A way is a means to send requests, of which a transport may have several.
-type way struct {
-	name string
-	open func(*testing.T, *webhookCounter) http.RoundTripper
-}
+var withLocalhost = facade.WithBaseURL("http://localhost")
 
-// refusedWays never connect.
-var refusedWays = []way{
-	{"refused", func(*testing.T, *webhookCounter) http.RoundTripper { return newRefusedTransport() }},
-	{"refused, detached", func(*testing.T, *webhookCounter) http.RoundTripper { return detached(newRefusedTransport()) }},
-}
-
-// lostWays perform each create and lose the response.
-var lostWays = []way{
-	{"lost", newLosingTransport},
-	{"lost, detached", func(t *testing.T, s *webhookCounter) http.RoundTripper {
-		t.Helper()
-		return detached(newLosingTransport(t, s))
-	}},
-	{"lost, socket", newLosingSocket},
-	{"lost, detached socket", func(t *testing.T, s *webhookCounter) http.RoundTripper {
-		t.Helper()
-		return detached(newLosingSocket(t, s))
-	}},
-	{"lost, no net/http", func(_ *testing.T, s *webhookCounter) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			s.requests.Add(1)
-			if w := s.perform(r); r.Method != http.MethodPost {
-				return w.Result(), nil
-			}
-			return nil, io.ErrUnexpectedEOF
-		})
-	}},
-}
-
-func newRefusedTransport() *http.Transport {
-	return &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }}
-}
-
-func newLosingTransport(t *testing.T, s *webhookCounter) http.RoundTripper {
+// newRefusedTransport returns a transport to a server with handler, whose first dials
+// fail.
+func newRefusedTransport(t *testing.T, handler http.HandlerFunc, refused int) *http.Transport {
 	t.Helper()
-	return newPipeTransport(t, s.losingCreates)
+	transport := newPipeTransport(t, handler)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if refused--; refused >= 0 {
+			return nil, syscall.ECONNREFUSED
+		}
+		return dial(ctx, network, address)
+	}
+	return transport
 }
 
-func newLosingSocket(t *testing.T, s *webhookCounter) http.RoundTripper {
-	t.Helper()
-	return socket{newPipeTransport(t, s.losingCreates).DialContext}
+// countDials counts the connections of a transport.
+func countDials(transport *http.Transport) *atomic.Int64 {
+	dials, dial := new(atomic.Int64), transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials.Add(1)
+		return dial(ctx, network, address)
+	}
+	return dials
 }
 
-// detached returns a transport that sends with a new context. The transport
-// reports nothing to the hooks in the context of the request.
+// detached returns a transport that sends with a new context. The transport reports
+// nothing to the hooks in the context of the request.
 func detached(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		return next.RoundTrip(r.Clone(context.Background()))
 	})
 }
 
-// A socket writes each request onto a new connection.
-type socket struct {
-	dial func(context.Context, string, string) (net.Conn, error)
-}
-
-func (s socket) RoundTrip(r *http.Request) (*http.Response, error) {
-	conn, err := s.dial(r.Context(), "tcp", r.URL.Host)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	if err := r.Write(conn); err != nil {
-		return nil, err
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), r)
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, err
-}
-
-// A fallback sends a request the first way and, after an error, the second way.
-type fallback struct {
-	ways   [2]http.RoundTripper
-	reopen bool // call GetBody, if set, instead of reading the body first
-}
-
-func (f fallback) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := func() (io.ReadCloser, error) { return http.NoBody, nil }
-	switch {
-	case r.Body == nil:
-	case f.reopen && r.GetBody != nil:
-		defer r.Body.Close()
-		body = r.GetBody
-	default:
-		defer r.Body.Close()
-		b, err := io.ReadAll(r.Body)
+// socket returns a transport that writes each request onto a new connection.
+func socket(dial func(context.Context, string, string) (net.Conn, error)) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		conn, err := dial(r.Context(), "tcp", r.URL.Host)
 		if err != nil {
 			return nil, err
 		}
-		body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
-	}
-	var errs []error
-	for _, rt := range f.ways {
-		sent := r.Clone(r.Context())
-		sent.GetBody = nil
-		var err error
-		if sent.Body, err = body(); err == nil {
-			var resp *http.Response
-			if resp, err = rt.RoundTrip(sent); err == nil {
+		defer conn.Close()
+		if err := r.Write(conn); err != nil {
+			return nil, err
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), r)
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		return resp, err
+	})
+}
+
+// fallback returns a transport that sends a request with a and, after an error, with b.
+func fallback(a, b http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		body := []byte(nil)
+		if r.Body != nil {
+			body, _ = io.ReadAll(r.Body)
+			_ = r.Body.Close()
+		}
+		var errs []error
+		for _, rt := range []http.RoundTripper{a, b} {
+			sent := r.Clone(r.Context())
+			sent.Body = io.NopCloser(bytes.NewReader(body))
+			resp, err := rt.RoundTrip(sent)
+			if err == nil {
 				return resp, nil
 			}
+			errs = append(errs, err)
 		}
-		errs = append(errs, err)
-	}
-	return nil, errors.Join(errs...)
+		return nil, errors.Join(errs...)
+	})
 }
 
-// checkFallback checks that a transport with two ways sends a create once. One of the ways
-// loses the response.
-func checkFallback(t *testing.T, server *webhookCounter, rt http.RoundTripper, warm bool) {
+// checkLostCreate checks that a create whose response is lost is sent once, also on a
+// pooled connection.
+func checkLostCreate(t *testing.T, name string, server *webhookCounter, rt http.RoundTripper) {
 	t.Helper()
-	client := newFrameClient(t, rt, defaultRetries, facade.WithBaseURL("http://localhost"))
-	if warm { // the client learns that the server has HTTP/1
-		require.NoError(t, getWebhook(t.Context(), client))
-	}
-	before := server.requests.Load()
-	_, err := client.CreateWebhook(t.Context(), validParams)
-	require.ErrorIs(t, err, facade.ErrUnconfirmed)
-	assert.EqualValues(t, 1, server.requests.Load()-before)
-	assert.Equal(t, 1, server.webhooks(validParams.URL))
-	assert.Equal(t, 1, asError(t, err).Attempts)
+	client := newDirectClient(t, rt, defaultRetries, withLocalhost)
+	require.NoError(t, getWebhook(t.Context(), client), name)
+	before, made := server.requests.Load(), server.webhooks(validParams.URL)
+	err := createWebhook(t.Context(), client)
+	require.ErrorIs(t, err, facade.ErrUnconfirmed, name)
+	assert.Equal(t, 1, asError(t, err).Attempts, name)
+	assert.EqualValues(t, 1, server.requests.Load()-before, name)
+	assert.Equal(t, 1, server.webhooks(validParams.URL)-made, name)
 }
 
-// A refused connection says nothing about the other way of a transport.
+// checkFallback checks transports of which one way, lost, loses the response to a create.
+func checkFallback(t *testing.T, name string, server *webhookCounter, lost http.RoundTripper) {
+	t.Helper()
+	refused := newRefusedTransport(t, nil, math.MaxInt)
+	checkLostCreate(t, name, server, lost)
+	for _, rt := range []http.RoundTripper{refused, detached(refused)} {
+		checkLostCreate(t, "refused, "+name, server, fallback(rt, lost))
+		checkLostCreate(t, name+", refused", server, fallback(lost, rt))
+	}
+}
+
+// A refused connection proves nothing about the other way of a transport.
 func TestCreateWebhook_fallback(t *testing.T) {
 	t.Parallel()
-	for _, refused := range refusedWays {
-		for _, lost := range lostWays {
-			for _, order := range [][2]way{{refused, lost}, {lost, refused}} {
-				for _, body := range []struct {
-					name         string
-					reopen, warm bool
-				}{{"body copied", false, false}, {"body copied, after a get", false, true}, {"GetBody, after a get", true, true}} {
-					t.Run(order[0].name+"/"+order[1].name+"/"+body.name, func(t *testing.T) {
-						t.Parallel()
-						synctest.Test(t, func(t *testing.T) {
-							server := new(webhookCounter)
-							checkFallback(t, server, fallback{
-								ways:   [2]http.RoundTripper{order[0].open(t, server), order[1].open(t, server)},
-								reopen: body.reopen,
-							}, body.warm)
-						})
-					})
+	synctest.Test(t, func(t *testing.T) {
+		server := new(webhookCounter)
+		standard := newPipeTransport(t, server.losingCreates)
+		written := socket(standard.DialContext)
+		for name, lost := range map[string]http.RoundTripper{
+			"*http.Transport":          standard,
+			"*http.Transport detached": detached(standard),
+			"socket":                   written,
+			"socket detached":          detached(written),
+			"no net/http": roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := serve(server, r)
+				if r.Method == http.MethodPost {
+					return nil, io.ErrUnexpectedEOF
 				}
-			}
+				return resp, err
+			}),
+		} {
+			checkFallback(t, name, server, lost)
 		}
-	}
-}
-
-// The response belongs to another connection than the failure.
-func TestCreateWebhook_fallbackUnavailable(t *testing.T) {
-	t.Parallel()
-	refused, server := newRefusedTransport(), newScript(unavailable)
-	rt := roundTripper(func(r *http.Request) (*http.Response, error) {
-		_, err := refused.RoundTrip(r.Clone(r.Context()))
-		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
-		return serve(server, r)
 	})
-	require.ErrorIs(t, createWebhook(t.Context(), newClientWith(t, rt, fastRetries)), facade.ErrUnconfirmed)
-	assert.Equal(t, 1, server.requests())
 }
 
-// A transport that did not read the body has sent nothing.
-func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
+// net/http retries a POST with an idempotency key after a lost connection.
+func TestCreateWebhook_idempotencyKey(t *testing.T) {
 	t.Parallel()
-	wrappers := []struct {
-		name string
-		wrap func(http.RoundTripper) http.RoundTripper
+	synctest.Test(t, func(t *testing.T) {
+		server := new(webhookCounter)
+		transport := newPipeTransport(t, server.losingCreates)
+		for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
+			"Idempotency-Key":                 withHeader("Idempotency-Key", "1"),
+			"X-Idempotency-Key":               withHeader("X-Idempotency-Key", "1"),
+			"Idempotency-Key without a value": withHeader("Idempotency-Key"), // not sent by net/http
+		} {
+			checkLostCreate(t, name, server, wrap(transport))
+		}
+		// net/http repeats a delete, too. The second request finds no webhook.
+		transport = newPipeTransport(t, newScript(succeed, raw(""), respond(404, "{}")).ServeHTTP)
+		client := newDirectClient(t, withHeader("Idempotency-Key", "1")(transport), withoutRetries, withLocalhost)
+		require.NoError(t, getWebhook(t.Context(), client))
+		require.NoError(t, client.DeleteWebhook(t.Context(), "w"))
+	})
+}
+
+// After an ambiguous attempt a create is ErrUnconfirmed, and the 404 of a delete is a
+// success. A refused connection and a 429 are not ambiguous.
+func TestClient_ambiguousAttempts(t *testing.T) {
+	t.Parallel()
+	direct := func(rt http.RoundTripper) http.RoundTripper { return rt }
+	twice := func(rt http.RoundTripper) http.RoundTripper { return fallback(rt, rt) }
+	del, limit, missing := operations[2].call, tooMany(serviceHeader, "0"), respond(404, "{}")
+	for name, test := range map[string]struct {
+		call     func(context.Context, *facade.Client) error
+		wrap     func(http.RoundTripper) http.RoundTripper
+		refused  int // connections before the first request
+		handlers []http.HandlerFunc
+		want     error
 	}{
-		{"copied header", func(next http.RoundTripper) http.RoundTripper {
-			return withHeader("Traceparent", []string{"1"}, next)
-		}},
-		{"detached", detached},
-	}
-	for _, wrapper := range wrappers {
-		t.Run(wrapper.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				server := new(webhookCounter)
-				transport := newPipeTransport(t, server.ServeHTTP)
-				dial, dials := transport.DialContext, 0
-				transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-					if dials++; dials <= 2 {
-						return nil, syscall.ECONNREFUSED
-					}
-					return dial(ctx, network, address)
-				}
-				client := newFrameClient(t, wrapper.wrap(transport), defaultRetries, facade.WithBaseURL("http://localhost"))
-				_, err := client.CreateWebhook(t.Context(), validParams)
-				require.NoError(t, err)
-				assert.Equal(t, 3, dials)
-				assert.Equal(t, 1, server.webhooks(validParams.URL))
-			})
+		"create":                     {createWebhook, direct, 2, []http.HandlerFunc{succeed}, nil},
+		"create, wrapped transport":  {createWebhook, withHeader("Traceparent", "1"), 2, []http.HandlerFunc{succeed}, nil},
+		"create, detached transport": {createWebhook, detached, 2, []http.HandlerFunc{succeed}, nil},
+		"create, lost response":      {createWebhook, direct, 1, []http.HandlerFunc{abort}, facade.ErrUnconfirmed},
+		"create, 503 the second way": {createWebhook, twice, 1, []http.HandlerFunc{unavailable}, facade.ErrUnconfirmed},
+		"delete, no webhook":         {del, direct, 0, []http.HandlerFunc{missing}, facade.ErrNotFound},
+		"delete, refused":            {del, direct, 1, []http.HandlerFunc{missing}, facade.ErrNotFound},
+		"delete, 429":                {del, direct, 0, []http.HandlerFunc{limit, missing}, facade.ErrNotFound},
+		"delete, lost response":      {del, direct, 0, []http.HandlerFunc{abort, missing}, nil},
+		"delete, 503":                {del, direct, 0, []http.HandlerFunc{unavailable, missing}, nil},
+		"delete, lost, then 429":     {del, direct, 0, []http.HandlerFunc{abort, limit, missing}, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newScript(test.handlers...)
+			transport := newRefusedTransport(t, server.ServeHTTP, test.refused)
+			dials := countDials(transport)
+			transport.DisableKeepAlives = true
+			err := test.call(t.Context(), newDirectClient(t, test.wrap(transport), withLocalhost))
+			require.ErrorIs(t, err, test.want, name)
+			assert.Equal(t, len(test.handlers), server.requests(), name)
+			assert.EqualValues(t, test.refused+len(test.handlers), dials.Load(), name)
 		})
 	}
 }
@@ -230,97 +212,70 @@ func TestCreateWebhook_wrappedTransportRefused(t *testing.T) {
 // to look for a webhook before a create.
 func TestRaw_nestedCall(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		before, after int  // number of nested calls
-		isRefused     bool // the nested calls do not connect
-		isLost        bool // the response to the create
-	}{
-		{3, 0, false, false},
-		{0, 3, false, false},
-		{1, 0, true, false},
-		{0, 1, true, false},
-		{1, 0, false, true},
-		{0, 1, false, true},
-		{3, 3, false, true},
-		{1, 0, true, true},
-		{0, 1, true, true},
-	} {
-		for _, isDetached := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				server := new(webhookCounter)
-				handler := server.ServeHTTP
-				if test.isLost {
-					handler = server.losingCreates
+	for bits := range 16 {
+		isBefore, isRefused, isLost, isDetached := bits&1 > 0, bits&2 > 0, bits&4 > 0, bits&8 > 0
+		synctest.Test(t, func(t *testing.T) {
+			server := new(webhookCounter)
+			handler := server.ServeHTTP
+			if isLost { // the response to the create
+				handler = server.losingCreates
+			}
+			transport := newPipeTransport(t, handler)
+			transport.DisableKeepAlives = true
+			var outer, nested http.RoundTripper = transport, transport
+			if isRefused {
+				nested = newRefusedTransport(t, nil, math.MaxInt)
+			}
+			if isDetached {
+				outer = detached(transport)
+			}
+			var client *facade.Client
+			client = newDirectClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method != http.MethodPost {
+					return nested.RoundTrip(r)
 				}
-				transport := newPipeTransport(t, handler)
-				transport.DisableKeepAlives = true
-				var outer, nested http.RoundTripper = transport, transport
-				if isDetached {
-					outer = detached(transport)
-				}
-				if test.isRefused {
-					nested = newRefusedTransport()
-				}
-				var client *facade.Client
-				call := func(r *http.Request, times int) {
-					for range times {
-						_, err := client.Raw().GetWebhookWithResponse(r.Context(), "w")
-						assert.Equal(t, test.isRefused, errors.Is(err, syscall.ECONNREFUSED), err)
+				nestedCalls := func() {
+					for range 3 {
+						err := rawOperations[1].call(r.Context(), client)
+						assert.Equal(t, isRefused, errors.Is(err, syscall.ECONNREFUSED), err)
 					}
 				}
-				client = newFrameClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-					if r.Method != http.MethodPost {
-						return nested.RoundTrip(r)
-					}
-					call(r, test.before)
-					resp, err := outer.RoundTrip(r)
-					call(r, test.after)
-					return resp, err
-				}), defaultRetries, facade.WithBaseURL("http://localhost"))
-				err := createWebhook(t.Context(), client)
-				assert.Equal(t, test.isLost, errors.Is(err, facade.ErrUnconfirmed), err)
-				assert.Equal(t, test.isLost, err != nil)
-				if err != nil {
-					assert.Equal(t, 1, asError(t, err).Attempts)
+				if isBefore {
+					nestedCalls()
+				} else {
+					defer nestedCalls()
 				}
-				assert.Equal(t, 1, server.webhooks(validParams.URL), test)
-			})
-		}
+				return outer.RoundTrip(r)
+			}), withLocalhost)
+			err := createWebhook(t.Context(), client)
+			assert.Equal(t, 1, server.webhooks(validParams.URL))
+			assert.Equal(t, isLost, errors.Is(err, facade.ErrUnconfirmed), err)
+			assert.Equal(t, isLost, err != nil, err)
+			if err != nil {
+				assert.Equal(t, 1, asError(t, err).Attempts)
+			}
+		})
 	}
 }
 
 // A transport sends a request of its own over HTTP/2, with the context of the request.
 func TestClient_transportSendsAnotherRequest(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		method string
-		status int
-	}{{http.MethodGet, 400}, {http.MethodPost, 400}, {http.MethodDelete, 404}} {
-		server := httptest.NewUnstartedServer(respond(test.status, "{}"))
-		server.EnableHTTP2 = true
-		server.StartTLS()
-		t.Cleanup(server.Close)
-		transport := server.Client().Transport
-		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			other, err := http.NewRequestWithContext(r.Context(), test.method, server.URL+"/token", nil)
+	for method, status := range map[string]int{http.MethodGet: 400, http.MethodPost: 400, http.MethodDelete: 404} {
+		url, transport := newServer(t, 2, respond(status, "{}"))
+		client := newClientWith(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			other, err := http.NewRequestWithContext(r.Context(), method, url+"/token", nil)
 			if err != nil {
 				return nil, err
 			}
-			resp, err := transport.RoundTrip(other)
-			if err != nil {
-				return nil, err
+			if resp, err := transport.RoundTrip(other); err == nil {
+				_ = resp.Body.Close()
 			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
 			return transport.RoundTrip(r)
-		})}
-		client, err := facade.NewClient(testKey, withoutRetries, facade.WithBaseURL(server.URL), facade.WithHTTPClient(hc))
-		require.NoError(t, err)
-		_, err = client.CreateWebhook(t.Context(), validParams)
-		assert.Equal(t, test.status, asError(t, err).StatusCode)
+		}), facade.WithBaseURL(url))
+		err := createWebhook(t.Context(), client)
+		assert.Equal(t, status, asError(t, err).StatusCode)
 		require.NotErrorIs(t, err, facade.ErrUnconfirmed)
-		err = client.DeleteWebhook(t.Context(), "w")
-		require.Error(t, err)
-		assert.Equal(t, test.status, asError(t, err).StatusCode)
+		assert.Equal(t, status, asError(t, client.DeleteWebhook(t.Context(), "w")).StatusCode)
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,134 +19,114 @@ import (
 	"github.com/apivideo-community/webhooks-go/facade"
 )
 
-// A logRecorder is a handler that records.
+// A logRecorder writes lines without a time.
 type logRecorder struct {
-	level slog.Level
+	slog.Handler
+	lines syncBuffer
 
 	mu       sync.Mutex
-	records  []slog.Record
 	contexts []context.Context
 }
 
-func (h *logRecorder) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
-func (h *logRecorder) WithAttrs([]slog.Attr) slog.Handler           { return h }
-func (h *logRecorder) WithGroup(string) slog.Handler                { return h }
+func newLogRecorder(level slog.Level) *logRecorder {
+	h := new(logRecorder)
+	h.Handler = slog.NewTextHandler(&h.lines, &slog.HandlerOptions{Level: level})
+	return h
+}
 
 func (h *logRecorder) Handle(ctx context.Context, r slog.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.records = append(h.records, r)
 	h.contexts = append(h.contexts, ctx)
-	return errors.New("the disk is full") // which a call ignores
-}
-
-type logValues map[string]any
-
-// logged returns the attributes, message and level of a record.
-func logged(t *testing.T, r slog.Record) logValues {
-	t.Helper()
-	all := logValues{"msg": r.Message, "level": r.Level}
-	r.Attrs(func(a slog.Attr) bool {
-		assert.NotContains(t, all, a.Key)
-		all[a.Key] = a.Value.Any()
-		return true
-	})
-	return all
+	r.Time = time.Time{}
+	return errors.Join(h.Handler.Handle(ctx, r), errors.New("the disk is full")) // which a call ignores
 }
 
 func TestWithLogger(t *testing.T) {
 	t.Parallel()
-	const duration = 3 * time.Second
 	list := func(ctx context.Context, c *facade.Client) error {
 		_, err := c.ListWebhooks(ctx, facade.ListOptions{Event: facade.EventVideoSourceRecorded, Page: 2, PageSize: 5})
 		return err
 	}
-	getEscaped := func(ctx context.Context, c *facade.Client) error {
-		_, err := c.GetWebhook(ctx, "a/b\n")
-		return err
+	get := func(id string) func(context.Context, *facade.Client) error {
+		return func(ctx context.Context, c *facade.Client) error {
+			_, err := c.GetWebhook(ctx, id)
+			return err
+		}
 	}
-	tests := []struct {
-		name    string
+	for _, test := range []struct {
 		handler http.HandlerFunc
 		call    func(context.Context, *facade.Client) error
-		want    logValues
+		want    string // without the level, the message and the last attributes
 	}{
-		{"create", succeed, createWebhook, logValues{"method": "POST", "path": "/webhooks", "status": int64(201)}},
-		{"delete", succeed, operations[2].call, logValues{"method": "DELETE", "path": "/webhooks/" + webhookID, "status": int64(204)}},
-		{"list", succeed, list, logValues{"method": "GET", "path": "/webhooks", "query": "events=video.source.recorded&currentPage=2&pageSize=5", "status": int64(200)}},
-		{"escaped ID", succeed, getEscaped, logValues{"method": "GET", "path": "/webhooks/a%2Fb%0A", "status": int64(200)}},
-		{"503", unavailable, createWebhook, logValues{"method": "POST", "path": "/webhooks", "status": int64(503)}},
-		{"HTML", respond(200, `<html>`), rawOperations[1].call, logValues{"method": "GET", "path": "/webhooks/w", "status": int64(200)}},
-		{"closed connection", abort, createWebhook, logValues{"method": "POST", "path": "/webhooks", "error": `Post "http://localhost/webhooks": EOF`}},
-	}
-	for _, test := range tests {
+		{succeed, createWebhook, "method=POST path=/webhooks status=201 query=\"\""},
+		{succeed, operations[2].call, "method=DELETE path=/webhooks/" + webhookID + " status=204 query=\"\""},
+		{succeed, list, "method=GET path=/webhooks status=200 query=\"events=video.source.recorded&currentPage=2&pageSize=5\""},
+		{succeed, get("a/b\n"), "method=GET path=/webhooks/a%2Fb%0A status=200 query=\"\""},
+		{succeed, get(""), ""},
+		{unavailable, createWebhook, "method=POST path=/webhooks status=503 query=\"\""},
+		{respond(200, `<html>`), get("w"), "method=GET path=/webhooks/w status=200 query=\"\""},
+		{abort, createWebhook, `method=POST path=/webhooks error="Post \"http://localhost/webhooks\": EOF" query=""`},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			trace := new(httptrace.ClientTrace) // a value in the context of the caller
 			ctx := httptrace.WithClientTrace(t.Context(), trace)
-			recorder := &logRecorder{level: slog.LevelDebug}
+			recorder := newLogRecorder(slog.LevelDebug)
 			client := newClient(t, func(w http.ResponseWriter, r *http.Request) {
-				<-time.After(duration)
+				<-time.After(3 * time.Second)
 				test.handler(w, r)
 			}, facade.WithLogger(slog.New(recorder)))
 			_ = test.call(ctx, client)
-			require.Len(t, recorder.records, 1, test.name)
-			want := logValues{"msg": "apivideo: request", "level": slog.LevelDebug, "query": "", "duration": duration.String(), "attempts": int64(1)}
-			maps.Copy(want, test.want)
-			assert.Equal(t, want, logged(t, recorder.records[0]), test.name)
-			assert.Same(t, trace, httptrace.ContextClientTrace(recorder.contexts[0]), "the context of the caller")
+			want := "level=DEBUG msg=\"apivideo: request\" " + test.want + " attempts=1 duration=3s\n"
+			if test.want == "" {
+				want = ""
+			}
+			assert.Equal(t, want, recorder.lines.String())
+			for _, ctx := range recorder.contexts {
+				assert.Same(t, trace, httptrace.ContextClientTrace(ctx), "the context of the caller")
+			}
 		})
 	}
 }
 
 func TestWithLogger_retries(t *testing.T) {
 	t.Parallel()
-	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelWarn, slog.LevelError} {
+	for level, lines := range map[slog.Level]int{slog.LevelDebug: 4, slog.LevelWarn: 3, slog.LevelError: 0} {
 		synctest.Test(t, func(t *testing.T) {
-			recorder := &logRecorder{level: level}
+			recorder := newLogRecorder(level)
 			server := newScript(abort, unavailable, tooMany(retryAfter, "2"), succeed)
-			require.NoError(t, getWebhook(t.Context(), newClient(t, server.ServeHTTP, defaultRetries, facade.WithLogger(slog.New(recorder)))))
-			path, waits := "/webhooks/"+webhookID, server.waits()
-			require.Len(t, waits, 3)
-			var want []logValues
-			if level <= slog.LevelWarn {
-				for i := range 3 {
-					want = append(want, logValues{"msg": "apivideo: retry", "level": slog.LevelWarn, "method": "GET", "path": path, "attempt": int64(i + 1), "wait": waits[i].String()})
-				}
-				want[0]["error"] = `Get "http://localhost` + path + `": EOF`
-				want[1]["status"], want[2]["status"] = int64(503), int64(429)
+			client := newClient(t, server.ServeHTTP, defaultRetries, facade.WithLogger(slog.New(recorder)))
+			start := time.Now()
+			_, err := client.GetWebhook(t.Context(), "w")
+			require.NoError(t, err)
+			w := server.waits()
+			retry := func(outcome string, n int) string {
+				return fmt.Sprintf("level=WARN msg=\"apivideo: retry\" method=GET path=/webhooks/w %s attempt=%d wait=%v\n", outcome, n, w[n-1])
 			}
-			if level == slog.LevelDebug {
-				total := waits[0] + waits[1] + waits[2]
-				want = append(want, logValues{"msg": "apivideo: request", "level": slog.LevelDebug, "method": "GET", "path": path, "query": "", "status": int64(200), "attempts": int64(4), "duration": total.String()})
+			want := []string{
+				retry(`error="Get \"http://localhost/webhooks/w\": EOF"`, 1),
+				retry("status=503", 2),
+				retry("status=429", 3),
+				`level=DEBUG msg="apivideo: request" method=GET path=/webhooks/w status=200 query="" attempts=4 duration=` +
+					time.Since(start).String() + "\n",
 			}
-			var got []logValues
-			for _, r := range recorder.records {
-				got = append(got, logged(t, r))
-			}
-			assert.Equal(t, want, got)
+			assert.Equal(t, strings.Join(want[:lines], ""), recorder.lines.String())
 		})
 	}
 }
 
 func TestWithLogger_tokenRequests(t *testing.T) {
 	t.Parallel()
-	recorder := &logRecorder{level: slog.LevelDebug}
-	service := &tokenService{reject: rejectFirst}
-	client := newClient(t, service.ServeHTTP, facade.WithTokenExchange(), facade.WithLogger(slog.New(recorder)))
-	_, err := client.GetWebhook(t.Context(), "")
-	require.ErrorIs(t, err, facade.ErrInvalidArgument)
-	assert.Empty(t, recorder.records, "no request")
-	_, err = client.GetWebhook(t.Context(), "w")
-	require.NoError(t, err)
-	var lines []string
-	for _, r := range recorder.records {
-		values := logged(t, r)
-		lines = append(lines, fmt.Sprint(values["msg"], " ", values["path"], " ", values["status"]))
-	}
-	assert.Equal(t, []string{
-		"apivideo: request /auth/api-key 200",
-		"apivideo: retry /webhooks/w 401",
-		"apivideo: request /auth/refresh 200",
-		"apivideo: request /webhooks/w 200",
-	}, lines)
+	synctest.Test(t, func(t *testing.T) {
+		recorder := newLogRecorder(slog.LevelDebug)
+		service := &tokenService{reject: rejectFirst}
+		client := newClient(t, service.ServeHTTP, facade.WithTokenExchange(), facade.WithLogger(slog.New(recorder)))
+		_, err := client.GetWebhook(t.Context(), "w")
+		require.NoError(t, err)
+		assert.Equal(t, `level=DEBUG msg="apivideo: request" method=POST path=/auth/api-key status=200 query="" attempts=1 duration=0s
+level=WARN msg="apivideo: retry" method=GET path=/webhooks/w status=401 attempt=1 wait=0s
+level=DEBUG msg="apivideo: request" method=POST path=/auth/refresh status=200 query="" attempts=1 duration=0s
+level=DEBUG msg="apivideo: request" method=GET path=/webhooks/w status=200 query="" attempts=2 duration=0s
+`, recorder.lines.String())
+	})
 }
