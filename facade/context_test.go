@@ -114,11 +114,7 @@ func testContextEnds(t *testing.T, phase phase, op operation, want error) {
 	require.NotErrorIs(t, err, facade.ErrUnexpectedResponse)
 	require.ErrorContains(t, err, phase.wait)
 	assert.Equal(t, phase.ambiguous && op.name == "create", errors.Is(err, facade.ErrUnconfirmed), err)
-	texts := []string{err.Error(), recorder.lines.String()}
-	if phase.token {
-		texts = texts[:1]
-	}
-	for _, text := range texts {
+	for _, text := range []string{err.Error(), recorder.lines.String()} {
 		assert.Contains(t, text, "shutting down [REDACTED]")
 		assert.NotContains(t, text, testKey)
 	}

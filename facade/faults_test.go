@@ -41,7 +41,10 @@ type fault struct {
 // errAny stands for an error without a sentinel.
 var errAny = errors.New("any")
 
-const faultAttempts = 3
+const (
+	faultAttempts = 3
+	faultLimit    = 64 << 10 // of a body, in bytes
+)
 
 // hijack returns a handler that reads the request and takes over the connection.
 func hijack(use func(net.Conn)) http.HandlerFunc {
@@ -105,9 +108,9 @@ func faults() []fault {
 		ok      = "HTTP/1.1 200 OK\r\n"
 		upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n"
 	)
-	var zeros bytes.Buffer // 11 MiB, compressed
+	var zeros bytes.Buffer
 	z := gzip.NewWriter(&zeros)
-	_, _ = z.Write(make([]byte, 11<<20))
+	_, _ = z.Write(make([]byte, 2*faultLimit))
 	_ = z.Close()
 	hints := strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("x", 4<<10)+"\r\n\r\n", 128)
 	unexpected := facade.ErrUnexpectedResponse
@@ -153,6 +156,7 @@ func checkFault(t *testing.T, op operation, rt http.RoundTripper, attempts int, 
 		facade.WithLogger(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		facade.WithRetry(facade.RetryPolicy{MaxAttempts: faultAttempts, MinDelay: 1, MaxDelay: time.Second}),
 	}, opts...)...)
+	client.SetLimits(faultLimit, faultLimit)
 	err := op.call(t.Context(), client)
 	if err != nil {
 		checkErrorText(t, err)

@@ -137,14 +137,6 @@ func serveHTTP(handler http.Handler, w http.ResponseWriter, r *http.Request) (is
 	return false
 }
 
-// newTransport returns a transport with new connections.
-func newTransport(t *testing.T) *http.Transport {
-	t.Helper()
-	transport := &http.Transport{MaxResponseHeaderBytes: 256 << 10}
-	t.Cleanup(transport.CloseIdleConnections)
-	return transport
-}
-
 // counted checks that every response body of rt is closed.
 func counted(t *testing.T, rt http.RoundTripper) http.RoundTripper {
 	t.Helper()

@@ -124,22 +124,12 @@ func TestClient_redirect(t *testing.T) {
 
 func TestClient_bodyLimits(t *testing.T) {
 	t.Parallel()
-	const maxBody, maxErrorBody, maxExcess = 10 << 20, 64 << 10, 4 << 10
-	for status, limit := range map[int]int{200: maxBody, 404: maxErrorBody, 503: maxErrorBody} {
+	const shortBody, maxErrorBody, maxExcess = 32 << 10, 64 << 10, 4 << 10
+	for status, limit := range map[int]int{200: shortBody, 404: maxErrorBody, 503: maxErrorBody} {
 		for _, size := range []int{limit, limit + 1, math.MaxInt} {
 			read := 0
-			client := newClientWith(t, roundTripper(func(*http.Request) (*http.Response, error) {
-				resp := newResponse(status, `{"webhookId":"w"}`, nil)
-				body := io.MultiReader(resp.Body, readerFunc(func(p []byte) (int, error) {
-					return copy(p, strings.Repeat(" ", len(p))), nil
-				}))
-				counted := io.TeeReader(io.LimitReader(body, int64(size)), writerFunc(func(p []byte) (int, error) {
-					read += len(p)
-					return len(p), nil
-				}))
-				resp.Body, resp.ContentLength = io.NopCloser(counted), -1
-				return resp, nil
-			}))
+			client := newClientWith(t, respondSize(status, size, &read))
+			client.SetLimits(shortBody, maxErrorBody)
 			err := getWebhook(t.Context(), client)
 			assert.LessOrEqual(t, read, limit+maxExcess)
 			assert.Equal(t, size > limit, errors.Is(err, facade.ErrUnexpectedResponse), "%d, %d bytes", status, size)
@@ -153,6 +143,31 @@ func TestClient_bodyLimits(t *testing.T) {
 			_, err = client.Raw().GetWebhookWithResponse(t.Context(), "w")
 			assert.Equal(t, size > limit, errors.Is(err, facade.ErrUnexpectedResponse), "generated client")
 		}
+	}
+}
+
+func TestClient_defaultBodyLimits(t *testing.T) {
+	t.Parallel()
+	for status, limit := range map[int]int{200: 10 << 20, 404: 64 << 10} {
+		read := 0
+		err := getWebhook(t.Context(), newClientWith(t, respondSize(status, limit+1, &read)))
+		require.ErrorContains(t, err, fmt.Sprintf("body larger than %d bytes", limit))
+		assert.Equal(t, limit+1, read)
+	}
+}
+
+// respondSize responds with a webhook and spaces, together size bytes, and counts them.
+func respondSize(status, size int, read *int) roundTripper {
+	spaces := strings.Repeat(" ", 32<<10)
+	return func(*http.Request) (*http.Response, error) {
+		resp := newResponse(status, `{"webhookId":"w"}`, nil)
+		body := io.MultiReader(resp.Body, readerFunc(func(p []byte) (int, error) { return copy(p, spaces), nil }))
+		counted := io.TeeReader(io.LimitReader(body, int64(size)), writerFunc(func(p []byte) (int, error) {
+			*read += len(p)
+			return len(p), nil
+		}))
+		resp.Body, resp.ContentLength = io.NopCloser(counted), -1
+		return resp, nil
 	}
 }
 

@@ -83,6 +83,7 @@ func (s *Sender) send(call context.Context, req *http.Request, auth Authenticato
 		if errors.As(a.Err, &e) {
 			a.token = e.Attempt
 		}
+		a.Err = s.Redactor.Error(a.Err)
 		return a
 	}
 	ctx, cancel := context.WithTimeoutCause(call, s.Timeout, errTimeout)
