@@ -88,7 +88,7 @@ func TestTokenCache_oneRequestForAllCallers(t *testing.T) {
 // there is a pause.
 func TestTokenCache_renewal(t *testing.T) {
 	t.Parallel()
-	const hour, lastMinute = time.Hour, 59 * time.Minute
+	const hour, renewal = time.Hour, 59 * time.Minute
 	limited := func(d time.Duration) *Attempt { return &Attempt{Status: 429, RetryAfter: d} }
 	for _, test := range []struct {
 		life, renewAt time.Duration
@@ -96,12 +96,12 @@ func TestTokenCache_renewal(t *testing.T) {
 		pause         time.Duration
 		requests      []string
 	}{
-		{hour, lastMinute, nil, 0, []string{"", "refresh1"}},
+		{hour, renewal, nil, 0, []string{"", "refresh1"}},
 		{10 * time.Second, 5 * time.Second, nil, 0, []string{"", "refresh1"}},
-		{hour, lastMinute, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
-		{hour, lastMinute, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
-		{hour, lastMinute, limited(40 * time.Second), 40 * time.Second, []string{"", "refresh1", "refresh1"}},
-		{hour, lastMinute, limited(time.Second), 10 * time.Second, []string{"", "refresh1", "refresh1"}},
+		{hour, renewal, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{hour, renewal, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{hour, renewal, limited(40 * time.Second), 40 * time.Second, []string{"", "refresh1", "refresh1"}},
+		{hour, renewal, limited(time.Second), 10 * time.Second, []string{"", "refresh1", "refresh1"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeExchange{fail: func(n int) (*Attempt, error) {
