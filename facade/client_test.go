@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +188,13 @@ func TestClient_transportChangesHeaders(t *testing.T) {
 	t.Parallel()
 	for _, opt := range []facade.Option{fastRetries, facade.WithTokenExchange()} {
 		var requests atomic.Int64
-		service := new(tokenService)
+		service := &tokenService{handler: func(w http.ResponseWriter, r *http.Request) {
+			if id := path.Base(r.URL.Path); r.Method == http.MethodGet && id != "webhooks" {
+				respond(http.StatusOK, `{"webhookId":"`+id+`"}`)(w, r)
+				return
+			}
+			succeed(w, r)
+		}}
 		transport := inMemory(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			assert.NotContains(t, fmt.Sprint(r.Header), "masked")
 			assert.Equal(t, isTokenRequest(r), r.Header.Get("Authorization") == "")
@@ -210,8 +217,12 @@ func TestClient_transportChangesHeaders(t *testing.T) {
 			return resp, err
 		}), fastRetries, opt)
 		var group sync.WaitGroup
-		for range 8 {
+		for n := range 8 {
 			group.Go(func() {
+				id := fmt.Sprint("webhook", n)
+				if wh, err := client.GetWebhook(t.Context(), id); err == nil || !assert.ErrorIs(t, err, facade.ErrServer) {
+					assert.Equal(t, id, wh.ID)
+				}
 				for _, op := range distinctOperations {
 					if err := op.call(t.Context(), client); err != nil { // four times 503
 						assert.ErrorIs(t, err, facade.ErrServer)

@@ -113,6 +113,10 @@ func testContextEnds(t *testing.T, phase phase, op operation, want error) {
 	require.ErrorIs(t, err, cause)
 	require.NotErrorIs(t, err, facade.ErrUnexpectedResponse)
 	require.ErrorContains(t, err, phase.wait)
+	if phase.name == "during a wait" {
+		require.ErrorIs(t, err, facade.ErrTooManyRequests)
+		assert.Equal(t, http.StatusTooManyRequests, asError(t, err).StatusCode)
+	}
 	assert.Equal(t, phase.ambiguous && op.name == "create", errors.Is(err, facade.ErrUnconfirmed), err)
 	for _, text := range []string{err.Error(), recorder.lines.String()} {
 		assert.Contains(t, text, "shutting down [REDACTED]")

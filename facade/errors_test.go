@@ -78,6 +78,7 @@ func TestError_webhookLimitReached(t *testing.T) {
 		"webhook-limit-reached":                                     true,
 		"https://docs.api.video/reference/no-webhook-limit-reached": false,
 		"https://docs.api.video/webhook-limit-reached/other":        false,
+		"https://docs.api.video/reference/webhook-limit-reached-2":  false,
 		"": false,
 	} {
 		e := getError(t, respond(400, fmt.Sprintf(`{"type":%q}`, typ)))

@@ -123,7 +123,7 @@ func checkFallback(t *testing.T, name string, server *webhookCounter, lost http.
 	}
 }
 
-// A refused connection proves nothing about the other way of a transport.
+// A refused connection is no proof that the other transport has sent nothing.
 func TestCreateWebhook_fallback(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestCreateWebhook_idempotencyKey(t *testing.T) {
 		} {
 			checkLostCreate(t, name, server, wrap(transport))
 		}
-		// net/http repeats a delete, too. The second request finds no webhook.
+		// net/http also retries a delete. The second request finds no webhook.
 		transport = newPipeTransport(t, newScript(succeed, raw(""), respond(404, "{}")).ServeHTTP)
 		client := newDirectClient(t, withHeader("Idempotency-Key", "1")(transport), withoutRetries, withLocalhost)
 		require.NoError(t, getWebhook(t.Context(), client))
@@ -192,6 +192,7 @@ func TestClient_ambiguousAttempts(t *testing.T) {
 		"delete, refused":            {del, direct, 1, []http.HandlerFunc{missing}, facade.ErrNotFound},
 		"delete, 429":                {del, direct, 0, []http.HandlerFunc{limit, missing}, facade.ErrNotFound},
 		"delete, lost response":      {del, direct, 0, []http.HandlerFunc{abort, missing}, nil},
+		"delete, wrapped, lost":      {del, withHeader("Traceparent", "1"), 0, []http.HandlerFunc{abort, missing}, nil},
 		"delete, 503":                {del, direct, 0, []http.HandlerFunc{unavailable, missing}, nil},
 		"delete, lost, then 429":     {del, direct, 0, []http.HandlerFunc{abort, limit, missing}, nil},
 	} {

@@ -64,7 +64,8 @@ func raw(response string) http.HandlerFunc {
 	return hijack(func(conn net.Conn) { _, _ = io.WriteString(conn, response) })
 }
 
-// silent returns a handler that writes bytes and waits until the client leaves.
+// silent returns a handler that writes bytes and waits until the client closes the
+// connection.
 func silent(start string) http.HandlerFunc {
 	return hijack(func(conn net.Conn) {
 		_, _ = io.WriteString(conn, start)
@@ -170,7 +171,7 @@ func checkFault(t *testing.T, op operation, rt http.RoundTripper, attempts int, 
 	return err
 }
 
-// Each fault occurs once, and always.
+// Each fault occurs in the first request only, and in all requests.
 func TestClient_faults(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults() {

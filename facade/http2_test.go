@@ -331,8 +331,8 @@ var testCertificate = sync.OnceValue(func() tls.Certificate {
 
 func uncheckedTLS() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
-// A webhookCounter is the service without its checks. It counts the requests and the
-// created webhooks. Any ID belongs to one webhook, which can be deleted once.
+// A webhookCounter is a service that accepts all requests. It counts the requests and the
+// created webhooks. All IDs name the same webhook, which can be deleted once.
 type webhookCounter struct {
 	requests atomic.Int64
 
@@ -536,7 +536,7 @@ func (c *frameConn) headers() {
 }
 
 func (c *frameConn) flush() {
-	_, _ = c.conn.Write(c.out.Bytes()) // an error means that the client is gone
+	_, _ = c.conn.Write(c.out.Bytes()) // an error means that the client has closed it
 	c.out.Reset()
 }
 

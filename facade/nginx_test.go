@@ -112,7 +112,7 @@ func newNginx(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	return transport
 }
 
-// nginx ends an HTTP/2 connection after 50 requests while others are on their way.
+// nginx ends an HTTP/2 connection after 50 requests while others are in flight.
 func TestNginx_connectionRotation(t *testing.T) {
 	t.Parallel()
 	const creates = 1500

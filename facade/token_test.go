@@ -205,6 +205,9 @@ func TestWithTokenExchange_401(t *testing.T) {
 					return // the generated client returns the status
 				}
 				require.ErrorIs(t, err, test.want, op.name)
+				if err != nil {
+					assert.Equal(t, len(test.handlers), asError(t, err).Attempts, op.name)
+				}
 			})
 		}
 	}
@@ -246,8 +249,12 @@ func TestWithTokenExchange_errorsAreNotShared(t *testing.T) {
 		for i := range 8 {
 			group.Go(func() {
 				call := []func(context.Context, *facade.Client) error{getWebhook, rawOperations[1].call}[i%2]
-				e := asError(t, call(t.Context(), client))
+				var e *facade.Error
+				if !assert.ErrorAs(t, call(t.Context(), client), &e) {
+					return
+				}
 				assert.Equal(t, "apiKey", e.Problems[0].Name)
+				assert.Equal(t, byte('{'), e.Body[0])
 				assert.Empty(t, e.Header.Get("X-Changed"))
 				e.Header.Set("X-Changed", "1")
 				e.Problems[0].Name = "changed"

@@ -79,7 +79,7 @@ func TestRedactor_Error(t *testing.T) {
 	} {
 		got := r.Error(test.err)
 		require.EqualError(t, got, test.want, test.name)
-		assert.Equal(t, got, r.Error(got), "redacted twice")
+		assert.Equal(t, got, r.Error(got), "%s, redacted twice", test.name)
 		for _, target := range test.is {
 			require.ErrorIs(t, got, target, test.name)
 		}
@@ -103,8 +103,8 @@ func TestRedactor_Error(t *testing.T) {
 		}
 		var e net.Error
 		require.ErrorAs(t, got, &e)
-		hasTimeout := strings.Contains(test.want, "deadline")
-		assert.Equal(t, hasTimeout, e.Temporary(), test.name) //nolint:staticcheck // a method of net.Error
+		isTemporary := strings.Contains(test.want, "deadline")
+		assert.Equal(t, isTemporary, e.Temporary(), test.name) //nolint:staticcheck // a method of net.Error
 		var original net.Error
 		assert.Equal(t, errors.As(test.err, &original) && original.Timeout(), e.Timeout(), test.name)
 	}

@@ -91,17 +91,18 @@ func TestTokenCache_renewal(t *testing.T) {
 	const hour, renewal = time.Hour, 59 * time.Minute
 	limited := func(d time.Duration) *Attempt { return &Attempt{Status: 429, RetryAfter: d} }
 	for _, test := range []struct {
+		name          string
 		life, renewAt time.Duration
 		failure       *Attempt // of the first renewal
 		pause         time.Duration
 		requests      []string
 	}{
-		{hour, renewal, nil, 0, []string{"", "refresh1"}},
-		{10 * time.Second, 5 * time.Second, nil, 0, []string{"", "refresh1"}},
-		{hour, renewal, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
-		{hour, renewal, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
-		{hour, renewal, limited(40 * time.Second), 40 * time.Second, []string{"", "refresh1", "refresh1"}},
-		{hour, renewal, limited(time.Second), 10 * time.Second, []string{"", "refresh1", "refresh1"}},
+		{"an hour", hour, renewal, nil, 0, []string{"", "refresh1"}},
+		{"ten seconds", 10 * time.Second, 5 * time.Second, nil, 0, []string{"", "refresh1"}},
+		{"503", hour, renewal, &Attempt{Status: 503}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{"401", hour, renewal, &Attempt{Status: 401}, 10 * time.Second, []string{"", "refresh1", ""}},
+		{"429 with 40 s", hour, renewal, limited(40 * time.Second), 40 * time.Second, []string{"", "refresh1", "refresh1"}},
+		{"429 with 1 s", hour, renewal, limited(time.Second), 10 * time.Second, []string{"", "refresh1", "refresh1"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeExchange{fail: func(n int) (*Attempt, error) {
@@ -115,18 +116,18 @@ func TestTokenCache_renewal(t *testing.T) {
 			requireToken(t, 1, c)
 			<-time.After(test.renewAt - 1)
 			requireToken(t, 1, c)
-			assert.Len(t, f.requests, 1, "too early")
+			assert.Len(t, f.requests, 1, "%s, too early", test.name)
 			<-time.After(1)
 			requireToken(t, 1, c)
 			if test.failure != nil {
 				<-time.After(test.pause - 1)
 				requireToken(t, 1, c)
-				assert.Len(t, f.requests, 2, "during the pause")
+				assert.Len(t, f.requests, 2, "%s, during the pause", test.name)
 				<-time.After(1)
 				requireToken(t, 1, c)
 			}
 			requireToken(t, len(test.requests), c)
-			assert.Equal(t, test.requests, f.requests)
+			assert.Equal(t, test.requests, f.requests, test.name)
 		})
 	}
 }

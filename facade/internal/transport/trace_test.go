@@ -126,6 +126,7 @@ func TestTrace_resent(t *testing.T) {
 	t.Parallel()
 	const authority, path, token, del, key = ":authority h", ":path /webhooks/w", ":path /token", ":method DELETE", "idempotency-key 1"
 	own, other := []string{authority, del, path, key}, []string{authority, del, token, key}
+	query := []string{authority, del, path + "?tenant=1", key}
 	keys := []string{"Host h", "Idempotency-Key 1", "X-Idempotency-Key 1"}
 	for name, test := range map[string]struct {
 		events []string
@@ -133,6 +134,7 @@ func TestTrace_resent(t *testing.T) {
 	}{
 		"HTTP/2":                              {own, false},
 		"HTTP/2, twice":                       {slices.Concat(own, own), true},
+		"HTTP/2, twice, with a query":         {slices.Concat(query, query), true},
 		"HTTP/2, another method before":       {slices.Concat([]string{":method GET", path}, own), false},
 		"HTTP/2, another path before":         {slices.Concat(other, own), false},
 		"HTTP/2, twice, another path between": {slices.Concat(own, other, own), true},
@@ -149,10 +151,12 @@ func TestTrace_resent(t *testing.T) {
 
 func TestTrace_limitsNewConnections(t *testing.T) {
 	t.Parallel()
-	_, req, cause := watch(t, http.MethodGet, new(http.Transport), true)
-	cause(slices.Repeat([]string{"got"}, 100)...) // of HTTP/1, dead
-	cause(slices.Repeat([]string{"new"}, maxNewConns-1)...)
-	require.NoError(t, req.Context().Err())
-	cause("new")
-	require.ErrorIs(t, req.Context().Err(), context.Canceled)
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		_, req, cause := watch(t, method, new(http.Transport), true)
+		cause(slices.Repeat([]string{"got"}, 100)...) // of HTTP/1, dead
+		cause(slices.Repeat([]string{"new"}, maxNewConns-1)...)
+		require.NoError(t, req.Context().Err(), method)
+		cause("new")
+		require.ErrorIs(t, req.Context().Err(), context.Canceled, method)
+	}
 }
