@@ -182,6 +182,39 @@ func TestFault_delayedResetWithoutTCP(t *testing.T) {
 	}
 }
 
+// A server closes the connection before it has read the whole request.
+func TestFault_resetOfPartialRequest(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t, facadetest.WithAPIKey("key"))
+	server.Inject(fault{Reset: facadetest.ResetBeforeRead})
+	_, err := connect(t, server.URL, partialCreate(someWebhook)).Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+func TestFault_rateLimit(t *testing.T) {
+	t.Parallel()
+	clock := new(clock)
+	server, call := start(t, facadetest.WithClock(clock.now))
+	call.do("GET /webhooks")
+	clock.add(59 * time.Second)
+	server.Inject(fault{Status: 503}, fault{Status: 503})
+	assert.Equal(t, "100 99 1", call.do("GET /webhooks").rateLimit(), "of the current window")
+	assert.Empty(t, strings.TrimSpace(call.as("").do("POST /auth/api-key {}").rateLimit()))
+}
+
+func TestFault_delay(t *testing.T) {
+	t.Parallel()
+	server, _ := start(t)
+	server.Inject(fault{Status: 503, Delay: time.Second})
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/webhooks", nil))
+		assert.Equal(t, 503, w.Code)
+		assert.Equal(t, time.Second, time.Since(begin))
+	})
+}
+
 func TestFault_http2(t *testing.T) {
 	t.Parallel()
 	server, call := start(t)

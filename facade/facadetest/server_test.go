@@ -122,6 +122,7 @@ func TestRequests(t *testing.T) {
 		got := server.Requests()
 		for i, auth := range []string{call.auth, "", call.auth, call.auth, call.auth} {
 			assert.Equal(t, auth, got[i].Header.Get("Authorization"))
+			assert.Equal(t, "Go-http-client/1.1", got[i].Header.Get("User-Agent"))
 			got[i].Header.Set("Authorization", "changed")
 			got[i].Header = nil
 		}
@@ -225,7 +226,7 @@ func TestReset_concurrent(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Parallel()
 	const get = "GET /webhooks HTTP/1.1\r\nHost: a\r\n\r\n"
-	large := strings.Repeat("a", 32<<20)
+	large := strings.Repeat("a", 8<<20)
 	for name, test := range map[string]struct {
 		fault   fault
 		request string

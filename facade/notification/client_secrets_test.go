@@ -37,8 +37,8 @@ var errAPI = errors.New("connection refused")
 
 func refuse() (*http.Response, error) { return nil, errAPI }
 
-// fail sets the faults of the requests from now on.
-func (a *api) fail(faults ...fault) { a.requests, a.faults = nil, faults }
+// setFaults sets the faults of the requests from now on.
+func (a *api) setFaults(faults ...fault) { a.requests, a.faults = nil, faults }
 
 func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 	var fault fault
@@ -95,8 +95,8 @@ func testSecrets(t *testing.T, test func(t *secretsTest)) {
 	})
 }
 
-// known asserts that each webhook has its secret.
-func (t *secretsTest) known(webhooks ...int) {
+// assertKnown asserts that each webhook has its secret.
+func (t *secretsTest) assertKnown(webhooks ...int) {
 	t.Helper()
 	for _, i := range webhooks {
 		secrets, err := t.Secrets(t.Context(), testID(i))
@@ -106,16 +106,16 @@ func (t *secretsTest) known(webhooks ...int) {
 	}
 }
 
-// unknown asserts that a webhook has no secret.
-func (t *secretsTest) unknown(webhook int) {
+// assertUnknown asserts that a webhook has no secret.
+func (t *secretsTest) assertUnknown(webhook int) {
 	t.Helper()
 	secrets, err := t.Secrets(t.Context(), testID(webhook))
 	assert.NoError(t, err)
 	assert.Empty(t, secrets, "webhook %d", webhook)
 }
 
-// fails asserts the error for a webhook that may be new, so that the service retries.
-func (t *secretsTest) fails(webhook int, want string) {
+// assertError asserts the error for a webhook that may be new, so that the service retries.
+func (t *secretsTest) assertError(webhook int, want string) {
 	t.Helper()
 	_, err := t.Secrets(t.Context(), testID(webhook))
 	require.ErrorContains(t, err, want)
@@ -126,29 +126,29 @@ func (t *secretsTest) fails(webhook int, want string) {
 func TestClientSecrets_revokedSecret(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, func(t *secretsTest) {
-		t.known(1)
+		t.assertKnown(1)
 		<-time.After(time.Minute)
 		t.webhooks = []int{1, 2}
-		t.known(2)
+		t.assertKnown(2)
 		t.webhooks = []int{2}
 		<-time.After(10*time.Minute - 1)
-		t.known(1, 2)
+		t.assertKnown(1, 2)
 		assert.Len(t, t.requests, 2, "the list is not old enough")
 		<-time.After(1)
 		t.latency = 8 * time.Second
 		start := time.Now()
 		for range 100 {
-			t.known(1, 2)
+			t.assertKnown(1, 2)
 		}
 		assert.Equal(t, start, time.Now(), "the listing is in the background")
 		<-time.After(9 * time.Second)
-		t.unknown(1)
-		t.known(2)
+		t.assertUnknown(1)
+		t.assertKnown(2)
 		assert.Len(t, t.requests, 3)
 	})
 }
 
-// A stranger sends a made-up ID each second.
+// A stranger sends a made-up ID ten times a second.
 func TestClientSecrets_interval(t *testing.T) {
 	t.Parallel()
 	limited := func() (*http.Response, error) {
@@ -169,17 +169,17 @@ func TestClientSecrets_interval(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testSecrets(t, func(t *secretsTest) {
-				t.known(1)
+				t.assertKnown(1)
 				<-time.After(5 * time.Second)
-				t.fail(test.faults...)
+				t.setFaults(test.faults...)
 				t.latency = test.latency
 				start, listings := time.Now(), []int{}
 				for len(t.requests) < len(test.want) {
 					_, err := t.Secrets(t.Context(), "made up")
 					failed := test.faults[(len(t.requests)-1)%len(test.faults)] != nil
 					assert.Equal(t, failed, err != nil, "also between listings")
-					t.known(1)
-					<-time.After(time.Second)
+					t.assertKnown(1)
+					<-time.After(time.Second / 10)
 				}
 				for _, at := range t.requests {
 					listings = append(listings, int(at.Sub(start)/time.Second))
@@ -193,7 +193,7 @@ func TestClientSecrets_interval(t *testing.T) {
 func TestClientSecrets_context(t *testing.T) {
 	t.Parallel()
 	testSecrets(t, func(t *secretsTest) {
-		t.known(1)
+		t.assertKnown(1)
 		<-time.After(5 * time.Second)
 		t.latency = time.Hour
 		start := time.Now()
@@ -202,16 +202,16 @@ func TestClientSecrets_context(t *testing.T) {
 		_, err := t.Secrets(ctx, testID(2))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, t.Refresh(ctx), context.DeadlineExceeded, "waits for the listing in flight")
-		t.known(1)
+		t.assertKnown(1)
 		assert.Equal(t, 3*time.Second, time.Since(start), "a known ID does not wait")
-		t.fails(2, "context deadline exceeded") // joins the listing
+		t.assertError(2, "context deadline exceeded") // joins the listing
 		assert.Equal(t, 10*time.Second, time.Since(start), "a listing takes at most 10 seconds")
 		t.latency, t.webhooks = time.Second, []int{1, 2}
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
 		require.ErrorIs(t, t.Refresh(ctx), context.DeadlineExceeded)
 		<-time.After(time.Second)
-		t.known(2)
+		t.assertKnown(2)
 		assert.Len(t, t.requests, 3, "the listing of Refresh went on")
 	})
 }
@@ -234,23 +234,23 @@ func TestClientSecrets_failures(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			testSecrets(t, func(t *secretsTest) {
-				t.fail(fault)
-				t.fails(1, want)
+				t.setFaults(fault)
+				t.assertError(1, want)
 				require.ErrorContains(t, t.Refresh(t.Context()), want)
-				t.fail()
+				t.setFaults()
 				<-time.After(5 * time.Second)
-				t.known(1)
-				t.fail(fault)
+				t.assertKnown(1)
+				t.setFaults(fault)
 				for range 24 {
 					<-time.After(time.Hour)
-					t.known(1)
-					t.fails(2, want)
+					t.assertKnown(1)
+					t.assertError(2, want)
 				}
-				t.fail()
+				t.setFaults()
 				t.webhooks = []int{2}
 				<-time.After(5 * time.Second)
-				t.known(2)
-				t.unknown(1)
+				t.assertKnown(2)
+				t.assertUnknown(1)
 			})
 		})
 	}
@@ -267,30 +267,30 @@ func TestClientSecrets_lists(t *testing.T) {
 
 		// A webhook without a secret in the response keeps the known one.
 		t.hidden = true
-		t.unknown(1)
+		t.assertUnknown(1)
 		t.hidden, t.webhooks = false, []int{1, 2}
 		require.NoError(t, t.Refresh(t.Context()))
 		t.hidden, t.webhooks = true, []int{1}
 		for range 2 {
 			require.NoError(t, t.Refresh(t.Context()))
-			t.known(1)
-			t.unknown(2)
+			t.assertKnown(1)
+			t.assertUnknown(2)
 		}
 
 		// A list without its second page changes nothing.
 		t.hidden, t.webhooks = false, make([]int, 150)
-		t.fail(nil, refuse)
+		t.setFaults(nil, refuse)
 		require.ErrorIs(t, t.Refresh(t.Context()), errAPI)
-		t.known(1)
+		t.assertKnown(1)
 
 		// A list of 20,000 webhooks is cut after 100 pages.
-		t.fail()
+		t.setFaults()
 		for i := range 20_000 {
 			t.webhooks = append(t.webhooks[:i], i)
 		}
 		require.NoError(t, t.Refresh(t.Context()))
-		t.known(0, 9_999)
-		t.unknown(10_000)
+		t.assertKnown(0, 9_999)
+		t.assertUnknown(10_000)
 		assert.Len(t, t.requests, 100)
 	})
 }
@@ -303,7 +303,7 @@ func TestCachedSecrets_Refresh(t *testing.T) {
 		start := time.Now()
 		var all sync.WaitGroup
 		for i := range 1000 {
-			all.Go(func() { t.unknown(2 + i) })
+			all.Go(func() { t.assertUnknown(2 + i) })
 		}
 		<-time.After(time.Second)
 		synctest.Wait()
@@ -319,10 +319,10 @@ func TestCachedSecrets_Refresh(t *testing.T) {
 		all.Wait()
 		assert.Len(t, t.requests, 2, "one listing for all callers")
 		assert.Equal(t, 4*time.Second, time.Since(start), "one listing at a time")
-		t.fail(refuse)
+		t.setFaults(refuse)
 		require.ErrorIs(t, t.Refresh(t.Context()), errAPI)
-		t.known(1, 2)
-		t.fail()
+		t.assertKnown(1, 2)
+		t.setFaults()
 		require.NoError(t, t.Refresh(t.Context()), "at once after a failure")
 	})
 }

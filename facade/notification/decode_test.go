@@ -142,8 +142,10 @@ func TestDecode_fields(t *testing.T) {
 		`"TYPE":"video.new","type":"video.summary.generated"`:                          &summary{},
 		`"Type":"video.summary.generated","Type":5,"types":"video.new"`:                &summary{},
 	} {
-		n := decode(t, " \n{"+fields+"}\r\n\t")
+		n := decode(t, " \n{\"emittedAt\":\""+vectorTime+"\","+fields+"}\r\n\t")
+		assert.False(t, n.EmittedAt.IsZero(), fields)
 		if want != nil {
+			reflect.ValueOf(want).Elem().FieldByName("EmittedAt").Set(reflect.ValueOf(n.EmittedAt))
 			reflect.ValueOf(want).Elem().FieldByName("Type").SetString(string(n.Type))
 		}
 		assert.Equal(t, want, n.Event, fields)
@@ -161,10 +163,10 @@ func TestDecode_malformed(t *testing.T) {
 		strings.Repeat("x", 1<<20), `{"type":` + strings.Repeat("9", 1<<20) + `}`, "{\x1b[31m",
 	} {
 		n, err := notification.Decode("", []byte(body))
-		require.ErrorIs(t, err, notification.ErrMalformed)
-		assert.Nil(t, n)
+		require.ErrorIs(t, err, notification.ErrMalformed, "%.40q", body)
+		assert.Nil(t, n, "%.40q", body)
 		assert.True(t, strings.HasPrefix(err.Error(), "apivideo: malformed notification: "), err)
-		assert.Less(t, len(err.Error()), 300)
+		assert.Less(t, len(err.Error()), 300, "%.40q", body)
 		assert.NotContains(t, err.Error(), "\x1b")
 	}
 }

@@ -77,6 +77,7 @@ func TestNewHandler_responses(t *testing.T) {
 	source := func(err error) notification.SecretSource {
 		return sourceFunc(func(context.Context, string) ([]facade.Secret, error) { return nil, err })
 	}
+	panicSource := sourceFunc(func(context.Context, string) ([]facade.Secret, error) { panic("text") })
 	begin := func(state notification.State, err error, record func() error) fakeDedup {
 		return fakeDedup{
 			func(context.Context, string, string, time.Duration) (notification.State, error) { return state, err },
@@ -99,6 +100,9 @@ func TestNewHandler_responses(t *testing.T) {
 		"valid":          {delivery{handle: returns(nil)}, 202, ""},
 		"exact length":   {delivery{length: 195, handle: returns(nil)}, 202, ""},
 		"GET":            {delivery{method: "GET"}, 405, "INFO the method is not POST"},
+		"PUT":            {delivery{method: "PUT"}, 405, "INFO the method is not POST"},
+		"HEAD":           {delivery{method: "HEAD"}, 405, "INFO the method is not POST"},
+		"OPTIONS":        {delivery{method: "OPTIONS"}, 405, "INFO the method is not POST"},
 		"post":           {delivery{method: "post"}, 405, "INFO the method is not POST"},
 		"forgery":        {delivery{header: signedHeader("w", "{}", secret)}, 401, "INFO " + noMatch},
 		"long ID":        {delivery{header: http.Header{"X-Api-Video-Webhookid": {"\x1b" + long}}}, 401, "INFO " + unsigned},
@@ -111,6 +115,7 @@ func TestNewHandler_responses(t *testing.T) {
 		"body is closed": {delivery{body: fails(http.ErrBodyReadAfterClose)}, 500, "ERROR a middleware has read and closed the body"},
 		"no secret":      {delivery{source: source(nil)}, 401, "INFO no signature secret for this webhook"},
 		"source fails":   {delivery{source: source(errSource)}, 503, "ERROR " + sealed},
+		"panic, source":  {delivery{source: panicSource}, 500, "ERROR panic: text"},
 		"client is gone": {delivery{source: source(errSource), gone: true}, 503, "INFO " + sealed},
 
 		"long error":      {delivery{handle: returns(errors.New("\n" + long))}, 500, "ERROR  " + long[:1998] + "…"},
@@ -166,7 +171,9 @@ func TestNewHandler_responses(t *testing.T) {
 				assert.Empty(t, log.String())
 				return
 			}
-			assert.Zero(t, notification.Entries(memory), "the claim was removed")
+			if test.handle != nil {
+				assert.Zero(t, notification.Entries(memory), "the claim was removed")
+			}
 			var line map[string]any
 			require.NoError(t, json.Unmarshal(log.Bytes(), &line))
 			reason, stack := fmt.Sprint(line["reason"]), fmt.Sprint(line["stack"])
@@ -327,10 +334,15 @@ func TestNilArguments_panic(t *testing.T) {
 		"WithHandlerLogger":    func() { notification.WithHandlerLogger(nil) },
 		"WithDeduplicator":     func() { notification.WithDeduplicator(nil) },
 		"ClientSecrets":        func() { notification.ClientSecrets(nil) },
-		"memory without age":   func() { notification.NewMemoryDeduplicator(0, 1) },
-		"memory without space": func() { notification.NewMemoryDeduplicator(1, 0) },
+		"memory, age 0":        func() { notification.NewMemoryDeduplicator(0, 1) },
+		"memory, age -1":       func() { notification.NewMemoryDeduplicator(-1, 1) },
+		"memory, 0 entries":    func() { notification.NewMemoryDeduplicator(1, 0) },
+		"memory, -1 entries":   func() { notification.NewMemoryDeduplicator(1, -1) },
 	} {
-		assert.Panics(t, call, name)
+		func() {
+			defer func() { assert.Contains(t, fmt.Sprint(recover()), "apivideo", name) }()
+			call()
+		}()
 	}
 }
 

@@ -61,6 +61,8 @@ func TestMemoryDeduplicator_expiry(t *testing.T) {
 				<-time.After(test.done)
 				begin(t, d, "another", "1", notification.StateNew) // removes old claims
 				require.NoError(t, d.Done(t.Context(), name, "1"))
+				<-time.After((test.again - test.done) / 2)
+				require.NoError(t, d.Done(t.Context(), name, "1"), "does not extend the memory")
 				require.NoError(t, d.Forget(t.Context(), name, "")) // handled notifications have no owner
 			}
 			<-time.After(test.again - time.Since(start))

@@ -92,6 +92,7 @@ func TestVerify_headers(t *testing.T) {
 		"canonical":                 {http.Header{id: w, sig: s}, nil, webhookID},
 		"constants":                 {http.Header{notification.HeaderWebhookID: w, notification.HeaderSignature: s}, nil, webhookID},
 		"lower case":                {http.Header{lowerID: w, lowerSig: s}, nil, webhookID},
+		"mixed case":                {http.Header{"x-aPI-vIDEO-wEBHOOKid": w, "X-API-VIDEO-SIGNATURE": s}, nil, webhookID},
 		"upper-case digits":         {http.Header{id: w, sig: {strings.ToUpper(vectorSignature)}}, nil, webhookID},
 		"second key without values": {http.Header{id: w, lowerID: {}, sig: s, lowerSig: nil}, nil, webhookID},
 		"similar keys":              {http.Header{lowerID: w, lowerSig: s, lowerID[:20] + "i": s, "x-api-video-signaturf": w}, nil, webhookID},
@@ -106,6 +107,7 @@ func TestVerify_headers(t *testing.T) {
 		"two signatures":           {http.Header{sig: {vectorSignature, ""}}, bad, twice},
 		"signature in two keys":    {http.Header{sig: s, lowerSig: s}, bad, twice},
 		"empty signature in a key": {http.Header{sig: {vectorSignature}, lowerSig: {""}}, bad, twice},
+		"empty signature, upper":   {http.Header{sig: {vectorSignature}, "X-API-VIDEO-SIGNATURE": {""}}, bad, twice},
 		"two IDs":                  {http.Header{sig: s, id: {webhookID, "w"}}, bad, twoIDs},
 		"ID in two keys":           {http.Header{sig: s, id: w, notification.HeaderWebhookID: w}, bad, twoIDs},
 		"63 digits":                {http.Header{sig: {vectorSignature[1:]}}, bad, "has 63 characters instead of 64"},
@@ -178,8 +180,8 @@ func TestVerify_secretSource(t *testing.T) {
 				assert.True(t, test.err == nil || errors.Is(err, test.err), name)
 			}
 		}
-		for _, everyone := range newSecrets("", "[REDACTED]") {
-			_, err := v.Verify(t.Context(), signedHeader(test.id, vectorBody, everyone), []byte(vectorBody))
+		for _, public := range newSecrets("", "[REDACTED]") {
+			_, err := v.Verify(t.Context(), signedHeader(test.id, vectorBody, public), []byte(vectorBody))
 			require.Error(t, err, name)
 		}
 	}
