@@ -95,7 +95,7 @@ func FuzzWebhook(f *testing.F) {
 func FuzzListPage(f *testing.F) {
 	f.Add(listJSON(1, 1, 2))
 	f.Add(pageJSON("", 1, 25, 0, `0,"links":{}`))
-	f.Add(pageJSON("null", 1, 1, int64(1)<<62, 1<<62))
+	f.Add(pageJSON("null", 1, 1, int64(1)<<62, int64(1)<<62))
 	f.Add(pageJSON(`{"webhookId":"w"}`, -1, -1, -1, -1))
 	f.Fuzz(func(t *testing.T, body string) {
 		ids, err := iterate(t, newFuzzClient(t, http.StatusOK, nil, body), facade.ListOptions{})
