@@ -1,6 +1,7 @@
 package facade_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -39,6 +40,30 @@ func TestEnsureWebhook(t *testing.T) {
 			assert.Equal(t, &after[len(account.held)], wh, name)
 		}
 	}
+}
+
+// A context that ends during the create leaves no time for the second list.
+func TestEnsureWebhook_contextEnds(t *testing.T) {
+	t.Parallel()
+	account := newAccount(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	client := account.clientWith(roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := serve(account, r)
+		if isCreate(r) {
+			cancel()
+			return nil, context.Canceled
+		}
+		return resp, err
+	}))
+	wh, created, err := client.EnsureWebhook(ctx, validParams)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, facade.ErrUnconfirmed)
+	require.ErrorContains(t, err, "looking for the webhook failed")
+	assert.Nil(t, wh)
+	assert.False(t, created)
+	assert.Len(t, account.Webhooks(), 1, "the response is lost")
+	assert.Len(t, account.Requests(), 2)
 }
 
 func TestEnsureWebhook_failedCreate(t *testing.T) {

@@ -262,8 +262,8 @@ func (p Plan) deletionIndex() int {
 	return best
 }
 
-// uncoveredEvents counts the events of wh that no other webhook of the plan covers and
-// that one of the webhooks to create will have, for the same URL.
+// uncoveredEvents counts the events that wh shares with the webhooks to create for its
+// URL, and with no other webhook of the plan.
 func (p Plan) uncoveredEvents(wh *Webhook, create []CreateWebhookParams) int {
 	n := 0
 	for _, event := range wh.Events {
